@@ -1,0 +1,122 @@
+//! How a machine is: what `ps`, `inspect` and `events` show.
+
+use crate::{Evidence, MachineName, Plan};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use uuid::Uuid;
+
+/// What a machine is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is defined and not running.
+    Stopped,
+    /// Its confinement is being made.
+    Starting,
+    /// Its VMM runs.
+    Running,
+    /// Its supervisor died; what it left is to be cleaned up.
+    Dead,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            State::Stopped => "stopped",
+            State::Starting => "starting",
+            State::Running => "running",
+            State::Dead => "dead",
+        })
+    }
+}
+
+/// How a VMM ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// It exited with this code.
+    Exited(i32),
+    /// This signal killed it.
+    Killed(i32),
+    /// The guest panicked.
+    Panicked,
+}
+
+impl Ending {
+    /// The exit code of a command that waited for it: the code itself, or 128 and the signal, as
+    /// shells say it; 101 for a guest's panic.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Ending::Exited(code) => u8::try_from(code & 0xff).unwrap_or(1),
+            Ending::Killed(signal) => u8::try_from((128 + signal) & 0xff).unwrap_or(1),
+            Ending::Panicked => 101,
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Exited(code) => write!(f, "exited with code {code}"),
+            Ending::Killed(31) => f.write_str("killed for a forbidden system call (SIGSYS)"),
+            Ending::Killed(signal) => write!(f, "killed by signal {signal}"),
+            Ending::Panicked => f.write_str("the guest panicked"),
+        }
+    }
+}
+
+/// How a machine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its identity.
+    pub id: Uuid,
+    /// Its name.
+    pub name: MachineName,
+    /// What it is doing.
+    pub state: State,
+    /// Its supervisor's process, while it runs.
+    pub supervisor: Option<u32>,
+    /// The plan by which it was started, while it runs.
+    pub plan: Option<Plan>,
+    /// What was read back from the kernel when it started, for each process.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Something that happened to a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its place in the store's order, from 1 on, without gaps.
+    pub sequence: u64,
+    /// When, in milliseconds since 1970 (UTC).
+    pub time_ms: u64,
+    /// The machine.
+    pub machine: MachineName,
+    /// What happened.
+    pub kind: EventKind,
+    /// More about it, for people.
+    pub detail: String,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// It was defined.
+    Created,
+    /// Its definition was changed.
+    Edited,
+    /// Its VMM runs, confined.
+    Started,
+    /// A start failed; nothing was left behind.
+    Refused,
+    /// The guest asked for a reset.
+    Rebooted,
+    /// The guest panicked.
+    Panicked,
+    /// Its VMM ended.
+    Stopped,
+    /// Its definition was removed.
+    Removed,
+    /// What a dead supervisor left was cleaned up.
+    Recovered,
+}

@@ -1,0 +1,62 @@
+//! What a machine wants of the host's objects, and the reversible changes that follow.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// "This object should have this attribute with this value, for this machine."
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// The machine that wants it.
+    pub machine: Uuid,
+    /// The object's path.
+    pub object: PathBuf,
+    /// Which of its attributes.
+    pub attribute: Attribute,
+    /// The value that it should have.
+    pub value: Value,
+}
+
+/// An attribute of an object that a machine may want changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attribute {
+    /// Whether it is there, and what it is.
+    Presence,
+}
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Value {
+    /// Nothing is there.
+    Absent,
+    /// A directory with this owner and mode. Undone with all that the machine left in it.
+    Directory {
+        /// Its owner.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A symbolic link with this text.
+    Link(PathBuf),
+    /// A control group with these limits, each a file's name and what is written to it.
+    Cgroup(Vec<(String, String)>),
+    /// An empty file with mode 0600. It is kept afterwards: the user asked for it.
+    EmptyFile,
+}
+
+/// One reversible change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Op {
+    /// The object's path.
+    pub object: PathBuf,
+    /// Which of its attributes.
+    pub attribute: Attribute,
+    /// The value before, which is put back when no machine wants the object any more.
+    pub before: Value,
+    /// The value after.
+    pub after: Value,
+}
