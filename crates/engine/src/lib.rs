@@ -1,1 +1,64 @@
-//! See `ARCHITECTURE.md`.
+//! The use cases, in one place: every front end calls only this.
+//!
+//! A start forks a supervisor, which does everything and reports once; what else there is to do with
+//! a machine that runs is asked of its supervisor, through a socket in the machine's run-time
+//! directory.
+#![forbid(unsafe_code)]
+
+mod accelerator;
+mod client;
+mod convert;
+mod definitions;
+mod failure;
+mod image;
+mod paths;
+mod program;
+mod qmp;
+mod resolve;
+mod start;
+mod supervisor;
+
+pub use client::{StopLimits, Waiter};
+pub use definitions::Logs;
+pub use failure::{Code, Failure};
+pub use paths::Paths;
+pub use start::{Started, Streams};
+
+pub use svirt_formats::spec;
+pub use svirt_model as model;
+
+use svirt_host::facts;
+use svirt_model::HostFacts;
+use svirt_store::Store;
+
+/// The use cases for one user of this host.
+#[derive(Debug)]
+pub struct Engine {
+    paths: Paths,
+    facts: HostFacts,
+}
+
+impl Engine {
+    /// Looks at the host and finds the user's state. Nothing is made yet.
+    ///
+    /// # Errors
+    /// There is no place for an ordinary user's state: neither `HOME` nor `XDG_STATE_HOME` is set.
+    pub fn new() -> Result<Self, Failure> {
+        Ok(Self { paths: Paths::of_this_user()?, facts: facts::gather() })
+    }
+
+    /// What this host offers.
+    pub fn facts(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    /// Where the user's state is.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    fn store(&self) -> Result<Store, Failure> {
+        self.paths.make_state()?;
+        Ok(Store::open(&self.paths.state)?)
+    }
+}

@@ -1,1 +1,18 @@
-//! See `ARCHITECTURE.md`.
+//! All that sVirt does on the host: facts, pins, ops, launches, evidence. The only crate that makes
+//! system calls, and the only one with `unsafe` in it, in [`sys`].
+//!
+//! It takes no decision: what is to be done comes as a value from planning.
+
+pub mod apply;
+mod error;
+pub mod evidence;
+pub mod facts;
+pub mod landlock;
+pub mod launch;
+pub mod pin;
+pub mod program;
+pub mod seccomp;
+pub mod sources;
+pub mod sys;
+
+pub use error::{Doing, HostError, Reason};

@@ -1,3 +1,154 @@
-//! See `ARCHITECTURE.md`.
+//! `svirt-launch` reads one job from its standard input, a socket, applies it, and becomes the
+//! program. It decides nothing: what it cannot do as told, it reports, and nothing runs.
+//!
+//! Three processes come of it. The one that was started joins the control groups, takes what only
+//! the host's namespaces give, and makes the second in all the new ones. The second builds the root
+//! and becomes the machine's init. The third is its child and becomes the program.
 
-fn main() {}
+mod init;
+mod job;
+mod program;
+mod root;
+mod user;
+
+use job::Job;
+use rustix::{fs::Mode, process::Signal, system::sethostname};
+use std::{
+    convert::Infallible,
+    fs::File,
+    io::{Read, Write},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    process::ExitCode,
+};
+use svirt_host::{
+    Doing, HostError,
+    launch::wire::{self, Report},
+    sys::{self, Forked, SingleThreaded},
+};
+use svirt_model::Namespace;
+
+fn main() -> ExitCode {
+    let Ok(control) = job::take_control() else {
+        eprintln!("svirt-launch is run by svirt, with a socket as its standard input");
+        return ExitCode::from(64);
+    };
+    let Err(error) = launch(control.as_fd());
+    // If the supervisor is gone there is nobody left to tell.
+    let _ = wire::send(&control, &Report::from(&error));
+    ExitCode::FAILURE
+}
+
+/// The launch, in an order that matters: each step says what could not be done any more after it,
+/// or what it must not be done before.
+fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
+    // Nothing of whoever started this reaches further.
+    let single = SingleThreaded::verify().doing(|| "start with one thread")?;
+    sys::reset_signals();
+    // Modes in the machine's root are meant as they are written.
+    rustix::process::umask(Mode::empty());
+    // Never dropped: its descriptors are closed wholesale, whatever Rust thinks of owning them.
+    let job = Box::leak(Box::new(Job::receive(control)?));
+
+    // Before the cgroup namespace, whose root is then the machine's own group.
+    job.join_control_groups()?;
+    // Root's mounts and device nodes can only be made in the host's namespaces.
+    let staged = job.as_root().then(|| root::Root::stage(job)).transpose()?;
+
+    // The new process waits until its user is mapped: until then it is nobody.
+    let (go, told) = pipe()?;
+    let namespaces = job.namespace_flags();
+    match single.fork_sibling(namespaces).doing(|| "make the machine's namespaces")? {
+        Forked::Parent { pid, .. } => introduce(job, pid, control, told),
+        Forked::Child => {}
+    }
+    drop(told);
+    wait_for(go)?;
+
+    // Root may still write this; the machine's user may not.
+    deny_executable_memory_files(job)?;
+    // With a user namespace the user is changed first: its capabilities there survive, because
+    // user 0 is not mapped, and files made from now on have an owner.
+    if job.has(Namespace::User) {
+        user::become_it(job)?;
+    }
+    die_with_the_supervisor()?;
+    if job.confinement.own_root {
+        root::make_mounts_private()?;
+        // The rest of the host's file systems is still there to be bound from.
+        let root = match staged {
+            Some(root) => root,
+            None => root::Root::stage(job)?,
+        };
+        // From here on the host's file systems, and its /proc, are gone.
+        root.enter(job)?;
+    }
+    if job.has(Namespace::Uts) {
+        sethostname(job.confinement.host_name.as_bytes()).doing(|| "set the host name")?;
+    }
+    rustix::process::setsid().doing(|| "start a session")?;
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    forget_keys()?;
+    // Without a user namespace, changing the user ends the capabilities that all this took.
+    if !job.has(Namespace::User) {
+        program::empty_bounding_set()?;
+        user::become_it(job)?;
+        die_with_the_supervisor()?;
+    }
+    // The process waits until the supervisor, through the init, says that it is being held.
+    let (go, told) = pipe()?;
+    match single.fork().doing(|| "make the machine's process")? {
+        Forked::Parent { pid, .. } => {
+            drop(go);
+            init::run(job, pid, control, told)
+        }
+        Forked::Child => {
+            drop(told);
+            program::run(job, control, go)
+        }
+    }
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd), HostError> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).doing(|| "make a pipe")
+}
+
+/// The first process's last acts: say who the second is within its namespace and to the
+/// supervisor, and end.
+fn introduce(job: &Job, pid: u32, control: BorrowedFd<'_>, told: OwnedFd) -> ! {
+    let introduced = user::map(job, pid)
+        .and_then(|()| wire::send(control, &Report::Init(pid)))
+        .and_then(|()| File::from(told).write_all(b"!").doing(|| "let the machine's init go on"));
+    if let Err(error) = introduced {
+        // If the supervisor is gone there is nobody left to tell; the child ends with the pipe.
+        let _ = wire::send(control, &Report::from(&error));
+    }
+    std::process::exit(0)
+}
+
+/// Waits for the byte that says that the user is mapped; its absence, that the launcher failed.
+fn wait_for(go: OwnedFd) -> Result<(), HostError> {
+    File::from(go).read_exact(&mut [0]).doing(|| "wait for the launcher")
+}
+
+/// The supervisor is this process's parent (`CLONE_PARENT`). It may have died before this, so its
+/// socket is looked at too, by the init's loop.
+fn die_with_the_supervisor() -> Result<(), HostError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .doing(|| "ask to die with the supervisor")
+}
+
+/// `vm.memfd_noexec=2` for the machine's pid namespace (Linux 6.3): no memory file can be executed.
+fn deny_executable_memory_files(job: &Job) -> Result<(), HostError> {
+    if !job.confinement.memory_files_no_exec {
+        return Ok(());
+    }
+    std::fs::write("/proc/sys/vm/memfd_noexec", "2").doing(|| "deny executable memory files")
+}
+
+/// A kernel without keyrings has none to forget.
+fn forget_keys() -> Result<(), HostError> {
+    match sys::join_new_session_keyring() {
+        Err(e) if e.kind() == std::io::ErrorKind::Unsupported => Ok(()),
+        joined => joined.doing(|| "make a session keyring"),
+    }
+}

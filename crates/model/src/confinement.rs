@@ -1,6 +1,6 @@
 //! The confinement of one process, as data: what the launcher does, in an order that it knows.
 
-use crate::{Channel, Embedded, FileId, Object, Scratch, Stream};
+use crate::{Channel, FileId, Object, Scratch, Stream};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -37,6 +37,8 @@ pub struct Confinement {
     pub cgroups: Vec<PathBuf>,
     /// Whether memory that was written may become executable.
     pub executable_memory: ExecutableMemory,
+    /// Whether memory files can be executed nowhere in its pid namespace (`vm.memfd_noexec=2`).
+    pub memory_files_no_exec: bool,
     /// Whether it gives up all capabilities and every way to gain one.
     pub drop_privileges: bool,
 }
@@ -110,10 +112,8 @@ pub enum EntrySource {
     Bind(Object),
     /// A device node with the number of this one, made for the process's own user.
     Node(Object),
-    /// A file that the plan's ops made, bound; its identity is known only then.
+    /// Something that the plan's ops made, bound; its identity is known only then.
     Made(PathBuf),
-    /// A file in the private root with bytes of this program.
-    Embedded(Embedded),
 }
 
 impl EntrySource {
@@ -121,7 +121,7 @@ impl EntrySource {
     pub fn id(&self) -> Option<FileId> {
         match self {
             EntrySource::Bind(object) => Some(object.id),
-            EntrySource::Node(_) | EntrySource::Made(_) | EntrySource::Embedded(_) => None,
+            EntrySource::Node(_) | EntrySource::Made(_) => None,
         }
     }
 }

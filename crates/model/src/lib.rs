@@ -5,6 +5,7 @@
 //! crate speaks in these words, so that two of them never need to know each other.
 #![forbid(unsafe_code)]
 
+mod claim;
 mod confinement;
 mod evidence;
 mod facts;
@@ -18,6 +19,7 @@ mod size;
 mod status;
 mod want;
 
+pub use claim::*;
 pub use confinement::*;
 pub use evidence::*;
 pub use facts::*;

@@ -85,6 +85,8 @@ pub struct Command {
     pub may_start: Vec<Program>,
     /// Whose system calls it makes.
     pub dialect: Dialect,
+    /// Whether it may write memory and then execute it, as QEMU does without KVM.
+    pub translates: bool,
     /// Where relative names start.
     pub directory: PathBuf,
 }

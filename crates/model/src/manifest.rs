@@ -88,9 +88,9 @@ pub enum Channel {
 /// A socket that a VMM listens on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// The number by which arguments refer to it.
-    pub number: u32,
-    /// Where on the host a symbolic link leads to it; none when it is found by the machine's name.
+    /// Its file's name in the machine's directory of sockets.
+    pub name: String,
+    /// Where on the host a symbolic link leads to it, where the user expects it at a path.
     pub link: Option<PathBuf>,
 }
 

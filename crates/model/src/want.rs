@@ -1,5 +1,6 @@
 //! What a machine wants of the host's objects, and the reversible changes that follow.
 
+use crate::Embedded;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -42,6 +43,8 @@ pub enum Value {
     },
     /// A symbolic link with this text.
     Link(PathBuf),
+    /// A file with bytes of this program, which all may read.
+    Embedded(Embedded),
     /// A control group with these limits, each a file's name and what is written to it.
     Cgroup(Vec<(String, String)>),
     /// An empty file with mode 0600. It is kept afterwards: the user asked for it.

@@ -1,1 +1,134 @@
-//! See `ARCHITECTURE.md`.
+//! The pure heart: from a machine and the facts of the host to a plan. Every choice is made here,
+//! and whatever cannot be decided is an error before anything was changed.
+//!
+//! ```text
+//! Machine -> resources (the one walk) -> confine -> Plan
+//!                \-> qemu (the command line)  \-> desire (wants) -> diff -> ops
+//! ```
+#![forbid(unsafe_code)]
+
+mod choice;
+mod claims;
+mod confine;
+mod desire;
+mod diff;
+mod qemu;
+mod resources;
+
+pub use claims::{Conflict, claims, conflict};
+pub use diff::ops;
+
+use choice::Choice;
+use std::path::PathBuf;
+use svirt_model::{HostFacts, Layer, Machine, Plan, Process, Role, Want};
+
+/// Where a machine has its place on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its run-time directory: made at its start, removed at its end.
+    pub run: PathBuf,
+}
+
+impl Place {
+    /// The directory in which its VMM makes the sockets that it listens on.
+    pub fn endpoints(&self) -> PathBuf {
+        self.run.join("sockets")
+    }
+
+    /// The embedded guest, while it runs.
+    pub fn guest(&self) -> PathBuf {
+        self.run.join("guest")
+    }
+}
+
+/// Everything that planning looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// What the host offers.
+    pub host: &'a HostFacts,
+    /// Its place on the host.
+    pub place: &'a Place,
+    /// The user that was reserved for it.
+    pub user: Option<u32>,
+}
+
+/// A machine cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A layer that the user requires cannot be had in full.
+    #[error("the layer {layer} is required and cannot be enforced: {why}")]
+    Unmet {
+        /// The layer.
+        layer: Layer,
+        /// Why.
+        why: String,
+    },
+    /// Nothing would keep the machine in.
+    #[error("neither Landlock nor a root of its own can be had, so nothing would hold the machine")]
+    Unconfined,
+    /// Two resources would stand at one path.
+    #[error("two different things would stand at {}: {first} and {second}", .path.display())]
+    Collision {
+        /// The path.
+        path: PathBuf,
+        /// Where one came from.
+        first: String,
+        /// Where the other came from.
+        second: String,
+    },
+    /// A text that QEMU's command line cannot carry.
+    #[error("the kernel's command line has a character in it that cannot be passed on: {0:?}")]
+    Text(char),
+}
+
+impl PlanError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unmet { .. } => Some("leave out --require for it, or make the host offer it"),
+            Self::Unconfined => Some("a kernel with Landlock, or user namespaces, is needed"),
+            Self::Collision { .. } => Some("name each of them once"),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+/// What a machine wants of the host's objects.
+pub fn wants(inputs: Inputs<'_>) -> Vec<Want> {
+    desire::wants(inputs, &Choice::of(inputs))
+}
+
+/// Makes the plan of a start.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
+    let choice = Choice::of(inputs);
+    let walked = resources::walk(inputs, &choice);
+    let mut processes = Vec::new();
+    if let Some(helper) = resources::network_helper(inputs.machine, &choice) {
+        processes.push(confine::helper(inputs, &choice, helper)?);
+    }
+    processes.push(confine::vmm(inputs, &choice, walked)?);
+    for process in &processes {
+        satisfied(inputs.machine, process)?;
+    }
+    let ops = ops(&wants(inputs), &[]);
+    let (id, name) = (inputs.machine.id, inputs.machine.name.clone());
+    Ok(Plan { id, name, ops, processes })
+}
+
+/// A required layer is fully enforced, and something holds the machine in any case.
+fn satisfied(machine: &Machine, process: &Process) -> Result<(), PlanError> {
+    let full = |layer: Layer| process.layers.iter().find(|s| s.layer == layer);
+    for layer in machine.demands.require.iter().copied().filter(|_| process.role == Role::Vmm) {
+        let why = full(layer).map(|s| s.why_not.clone()).unwrap_or_else(|| "unknown".into());
+        if !why.is_empty() {
+            return Err(PlanError::Unmet { layer, why });
+        }
+    }
+    let confined = process.confinement.landlock.is_some() || process.confinement.own_root;
+    if confined { Ok(()) } else { Err(PlanError::Unconfined) }
+}

@@ -1,1 +1,42 @@
-//! See `ARCHITECTURE.md`.
+//! What sVirt must not forget: which machines are defined, which of them live, what each of them
+//! holds, and every change to the host that has still to be undone.
+//!
+//! One SQLite file, `svirt.db` in the state directory, shared by every process of sVirt: some
+//! hundreds of supervisors and commands at once. Uniqueness (names, users) is a constraint of the
+//! schema, never a check in a program; whatever belongs together is one commit; a commit is on the
+//! disk before the call returns, so that the intent to change the host always outlives the change.
+//!
+//! The store plans nothing, decides no conflict between machines, and never looks at the host: it
+//! does not know whether a process lives or what a file's attribute is. It trusts whoever may
+//! rename the directories above the state directory, as every program with a state directory does.
+//!
+//! A [`Store`] belongs to the process that opened it. SQLite's locks do not survive `fork(2)`: drop
+//! the store before forking, and let the child open its own.
+#![forbid(unsafe_code)]
+
+mod claim;
+mod column;
+mod definition;
+mod error;
+mod event;
+mod fact;
+mod finish;
+mod format;
+mod ledger;
+mod place;
+mod reservation;
+mod run;
+mod schema;
+mod start;
+mod store;
+
+pub use definition::Definition;
+pub use error::StoreError;
+pub use finish::Finish;
+pub use format::PinnedFormat;
+pub use ledger::{LedgerEntry, Outcome, Phase};
+pub use place::PlaceError;
+pub use run::{NewRun, Run, Supervisor};
+pub use start::Start;
+pub use store::{Retention, Store};
+pub use svirt_model::{Claim, HeldClaim};

@@ -1,0 +1,167 @@
+//! Asking a machine's supervisor.
+
+use crate::{
+    Code, Engine, Failure,
+    supervisor::{Reply, Request},
+};
+use std::{
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    time::Duration,
+};
+use svirt_host::Doing;
+use svirt_model::{Ending, MachineName};
+
+/// How long each step of a stop may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopLimits {
+    /// After the power button was pressed, before the VMM is told to end.
+    pub acpi: Duration,
+    /// After the VMM was told to end, before it is killed.
+    pub terminate: Duration,
+}
+
+impl Default for StopLimits {
+    fn default() -> Self {
+        Self { acpi: Duration::from_secs(30), terminate: Duration::from_secs(10) }
+    }
+}
+
+/// Waits for a machine's end.
+#[derive(Debug)]
+pub struct Waiter(BufReader<UnixStream>);
+
+impl Waiter {
+    pub(crate) fn new(reader: BufReader<UnixStream>) -> Self {
+        Self(reader)
+    }
+
+    /// How it ended. Returns when it has and everything is put back.
+    ///
+    /// # Errors
+    /// Its supervisor died.
+    pub fn ended(mut self) -> Result<Ending, Failure> {
+        match reply(&mut self.0)? {
+            Reply::Ended(ending) => Ok(ending),
+            other => Err(Failure::new(Code::Internal, format!("the supervisor said {other:?}"))),
+        }
+    }
+}
+
+impl AsFd for Waiter {
+    /// Becomes readable at the end.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
+
+impl Engine {
+    /// Stops a machine and returns when it is gone.
+    ///
+    /// # Errors
+    /// There is no such machine, or it does not run.
+    pub fn stop(&self, name: &MachineName, limits: StopLimits) -> Result<Ending, Failure> {
+        let StopLimits { acpi, terminate } = limits;
+        Waiter(self.ask(name, &Request::Stop { acpi, terminate })?).ended()
+    }
+
+    /// Kills a machine and returns when it is gone.
+    ///
+    /// # Errors
+    /// There is no such machine, or it does not run.
+    pub fn kill(&self, name: &MachineName) -> Result<Ending, Failure> {
+        self.stop(name, StopLimits { acpi: Duration::ZERO, terminate: Duration::ZERO })
+    }
+
+    /// A connection that carries the bytes of the guest's console both ways, those of the recent
+    /// past first. It ends when the machine does.
+    ///
+    /// # Errors
+    /// There is no such machine, it does not run, or it has no console.
+    pub fn console(&self, name: &MachineName) -> Result<UnixStream, Failure> {
+        // The answer's line is read byte by byte, so that nothing of the console is swallowed.
+        let mut stream = self.connect(name)?;
+        send(&mut stream, &Request::Console)?;
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while line.last() != Some(&b'\n') {
+            stream.read_exact(&mut byte).map_err(|e| gone(&e))?;
+            line.extend(byte);
+        }
+        granted(understand(&line)?)?;
+        Ok(stream)
+    }
+
+    /// Waits for a machine's end from now on.
+    ///
+    /// # Errors
+    /// There is no such machine, or it does not run.
+    pub fn wait(&self, name: &MachineName) -> Result<Waiter, Failure> {
+        Ok(Waiter(self.ask(name, &Request::Wait)?))
+    }
+
+    fn ask(&self, name: &MachineName, request: &Request) -> Result<BufReader<UnixStream>, Failure> {
+        let mut stream = self.connect(name)?;
+        send(&mut stream, request)?;
+        let mut reader = BufReader::new(stream);
+        granted(reply(&mut reader)?)?;
+        Ok(reader)
+    }
+
+    fn connect(&self, name: &MachineName) -> Result<UnixStream, Failure> {
+        let path = self.paths.control(name);
+        match UnixStream::connect(&path) {
+            Ok(stream) => Ok(stream),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                Err(self.not_running(name))
+            }
+            Err(e) => Err(e).on("reach the supervisor at", &path)?,
+        }
+    }
+
+    fn not_running(&self, name: &MachineName) -> Failure {
+        match self.defined(name) {
+            Ok(_) => Failure::new(Code::InUse, format!("machine {name} is not running"))
+                .hint(format!("svirt start {name}")),
+            Err(_) => no_machine(name),
+        }
+    }
+}
+
+pub(crate) fn no_machine(name: &MachineName) -> Failure {
+    Failure::new(Code::NotFound, format!("there is no machine {name}"))
+        .hint("svirt ps --all lists them")
+}
+
+fn send(stream: &mut UnixStream, request: &Request) -> Result<(), Failure> {
+    let mut line =
+        serde_json::to_vec(request).map_err(|e| Failure::from_error(Code::Internal, &e))?;
+    line.push(b'\n');
+    Ok(stream.write_all(&line).doing(|| "ask the supervisor")?)
+}
+
+fn reply(reader: &mut impl BufRead) -> Result<Reply, Failure> {
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line).map_err(|e| gone(&e))?;
+    understand(&line)
+}
+
+fn understand(line: &[u8]) -> Result<Reply, Failure> {
+    serde_json::from_slice(line).map_err(|e| gone(&std::io::Error::other(e)))
+}
+
+fn gone(error: &std::io::Error) -> Failure {
+    let causes = vec![error.to_string()];
+    Failure { causes, ..Failure::new(Code::Host, "the machine's supervisor is gone") }
+}
+
+fn granted(reply: Reply) -> Result<(), Failure> {
+    match reply {
+        Reply::Granted => Ok(()),
+        Reply::Refused(why) => Err(Failure::new(Code::InUse, why)),
+        Reply::Ended(ending) => Err(Failure::new(Code::InUse, format!("the machine {ending}"))),
+    }
+}

@@ -1,0 +1,91 @@
+//! From the errors of the parts to failures: each gets the code and the hint that its kind deserves,
+//! here and nowhere else.
+
+use crate::{Code, Failure};
+use std::io::ErrorKind;
+use svirt_formats::{image::ImageError, spec::SpecError};
+use svirt_host::{HostError, launch::LaunchError, pin::PinError, sources::SourceError};
+use svirt_plan::{Conflict, PlanError};
+use svirt_store::StoreError;
+
+fn io_code(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::PermissionDenied => Code::Denied,
+        _ => Code::Host,
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        Failure::from_error(io_code(error.kind()), &error)
+    }
+}
+
+impl From<PinError> for Failure {
+    fn from(error: PinError) -> Self {
+        let code = match &error {
+            PinError::Unreachable(_, source) => io_code(source.kind()),
+            PinError::DeviceBusy(_) | PinError::Replaced(_) => Code::InUse,
+            _ => Code::Data,
+        };
+        Failure::from_error(code, &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Pin(error) => error.into(),
+            SourceError::Host(error) => error.into(),
+        }
+    }
+}
+
+impl From<LaunchError> for Failure {
+    fn from(error: LaunchError) -> Self {
+        match error {
+            LaunchError::Host(error) => error.into(),
+            other => Failure::from_error(Code::Host, &other),
+        }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let code = match &error {
+            PlanError::Unmet { .. } | PlanError::Unconfined => Code::Unconfined,
+            PlanError::Collision { .. } | PlanError::Text(_) => Code::Data,
+        };
+        Failure::from_error(code, &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<Conflict> for Failure {
+    fn from(error: Conflict) -> Self {
+        Failure::from_error(Code::InUse, &error).hint(error.hint())
+    }
+}
+
+impl From<SpecError> for Failure {
+    fn from(error: SpecError) -> Self {
+        Failure::from_error(Code::Data, &error)
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        Failure::from_error(Code::Data, &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::NameInUse { .. } => Code::InUse,
+            StoreError::NotDefined { .. } | StoreError::NotLive { .. } => Code::NotFound,
+            _ => Code::Host,
+        };
+        Failure::from_error(code, &error).maybe_hint(error.hint())
+    }
+}

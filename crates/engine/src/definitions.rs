@@ -1,0 +1,215 @@
+//! Machines that are defined: kept under a name, started again and again; and what is known of all.
+
+use crate::{
+    Code, Engine, Failure, Started,
+    client::no_machine,
+    resolve::{self, Identity},
+    supervisor::{finish, is_alive},
+};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use svirt_formats::spec::{self, Spec};
+use svirt_model::{Event, EventKind, MachineName, State, Status, Uuid};
+use svirt_store::{Definition, Run, Store};
+
+/// Where a machine's logs are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logs {
+    /// What the guest said on its console.
+    pub console: PathBuf,
+    /// What the VMM and its helpers said.
+    pub vmm: PathBuf,
+}
+
+impl Engine {
+    /// Defines a machine, after everything that it names was found to be usable.
+    ///
+    /// # Errors
+    /// The name is in use, or the machine could not be planned.
+    pub fn create(&self, spec: &Spec, autostart: bool) -> Result<MachineName, Failure> {
+        let plan = self.plan(spec)?;
+        let spec = Spec { name: Some(plan.name.clone()), version: spec::VERSION, ..spec.clone() };
+        let created_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let definition = Definition {
+            id: plan.id,
+            name: plan.name,
+            request: text(&spec)?,
+            autostart,
+            created_ms: u64::try_from(created_ms.as_millis()).unwrap_or(0),
+        };
+        self.store()?.define(&definition)?;
+        Ok(definition.name)
+    }
+
+    /// The specification of a defined machine.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn definition(&self, name: &MachineName) -> Result<Spec, Failure> {
+        Ok(spec::read(self.defined(name)?.request.as_bytes())?)
+    }
+
+    pub(crate) fn defined(&self, name: &MachineName) -> Result<Definition, Failure> {
+        self.store()?.definition(name)?.ok_or_else(|| no_machine(name))
+    }
+
+    /// Changes a machine's definition; a running machine has it at its next start.
+    ///
+    /// # Errors
+    /// There is none of that name, it would get another one, or it could not be planned.
+    pub fn edit(&self, name: &MachineName, spec: &Spec) -> Result<(), Failure> {
+        let Definition { id, .. } = self.defined(name)?;
+        if spec.name.as_ref().is_some_and(|new| new != name) {
+            let message = format!("machine {name} cannot be renamed");
+            return Err(
+                Failure::new(Code::Usage, message).hint("create another and remove this one")
+            );
+        }
+        let identity = Identity { id, name: name.clone() };
+        let mut store = self.store()?;
+        resolve::machine(self, &mut store, spec, identity, &[])?;
+        let named = Spec { name: Some(name.clone()), ..spec.clone() };
+        Ok(store.redefine(name, &text(&named)?)?)
+    }
+
+    /// Says whether a machine is started with the host.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn set_autostart(&self, name: &MachineName, on: bool) -> Result<(), Failure> {
+        Ok(self.store()?.set_autostart(name, on)?)
+    }
+
+    /// Starts every machine that is marked for it.
+    ///
+    /// # Errors
+    /// The store cannot be read; what happens to one machine does not keep others from starting.
+    pub fn autostart(&self) -> Result<Vec<(MachineName, Result<Started, Failure>)>, Failure> {
+        let definitions = self.store()?.definitions()?;
+        let marked = definitions.into_iter().filter(|d| d.autostart);
+        Ok(marked.map(|d| (d.name.clone(), self.start_defined(&d.name))).collect())
+    }
+
+    /// Removes a machine's definition, its logs, and the disks that sVirt made for it.
+    ///
+    /// # Errors
+    /// There is none of that name, or it runs.
+    pub fn remove(&self, name: &MachineName) -> Result<(), Failure> {
+        self.recover()?;
+        let spec = self.definition(name)?;
+        self.store()?.undefine(name)?;
+        let logs = self.paths.logs(name)?;
+        let _ = fs::remove_dir_all(logs);
+        let disks = spec.guest.map_or(0, |guest| guest.disks.len());
+        for index in 0..disks {
+            let _ = fs::remove_file(self.paths.images()?.join(format!("{name}-{index}.qcow2")));
+        }
+        Ok(())
+    }
+
+    /// Every machine, defined or running, in the order of their names.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn list(&self) -> Result<Vec<Status>, Failure> {
+        self.recover()?;
+        let store = self.store()?;
+        let runs = store.runs()?;
+        let mut all: Vec<Status> =
+            runs.iter().map(|run| status_of(&store, run)).collect::<Result<_, _>>()?;
+        let stopped =
+            store.definitions()?.into_iter().filter(|d| runs.iter().all(|r| r.name != d.name));
+        all.extend(stopped.map(|d| stopped_status(d.id, d.name)));
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    /// One machine.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn status(&self, name: &MachineName) -> Result<Status, Failure> {
+        self.recover()?;
+        let store = self.store()?;
+        match store.run(name)? {
+            Some(run) => status_of(&store, &run),
+            None => self.defined(name).map(|d| stopped_status(d.id, d.name)),
+        }
+    }
+
+    /// Where a machine's logs are.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn logs(&self, name: &MachineName) -> Result<Logs, Failure> {
+        let run = self.store()?.run(name)?;
+        let directory = match run {
+            Some(run) if run.transient => self.paths.place(name).run,
+            _ => self.defined(name).and_then(|_| self.paths.logs(name))?,
+        };
+        Ok(Logs { console: directory.join("console.log"), vmm: directory.join("vmm.log") })
+    }
+
+    /// What happened after the event with this number; 0 for all that is kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn events(&self, since: u64, limit: u32) -> Result<Vec<Event>, Failure> {
+        Ok(self.store()?.events_since(since, limit)?)
+    }
+
+    /// Puts back what machines left whose supervisors died, and says which they were. Every command
+    /// that looks at machines does this first.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn recover(&self) -> Result<Vec<MachineName>, Failure> {
+        let mut store = self.store()?;
+        let mut recovered = Vec::new();
+        for run in store.runs()? {
+            if !is_alive(&run.supervisor)? {
+                finish(&mut store, run.id, EventKind::Recovered, "its supervisor had died")?;
+                recovered.push(run.name);
+            }
+        }
+        Ok(recovered)
+    }
+
+    /// `svirt-launch`: beside this program, or where packages put such programs.
+    pub(crate) fn launcher(&self) -> Result<PathBuf, Failure> {
+        let beside =
+            std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("svirt-launch")));
+        let packaged = Some(PathBuf::from("/usr/libexec/svirt/svirt-launch"));
+        let executable = |path: &PathBuf| {
+            fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        };
+        let found = [beside, packaged].into_iter().flatten().find(executable);
+        found.ok_or_else(|| {
+            Failure::new(Code::Unavailable, "svirt-launch is not installed")
+                .hint("it belongs beside svirt, or into /usr/libexec/svirt; cargo build makes both")
+        })
+    }
+}
+
+fn text(spec: &Spec) -> Result<String, Failure> {
+    serde_json::to_string_pretty(spec).map_err(|e| Failure::from_error(Code::Internal, &e))
+}
+
+fn status_of(store: &Store, run: &Run) -> Result<Status, Failure> {
+    Ok(Status {
+        id: run.id,
+        name: run.name.clone(),
+        state: run.state,
+        supervisor: Some(run.supervisor.pid),
+        plan: store.plan(run.id)?,
+        evidence: store.evidence(run.id)?,
+    })
+}
+
+fn stopped_status(id: Uuid, name: MachineName) -> Status {
+    Status { id, name, state: State::Stopped, supervisor: None, plan: None, evidence: Vec::new() }
+}

@@ -1,0 +1,202 @@
+//! From a named image to an image with its chain: every file pinned, every format stated or pinned
+//! at its first use, and nothing below the first file that its owner's directory does not hold or
+//! the user did not name.
+
+use crate::{Code, Failure, resolve::Pins};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    path::Path,
+};
+use svirt_formats::image::{
+    Header, MAX_CHAIN_DEPTH, Sample, format_from_extension, head_len, inspect, resolve_backing,
+    tail_len,
+};
+use svirt_host::{
+    Doing,
+    pin::{Pin, Purpose},
+};
+use svirt_model::{Access, FileKind, Image, ImageFormat, Object};
+use svirt_store::Store;
+
+/// What the user said about an image.
+pub(crate) struct Named<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) format: Option<ImageFormat>,
+    pub(crate) access: Access,
+}
+
+/// Pins an image and all below it.
+pub(crate) fn resolve(
+    pins: &mut Pins,
+    store: &mut Store,
+    named: &Named<'_>,
+) -> Result<Image, Failure> {
+    let mut chain = Chain { pins, store, root: named.path.to_owned(), depth: 0 };
+    let purpose = match named.access {
+        Access::Write => Purpose::WriteDisk,
+        Access::Read => Purpose::ReadDisk,
+    };
+    let pin = Pin::new(named.path, purpose)?;
+    if let Some(above) = pin.object().path.parent() {
+        above.clone_into(&mut chain.root);
+    }
+    let format = chain.format(&pin, named.format)?;
+    chain.image(pin, format)
+}
+
+struct Chain<'a> {
+    pins: &'a mut Pins,
+    store: &'a mut Store,
+    /// The directory that holds the first image; those below it must be in it too.
+    root: std::path::PathBuf,
+    depth: usize,
+}
+
+impl Chain<'_> {
+    fn image(&mut self, pin: Pin, format: ImageFormat) -> Result<Image, Failure> {
+        let header = read_header(&pin, format)?;
+        let object = self.pins.keep(pin);
+        refuse_unsupported(&header, &object)?;
+        let backing = self.backing(&header, &object)?.map(Box::new);
+        Ok(Image { object, format, virtual_size: header.virtual_size, backing })
+    }
+
+    fn backing(&mut self, header: &Header, above: &Object) -> Result<Option<Image>, Failure> {
+        let Some(backing) = &header.backing else { return Ok(None) };
+        self.depth += 1;
+        if self.depth > MAX_CHAIN_DEPTH {
+            let message =
+                format!("{} has more than {MAX_CHAIN_DEPTH} images below it", above.path.display());
+            return Err(Failure::new(Code::Data, message).hint("flatten it with qemu-img convert"));
+        }
+        let named =
+            |e| Failure { message: format!("{}: {e}", above.path.display()), ..Failure::from(e) };
+        let name = backing.name().map_err(named)?;
+        let format = backing.format().map_err(named)?;
+        let directory = above.path.parent().unwrap_or(Path::new("/"));
+        let pin = Pin::new(&resolve_backing(directory, &name), Purpose::ReadDisk)?;
+        self.allow(pin.object(), above)?;
+        let format = self.format(&pin, Some(format))?;
+        self.image(pin, format).map(Some)
+    }
+
+    fn allow(&self, below: &Object, above: &Object) -> Result<(), Failure> {
+        if below.path.starts_with(&self.root) {
+            return Ok(());
+        }
+        let (below, above) = (below.path.display(), above.path.display());
+        let message =
+            format!("{above} is based on {below}, which is outside {}", self.root.display());
+        let hint = "keep the two in one directory tree; an image's header alone opens nothing else";
+        Err(Failure::new(Code::Data, message).hint(hint))
+    }
+
+    /// The format that the user states, that the name's ending states, or that was pinned; never
+    /// one that the content suggests.
+    fn format(&mut self, pin: &Pin, stated: Option<ImageFormat>) -> Result<ImageFormat, Failure> {
+        let object = pin.object();
+        let (system, inode) = (filesystem(pin)?, object.id.inode);
+        let pinned = self.store.pinned_format(&system, inode)?.filter(|p| p.path == object.path);
+        let said = stated.or(pinned.as_ref().map(|p| p.format));
+        let format = said.or_else(|| format_from_extension(&object.path)).or(device(object));
+        let Some(format) = format else {
+            let message = format!("the format of {} is not stated", object.path.display());
+            return Err(Failure::new(Code::Data, message)
+                .hint("add format=qcow2, format=raw or another to the disk"));
+        };
+        if pinned.is_none() && stated.is_none() {
+            agrees_at_first_sight(pin, format)?;
+        }
+        let holds = self.store.pin_format(&system, inode, format, &object.path)?;
+        if holds.format == format || holds.path != object.path {
+            return Ok(format);
+        }
+        let (path, was) = (object.path.display(), holds.format);
+        let message = format!("{path} was used as {was} before, and is {format} now");
+        Err(Failure::new(Code::Data, message)
+            .hint(format!("state format={was}, or give the image another name")))
+    }
+}
+
+/// A block device has no name that could state a format, and is what its bytes are.
+fn device(object: &Object) -> Option<ImageFormat> {
+    (object.kind == FileKind::BlockDevice).then_some(ImageFormat::Raw)
+}
+
+/// The file system, by what outlives a boot where the file system has such a thing.
+fn filesystem(pin: &Pin) -> Result<String, Failure> {
+    let object = pin.object();
+    let stat = rustix::fs::fstatfs(pin).on("look at the file system of", &object.path)?;
+    Ok(format!("{:x}-{:?}", stat.f_type, stat.f_fsid))
+}
+
+/// Only where a name's ending alone says "raw", and only before a guest has ever written to it:
+/// many images of another format are named `.img`, and a start that cannot work is better refused.
+fn agrees_at_first_sight(pin: &Pin, format: ImageFormat) -> Result<(), Failure> {
+    const MAGICS: [(&[u8], &str); 3] =
+        [(b"QFI\xfb", "qcow2"), (b"KDMV", "vmdk"), (b"vhdxfile", "vhdx")];
+    if format != ImageFormat::Raw {
+        return Ok(());
+    }
+    let mut head = [0; 8];
+    let path = &pin.object().path;
+    File::from(pin.open(false)?).read(&mut head).on("read", path)?;
+    match MAGICS.iter().find(|(magic, _)| head.starts_with(magic)) {
+        None => Ok(()),
+        Some((_, word)) => {
+            let message =
+                format!("{} is named as a raw image and starts like {word}", path.display());
+            Err(Failure::new(Code::Data, message)
+                .hint(format!("state format={word} or format=raw")))
+        }
+    }
+}
+
+fn refuse_unsupported(header: &Header, object: &Object) -> Result<(), Failure> {
+    let refuse = |what: &str, hint: &str| {
+        let message = format!("{} {what}", object.path.display());
+        Err(Failure::new(Code::Data, message).hint(hint))
+    };
+    if header.data_file.is_some() {
+        return refuse("keeps its data in another file", "convert it with qemu-img convert");
+    }
+    if header.encrypted {
+        return refuse(
+            "is encrypted, which is not supported yet",
+            "decrypt it with qemu-img convert",
+        );
+    }
+    Ok(())
+}
+
+fn read_header(pin: &Pin, format: ImageFormat) -> Result<Header, Failure> {
+    let object = pin.object();
+    let file = File::from(pin.open(false)?);
+    let length = length(&file, object).on("find the size of", &object.path)?;
+    let head = read_at(&file, 0, head_len(format), length).on("read", &object.path)?;
+    let start = length.saturating_sub(tail_len(format) as u64);
+    let tail = read_at(&file, start, tail_len(format), length).on("read", &object.path)?;
+    let sample = Sample { head: &head, tail: &tail, file_len: length };
+    inspect(format, &sample).map_err(|e| {
+        let failure = Failure::from(e);
+        Failure { message: format!("{}: {}", object.path.display(), failure.message), ..failure }
+    })
+}
+
+fn length(file: &File, object: &Object) -> io::Result<u64> {
+    match object.kind {
+        FileKind::BlockDevice => {
+            rustix::fs::seek(file, rustix::fs::SeekFrom::End(0)).map_err(Into::into)
+        }
+        _ => Ok(file.metadata()?.len()),
+    }
+}
+
+fn read_at(file: &File, offset: u64, wanted: usize, length: u64) -> io::Result<Vec<u8>> {
+    let there = usize::try_from(length - offset).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; wanted.min(there)];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
+}

@@ -1,0 +1,112 @@
+//! Where a user's machines have their places.
+
+use crate::{Code, Failure};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+use svirt_host::pin::private_directory;
+use svirt_model::MachineName;
+use svirt_plan::Place;
+
+/// A unix socket's path is at most this long (`unix(7)`).
+const SOCKET_PATH_MAX: usize = 107;
+
+/// A user's directories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// What is kept: the store, images that sVirt made, logs.
+    pub state: PathBuf,
+    /// What lasts as long as a machine runs.
+    pub runtime: PathBuf,
+}
+
+impl Paths {
+    /// `/var/lib/svirt` and `/run/svirt` for root, the XDG directories otherwise, and in any case
+    /// what `SVIRT_STATE_DIR` and `SVIRT_RUNTIME_DIR` say.
+    pub(crate) fn of_this_user() -> Result<Self, Failure> {
+        let root = rustix::process::geteuid().is_root();
+        let state = match directory("SVIRT_STATE_DIR") {
+            Some(named) => named,
+            None if root => "/var/lib/svirt".into(),
+            None => user_state()?,
+        };
+        let runtime = match directory("SVIRT_RUNTIME_DIR") {
+            Some(named) => named,
+            None if root => "/run/svirt".into(),
+            None => directory("XDG_RUNTIME_DIR").map_or(state.join("run"), |d| d.join("svirt")),
+        };
+        Ok(Self { state, runtime })
+    }
+
+    pub(crate) fn make_state(&self) -> Result<(), Failure> {
+        make(&self.state)
+    }
+
+    pub(crate) fn make_runtime(&self) -> Result<(), Failure> {
+        make(&self.runtime)
+    }
+
+    /// A machine's place.
+    pub(crate) fn place(&self, name: &MachineName) -> Place {
+        Place { run: self.runtime.join(name.as_str()) }
+    }
+
+    /// The socket on which a machine's supervisor answers.
+    pub(crate) fn control(&self, name: &MachineName) -> PathBuf {
+        self.place(name).run.join("control")
+    }
+
+    /// Refuses a place whose sockets nobody could reach.
+    pub(crate) fn check(&self, name: &MachineName) -> Result<(), Failure> {
+        let longest = self.place(name).endpoints().join("vnc");
+        if longest.as_os_str().len() <= SOCKET_PATH_MAX {
+            return Ok(());
+        }
+        let message = format!("{} is too long for a socket's path", longest.display());
+        Err(Failure::new(Code::Usage, message)
+            .hint("choose a shorter name, or a shorter SVIRT_RUNTIME_DIR"))
+    }
+
+    /// Where images that sVirt makes are kept.
+    pub(crate) fn images(&self) -> Result<PathBuf, Failure> {
+        let images = self.state.join("images");
+        private_directory(&images)?;
+        Ok(images)
+    }
+
+    /// Where the logs of defined machines are kept.
+    pub(crate) fn logs(&self, name: &MachineName) -> Result<PathBuf, Failure> {
+        let logs = self.state.join("logs");
+        private_directory(&logs)?;
+        let own = logs.join(name.as_str());
+        private_directory(&own)?;
+        Ok(own)
+    }
+}
+
+/// A directory that an environment variable names; a relative one is no directory.
+fn directory(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+fn user_state() -> Result<PathBuf, Failure> {
+    let state =
+        directory("XDG_STATE_HOME").or_else(|| directory("HOME").map(|h| h.join(".local/state")));
+    state.map(|s| s.join("svirt")).ok_or_else(|| {
+        Failure::new(Code::Unavailable, "there is no place for this user's machines")
+            .hint("set HOME, XDG_STATE_HOME or SVIRT_STATE_DIR to an absolute path")
+    })
+}
+
+/// Makes a directory of ours and those above it.
+fn make(path: &Path) -> Result<(), Failure> {
+    if let Some(above) = path.parent().filter(|above| !above.exists()) {
+        std::fs::create_dir_all(above).map_err(|e| {
+            let message = format!("cannot make the directory {}", above.display());
+            Failure { causes: vec![e.to_string()], ..Failure::new(Code::Host, message) }
+        })?;
+    }
+    private_directory(path)?;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! From a program's name to the program with all that it needs to be executed. What the linker would
+//! load is remembered by the program's identity, so that it is read once.
+
+use crate::{Code, Failure, resolve::Pins};
+use std::{
+    env,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+use svirt_host::{
+    Doing,
+    pin::{Pin, Purpose},
+    program::{Closure, closure},
+};
+use svirt_model::{Library, Object, Program};
+use svirt_store::Store;
+
+/// Where programs are when `PATH` says nothing.
+const DIRECTORIES: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/usr/libexec";
+
+/// The file that a name leads to: a path, or a name in one of the directories of `PATH`.
+pub(crate) fn find(name: &str) -> Result<PathBuf, Failure> {
+    if name.contains('/') {
+        return std::path::absolute(name).doing(|| format!("find {name}")).map_err(Failure::from);
+    }
+    let path = env::var("PATH").unwrap_or_else(|_| DIRECTORIES.to_owned());
+    let mut places =
+        path.split(':').filter(|d| d.starts_with('/')).map(|d| Path::new(d).join(name));
+    places.find(|p| p.is_file()).ok_or_else(|| missing(name))
+}
+
+fn missing(name: &str) -> Failure {
+    let failure = Failure::new(Code::Unavailable, format!("there is no program {name}"));
+    let package = match name {
+        "passt" => "install it (the package passt), or use --net none",
+        "qemu-system-x86_64" => "install it (the package qemu-system-x86, or qemu-kvm)",
+        _ => "name it with its path",
+    };
+    failure.hint(package)
+}
+
+/// Pins a program, the modules that it may load, and the files and directories that it reads.
+pub(crate) fn resolve(
+    pins: &mut Pins,
+    store: &mut Store,
+    path: &Path,
+    modules: &[PathBuf],
+    data: &[PathBuf],
+) -> Result<Program, Failure> {
+    let binary = pins.pin(path, Purpose::ReadFile)?;
+    let key = key(&binary, modules)?;
+    let remembered = store.recall(&key)?.and_then(|text| serde_json::from_str(&text).ok());
+    let libraries = match remembered.and_then(|known| pin_all(pins, &known).ok()) {
+        Some(libraries) => libraries,
+        None => pin_all(pins, &examine(store, &key, &binary, modules)?)?,
+    };
+    let data = data.iter().map(|p| pins.pin(p, Purpose::Any)).collect::<Result<_, _>>()?;
+    Ok(Program { binary, libraries, data })
+}
+
+fn examine(
+    store: &mut Store,
+    key: &str,
+    binary: &Object,
+    modules: &[PathBuf],
+) -> Result<Closure, Failure> {
+    let roots: Vec<&Path> =
+        std::iter::once(&*binary.path).chain(modules.iter().map(|m| &**m)).collect();
+    let mut found = closure(&roots)?;
+    found.libraries.extend(modules.iter().map(|m| (m.clone(), m.clone())));
+    let text =
+        serde_json::to_string(&found).map_err(|e| Failure::from_error(Code::Internal, &e))?;
+    store.remember(key, &text)?;
+    Ok(found)
+}
+
+fn pin_all(pins: &mut Pins, closure: &Closure) -> Result<Vec<Library>, Failure> {
+    let one = |(name, place): (&PathBuf, &PathBuf)| {
+        let object = pins.pin(place, Purpose::ReadFile)?;
+        Ok(Library { name: name.clone(), object })
+    };
+    closure.libraries.iter().map(one).collect()
+}
+
+/// Changes with the program, its modules and the linker's cache, and so with every library that is
+/// added or replaced by a package.
+fn key(binary: &Object, modules: &[PathBuf]) -> Result<String, Failure> {
+    let mut key = format!("closure {}", stamp(&binary.path)?);
+    for path in modules {
+        key.push_str(&format!(" {}", stamp(path)?));
+    }
+    key.push_str(&format!(" {}", stamp(Path::new("/etc/ld.so.cache")).unwrap_or_default()));
+    Ok(key)
+}
+
+/// A file's identity and the time of its last change.
+pub(crate) fn stamp(path: &Path) -> Result<String, Failure> {
+    let found = std::fs::metadata(path).on("look at", path)?;
+    Ok(format!("{:x}.{:x}.{:x}", found.dev(), found.ino(), found.ctime_nsec() ^ found.ctime()))
+}
+
+/// QEMU's emulator for this machine's processor.
+pub(crate) fn qemu() -> Result<PathBuf, Failure> {
+    let name = format!("qemu-system-{}", env::consts::ARCH);
+    find(&name).or_else(|failure| find("qemu-kvm").map_err(|_| failure))
+}
+
+/// Where distributions keep QEMU's modules and its firmware.
+const MODULES: [&str; 4] = [
+    "/usr/lib/x86_64-linux-gnu/qemu",
+    "/usr/lib/aarch64-linux-gnu/qemu",
+    "/usr/lib64/qemu",
+    "/usr/lib/qemu",
+];
+const FIRMWARE: [&str; 6] = [
+    "/usr/share/qemu",
+    "/usr/share/qemu-kvm",
+    "/usr/share/seabios",
+    "/usr/share/seavgabios",
+    "/usr/share/qemu-firmware",
+    "/usr/lib/ipxe/qemu",
+];
+
+/// QEMU with the modules of these names, where it is built with modules, and its firmware.
+pub(crate) fn resolve_qemu(
+    pins: &mut Pins,
+    store: &mut Store,
+    path: &Path,
+    wanted: &[&str],
+) -> Result<Program, Failure> {
+    let there = |path: PathBuf| path.exists().then_some(path);
+    let modules: Vec<_> = MODULES
+        .iter()
+        .flat_map(|d| {
+            wanted.iter().filter_map(move |m| there(Path::new(d).join(format!("{m}.so"))))
+        })
+        .collect();
+    let firmware: Vec<_> = FIRMWARE.iter().filter_map(|d| there(d.into())).collect();
+    resolve(pins, store, path, &modules, &firmware)
+}
+
+impl Pins {
+    /// Pins a path and keeps it.
+    pub(crate) fn pin(&mut self, path: &Path, purpose: Purpose) -> Result<Object, Failure> {
+        Ok(self.keep(Pin::new(path, purpose)?))
+    }
+}

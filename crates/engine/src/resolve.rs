@@ -1,0 +1,311 @@
+//! From a specification to a machine: the one time that the world is looked at. Everything named is
+//! pinned, every default filled in; nothing later looks at the user's words.
+
+use crate::{
+    Code, Engine, Failure, accelerator,
+    image::{self, Named as NamedImage},
+    program,
+};
+use std::path::{Path, PathBuf};
+use svirt_formats::{
+    image::qcow2_empty,
+    spec::{self, CommandSpec, DiskSpec, DisplaySpec, GuestSpec, NetSpec, Spec},
+};
+use svirt_host::{
+    Doing,
+    pin::{Pin, Purpose},
+    program::interpreter,
+};
+use svirt_model::{
+    Accelerator, Access, Argument, Bytes, Command, Demands, Device, DeviceKind, Dialect, Disk,
+    FileKind, Guest, KernelSource, Machine, MachineName, Media, Named, Object, Origin, Program,
+    Sharing, Stream, Uuid, Vmm,
+};
+use svirt_store::Store;
+
+/// What a throw-away disk may hold without a limit of the user's.
+const SCRATCH: Bytes = Bytes(4 << 30);
+
+/// The objects that a machine was resolved to, held until the processes have them: a file that is
+/// held cannot be removed and its number given to another.
+#[derive(Debug, Default)]
+pub(crate) struct Pins(Vec<Pin>);
+
+impl Pins {
+    pub(crate) fn keep(&mut self, pin: Pin) -> Object {
+        let object = pin.object().clone();
+        self.0.push(pin);
+        object
+    }
+}
+
+/// Who a machine is.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) id: Uuid,
+    pub(crate) name: MachineName,
+}
+
+/// Resolves a specification.
+pub(crate) fn machine(
+    engine: &Engine,
+    store: &mut Store,
+    spec: &Spec,
+    identity: Identity,
+    streams: &[Stream],
+) -> Result<(Machine, Pins), Failure> {
+    spec::check(spec)?;
+    let mut resolver = Resolver {
+        engine,
+        store,
+        name: &identity.name,
+        pins: Pins::default(),
+        devices: Vec::new(),
+    };
+    let vmm = match &spec.command {
+        Some(command) => Vmm::Command(resolver.command(command, streams)?),
+        None => Vmm::Guest(resolver.guest(&spec.guest.clone().unwrap_or_default())?),
+    };
+    let Resolver { devices, pins, .. } = resolver;
+    let demands = Demands {
+        require: spec.require.iter().copied().collect(),
+        weaken: spec.weaken.iter().copied().collect(),
+    };
+    Ok((Machine { id: identity.id, name: identity.name, vmm, devices, demands }, pins))
+}
+
+struct Resolver<'a> {
+    engine: &'a Engine,
+    store: &'a mut Store,
+    name: &'a MachineName,
+    pins: Pins,
+    devices: Vec<Device>,
+}
+
+impl Resolver<'_> {
+    fn add(&mut self, kind: DeviceKind, origin: impl Into<String>) {
+        self.devices.push(Device { kind, origin: Origin(origin.into()) });
+    }
+
+    /// A device of the host that everybody may use.
+    fn common_device(&mut self, path: &str) -> Result<(), Failure> {
+        let object = self.pins.pin(Path::new(path), Purpose::Device)?;
+        let named = Named { object, access: Access::Write, sharing: Sharing::Private };
+        self.add(DeviceKind::HostDevice(named), "every machine");
+        Ok(())
+    }
+
+    fn guest(&mut self, guest: &GuestSpec) -> Result<Guest, Failure> {
+        let accelerator = match guest.accelerator {
+            Some(stated) => stated,
+            None => accelerator::choose(self.engine, self.store)?,
+        };
+        self.common_device("/dev/null")?;
+        self.add(DeviceKind::Monitor, "every guest");
+        self.add(DeviceKind::Console, "every guest");
+        if accelerator == Accelerator::Kvm {
+            let object = self.pins.pin(Path::new(accelerator::DEVICE), Purpose::Device)?;
+            self.add(DeviceKind::Kvm(object), "the accelerator");
+        }
+        self.kernel(guest)?;
+        self.disks(guest)?;
+        self.surroundings(guest)?;
+        let program = self.qemu(guest, accelerator)?;
+        let append = guest.append.clone().unwrap_or_default();
+        Ok(Guest { program, accelerator, memory: guest.memory, cpus: guest.cpus, append })
+    }
+
+    fn qemu(&mut self, guest: &GuestSpec, accelerator: Accelerator) -> Result<Program, Failure> {
+        let mut modules = Vec::new();
+        let translator = format!("accel-tcg-{}", std::env::consts::ARCH);
+        if accelerator == Accelerator::Tcg {
+            modules.push(translator.as_str());
+        }
+        if guest.display == DisplaySpec::Vnc {
+            modules.extend(["hw-display-virtio-vga", "hw-display-virtio-gpu"]);
+        }
+        program::resolve_qemu(&mut self.pins, self.store, &program::qemu()?, &modules)
+    }
+
+    /// A kernel that was named; without one, and without a disk to boot from, the embedded guest.
+    fn kernel(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
+        if let Some(kernel) = &guest.kernel {
+            let object = self.pins.pin(kernel, Purpose::ReadFile)?;
+            self.add(
+                DeviceKind::Kernel(KernelSource::File(object)),
+                format!("--kernel {}", kernel.display()),
+            );
+        } else if guest.disks.is_empty() && guest.cdrom.is_none() || guest.append.is_some() {
+            self.add(DeviceKind::Kernel(KernelSource::Embedded), "the embedded guest");
+        }
+        if let Some(initrd) = &guest.initrd {
+            let object = self.pins.pin(initrd, Purpose::ReadFile)?;
+            self.add(DeviceKind::Initrd(object), format!("--initrd {}", initrd.display()));
+        }
+        Ok(())
+    }
+
+    fn disks(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
+        for (index, disk) in guest.disks.iter().enumerate() {
+            self.disk(guest, index, disk)?;
+        }
+        if let Some(path) = &guest.cdrom {
+            let named = NamedImage { path, format: None, access: Access::Read };
+            let image = image::resolve(&mut self.pins, self.store, &named)?;
+            let (access, sharing, media) = (Access::Read, Sharing::Private, Media::Cdrom);
+            let disc = Disk { image, access, sharing, media, scratch: None };
+            self.add(DeviceKind::Disk(disc), format!("--cdrom {}", path.display()));
+        }
+        Ok(())
+    }
+
+    fn disk(&mut self, guest: &GuestSpec, index: usize, disk: &DiskSpec) -> Result<(), Failure> {
+        let (path, format) = match (&disk.path, disk.new) {
+            (Some(path), _) => (path.clone(), disk.format),
+            (None, size) => (self.new_disk(index, size)?, Some(svirt_model::ImageFormat::Qcow2)),
+        };
+        let throw_away = guest.ephemeral && !disk.ro;
+        let scratch = throw_away.then(|| guest.scratch.unwrap_or(SCRATCH));
+        let access = if disk.ro || throw_away { Access::Read } else { Access::Write };
+        let named = NamedImage { path: &path, format, access };
+        let image = image::resolve(&mut self.pins, self.store, &named)?;
+        let sharing = disk.share.clone().map_or(Sharing::Private, Sharing::Group);
+        let access = if disk.ro { Access::Read } else { Access::Write };
+        let kind = DeviceKind::Disk(Disk { image, access, sharing, media: Media::Disk, scratch });
+        self.add(kind, format!("--disk {}", path.display()));
+        Ok(())
+    }
+
+    /// An empty disk that is kept with the machine; on a later start it is there already.
+    fn new_disk(&self, index: usize, size: Option<Bytes>) -> Result<PathBuf, Failure> {
+        use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt};
+        let path = self.engine.paths().images()?.join(format!("{}-{index}.qcow2", self.name));
+        if path.exists() {
+            return Ok(path);
+        }
+        let bytes = qcow2_empty(size.unwrap_or(Bytes(0)).0)?;
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        made.and_then(|mut f| f.write_all(&bytes)).on("make the disk", &path)?;
+        Ok(path)
+    }
+
+    fn surroundings(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
+        let unsaid = if guest.ephemeral || self.devices.iter().any(embedded) {
+            NetSpec::None
+        } else {
+            NetSpec::User
+        };
+        if guest.net.unwrap_or(unsaid) == NetSpec::User {
+            let path = program::find("passt")?;
+            let program = program::resolve(&mut self.pins, self.store, &path, &[], &[])?;
+            self.add(DeviceKind::UserNetwork(program), "--net user");
+        }
+        if guest.display == DisplaySpec::Vnc {
+            self.add(DeviceKind::Vnc, "--display vnc");
+        }
+        if guest.gdb {
+            self.add(DeviceKind::Debugger, "--gdb");
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &CommandSpec, streams: &[Stream]) -> Result<Command, Failure> {
+        for device in ["/dev/null", "/dev/zero", "/dev/urandom"] {
+            self.common_device(device)?;
+        }
+        for stream in streams {
+            self.add(DeviceKind::Stream(*stream), "the standard streams");
+        }
+        self.flags(command)?;
+        let (name, arguments) =
+            command.command.split_first().map_or(("", &[][..]), |(n, a)| (n.as_str(), a));
+        let path = program::find(name)?;
+        let may_start =
+            command.allow_exec.iter().map(|p| self.plain_program(p)).collect::<Result<_, _>>()?;
+        let mut arguments: Vec<Argument> = arguments.iter().map(|a| a.clone().into()).collect();
+        let program = self.interpreted(&path, &mut arguments)?;
+        let dialect = Dialect::Generic;
+        let directory = command.directory.clone();
+        Ok(Command { program, arguments, may_start, dialect, translates: true, directory })
+    }
+
+    fn flags(&mut self, command: &CommandSpec) -> Result<(), Failure> {
+        for (paths, access, flag) in
+            [(&command.ro, Access::Read, "--ro"), (&command.rw, Access::Write, "--rw")]
+        {
+            for path in paths {
+                self.named(path, access, Sharing::Private, flag)?;
+            }
+        }
+        for share in &command.share {
+            self.named(&share.path, Access::Write, Sharing::Group(share.with.clone()), "--share")?;
+        }
+        command.dev.iter().try_for_each(|path| {
+            let object = self.pins.pin(path, Purpose::Device)?;
+            let named = Named { object, access: Access::Write, sharing: Sharing::Private };
+            self.add(DeviceKind::HostDevice(named), format!("--dev {}", path.display()));
+            Ok(())
+        })
+    }
+
+    fn named(
+        &mut self,
+        path: &Path,
+        access: Access,
+        sharing: Sharing,
+        flag: &str,
+    ) -> Result<(), Failure> {
+        let object = self.pins.pin(path, Purpose::Any)?;
+        if object.kind == FileKind::File && access == Access::Write {
+            // The same name again, now with what writing to it demands.
+            self.pins.pin(path, Purpose::WriteFile)?;
+        }
+        let kind = object.kind;
+        let named = Named { object, access, sharing };
+        let origin = format!("{flag} {}", path.display());
+        self.add(device_of(kind, named, path)?, origin);
+        Ok(())
+    }
+
+    fn plain_program(&mut self, path: &Path) -> Result<Program, Failure> {
+        program::resolve(&mut self.pins, self.store, path, &[], &[])
+    }
+
+    /// A script's interpreter takes its place, as the kernel would have it.
+    fn interpreted(
+        &mut self,
+        path: &Path,
+        arguments: &mut Vec<Argument>,
+    ) -> Result<Program, Failure> {
+        let Some((interpreter, argument)) = interpreter(path)? else {
+            return self.plain_program(path);
+        };
+        let script = self.pins.pin(path, Purpose::ReadFile)?;
+        arguments.insert(0, script.path.to_string_lossy().into_owned().into());
+        argument.into_iter().for_each(|a| arguments.insert(0, a.into()));
+        let named = Named { object: script, access: Access::Read, sharing: Sharing::Private };
+        self.add(DeviceKind::File(named), "the script");
+        self.plain_program(&interpreter)
+    }
+}
+
+fn embedded(device: &Device) -> bool {
+    device.kind == DeviceKind::Kernel(KernelSource::Embedded)
+}
+
+fn device_of(kind: FileKind, named: Named, path: &Path) -> Result<DeviceKind, Failure> {
+    match kind {
+        FileKind::File => Ok(DeviceKind::File(named)),
+        FileKind::Directory => Ok(DeviceKind::Directory(named)),
+        FileKind::Socket => Ok(DeviceKind::Connect(named)),
+        FileKind::BlockDevice | FileKind::CharDevice => {
+            let message = format!("{} is a device", path.display());
+            Err(Failure::new(Code::Data, message).hint("name it with --dev"))
+        }
+        FileKind::Pipe => {
+            let message =
+                format!("{} is a named pipe, which cannot be given to a machine", path.display());
+            Err(Failure::new(Code::Data, message).hint("use a socket"))
+        }
+    }
+}

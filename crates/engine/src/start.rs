@@ -1,0 +1,197 @@
+//! Starting a machine: a process is forked that becomes its supervisor, and says once how it went.
+
+use crate::{
+    Code, Engine, Failure, Waiter,
+    resolve::{self, Identity},
+    supervisor::{self, Live},
+};
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    time::{Duration, Instant},
+};
+use svirt_formats::spec::{self, Spec};
+use svirt_host::{
+    Doing,
+    sys::{Forked, SingleThreaded},
+};
+use svirt_model::{Ending, MachineName, Plan, Stream, Uuid};
+use svirt_plan::{Inputs, plan};
+use svirt_store::Definition;
+
+/// A machine that runs, confined, with its evidence read.
+#[derive(Debug)]
+pub struct Started {
+    /// Its name.
+    pub name: MachineName,
+    /// Its identity.
+    pub id: Uuid,
+    waiter: Waiter,
+}
+
+impl Started {
+    /// Waits for its end, however soon that is.
+    pub fn waiter(self) -> Waiter {
+        self.waiter
+    }
+}
+
+/// The standard streams that are handed to a VMM with a command line of the user's own.
+#[derive(Debug, Default)]
+pub struct Streams(pub(crate) Vec<(Stream, OwnedFd)>);
+
+impl Streams {
+    /// None: what the VMM says goes to the machine's log.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Those of this process.
+    ///
+    /// # Errors
+    /// One of them is closed.
+    pub fn inherit() -> Result<Self, Failure> {
+        let copy = |stream, fd: std::os::fd::BorrowedFd<'_>| {
+            let copy = rustix::io::fcntl_dupfd_cloexec(fd, 3).doing(|| "copy a standard stream")?;
+            Ok::<_, Failure>((stream, copy))
+        };
+        let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+        Ok(Self(vec![
+            copy(Stream::Input, input.as_fd())?,
+            copy(Stream::Output, output.as_fd())?,
+            copy(Stream::Error, error.as_fd())?,
+        ]))
+    }
+
+    pub(crate) fn which(&self) -> Vec<Stream> {
+        self.0.iter().map(|(stream, _)| *stream).collect()
+    }
+}
+
+/// How a machine comes to be.
+pub(crate) struct Birth {
+    pub(crate) spec: Spec,
+    pub(crate) identity: Identity,
+    /// Whether it has no definition and is forgotten when it ends.
+    pub(crate) transient: bool,
+}
+
+/// What the supervisor says once. On the same connection follows what anybody is told who waits.
+type Report = Result<(), Failure>;
+
+impl Engine {
+    /// What a start of this machine would do, without doing any of it.
+    ///
+    /// # Errors
+    /// Whatever would stop the start before it changes anything.
+    pub fn plan(&self, spec: &Spec) -> Result<Plan, Failure> {
+        let mut store = self.store()?;
+        let identity = self.identity(spec)?;
+        let place = self.paths.place(&identity.name);
+        let streams = if spec.command.is_some() {
+            &[Stream::Input, Stream::Output, Stream::Error][..]
+        } else {
+            &[]
+        };
+        let (machine, _pins) = resolve::machine(self, &mut store, spec, identity, streams)?;
+        let user = supervisor::first_user(&self.facts);
+        Ok(plan(Inputs { machine: &machine, host: &self.facts, place: &place, user })?)
+    }
+
+    /// Starts a machine that is forgotten when it ends.
+    ///
+    /// # Errors
+    /// Whatever stops it; nothing is left then.
+    pub fn start(&self, spec: &Spec, streams: Streams) -> Result<Started, Failure> {
+        let identity = self.identity(spec)?;
+        self.fork(Birth { spec: spec.clone(), identity, transient: true }, streams)
+    }
+
+    /// Starts a machine that is defined.
+    ///
+    /// # Errors
+    /// Whatever stops it; nothing is left then.
+    pub fn start_defined(&self, name: &MachineName) -> Result<Started, Failure> {
+        let Definition { id, name, request, .. } = self.defined(name)?;
+        let spec = spec::read(request.as_bytes())?;
+        self.fork(
+            Birth { spec, identity: Identity { id, name }, transient: false },
+            Streams::none(),
+        )
+    }
+
+    fn identity(&self, spec: &Spec) -> Result<Identity, Failure> {
+        let id = Uuid::new_v4();
+        let name = match &spec.name {
+            Some(name) => name.clone(),
+            None => free_name(id)?,
+        };
+        self.paths.check(&name)?;
+        Ok(Identity { id, name })
+    }
+
+    fn fork(&self, birth: Birth, streams: Streams) -> Result<Started, Failure> {
+        let single = SingleThreaded::verify().doing(|| "fork the machine's supervisor")?;
+        let (ours, theirs) = UnixStream::pair().doing(|| "make a connection to the supervisor")?;
+        let Identity { id, name } = birth.identity.clone();
+        match single.fork().doing(|| "fork the machine's supervisor")? {
+            Forked::Child => {
+                drop(ours);
+                supervisor::run(self, birth, streams, Reporter(theirs))
+            }
+            Forked::Parent { .. } => {
+                drop((theirs, streams));
+                let mut reader = BufReader::new(ours);
+                hear(&mut reader)?;
+                Ok(Started { name, id, waiter: Waiter::new(reader) })
+            }
+        }
+    }
+}
+
+fn hear(reader: &mut impl BufRead) -> Report {
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line).doing(|| "hear from the supervisor")?;
+    let died = |_| Failure::new(Code::Internal, "the supervisor died while it started the machine");
+    serde_json::from_slice::<Report>(&line).map_err(died)?
+}
+
+/// The connection on which the supervisor says how the start went.
+pub(crate) struct Reporter(UnixStream);
+
+impl Reporter {
+    /// Says it, and returns the connection, whose other end now waits for the machine's end.
+    pub(crate) fn say(mut self, report: &Report) -> UnixStream {
+        let mut text = serde_json::to_vec(report).unwrap_or_default();
+        text.push(b'\n');
+        // Whoever started the machine may be gone, which changes nothing for the machine.
+        let _ = self.0.write_all(&text);
+        self.0
+    }
+}
+
+/// A name like `vm-3f2a`, of a part of the identity, for who gave none.
+fn free_name(id: Uuid) -> Result<MachineName, Failure> {
+    let text = id.simple().to_string();
+    format!("vm-{}", text.get(..8).unwrap_or_default())
+        .parse()
+        .map_err(|e| Failure::from_error(Code::Internal, &e))
+}
+
+/// Runs a machine to its end in this process, but no longer than `limit`; `None` if it had to be
+/// killed then, or if it stopped without ending.
+pub(crate) fn run_for(
+    engine: &Engine,
+    spec: &Spec,
+    identity: Identity,
+    limit: Duration,
+) -> Result<Option<Ending>, Failure> {
+    let birth = Birth { spec: spec.clone(), identity, transient: true };
+    let mut live = Live::begin(engine, birth, Streams::none())?;
+    let ending = live.ends_within(Instant::now() + limit);
+    live.finish(engine, "the trial ended")?;
+    ending
+}

@@ -1,0 +1,393 @@
+//! A machine that lives: how it begins, and how everything is put back when it ends.
+
+use super::{console::Console, monitor::Monitor};
+use crate::{
+    Code, Engine, Failure, resolve,
+    start::{Birth, Streams},
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::{UnixListener, UnixStream},
+    },
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+use svirt_formats::image::qcow2_empty;
+use svirt_host::{
+    Doing, apply,
+    evidence::{self, Moment},
+    launch::{Held, Launcher, Running},
+    sources::{self, Supplies, connection},
+};
+use svirt_model::{
+    Channel, DescriptorSource, Embedded, Ending, EventKind, Evidence, MachineUsers, Op, Plan,
+    Process, Role, Uuid,
+};
+use svirt_plan::{Inputs, claims, conflict, plan, wants};
+use svirt_store::{NewRun, Outcome, Store, Supervisor};
+
+/// QEMU greets in less than a tenth of a second; a loaded machine may take a while.
+const GREETING: Duration = Duration::from_secs(30);
+/// What a VMM that failed said is repeated up to this many bytes.
+const LAST_WORDS: usize = 2000;
+
+/// A machine that lives.
+pub(crate) struct Live {
+    pub(crate) id: Uuid,
+    pub(crate) plan: Plan,
+    /// Helpers first, the VMM last.
+    pub(crate) running: Vec<Running>,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) console: Option<Console>,
+    pub(crate) monitor: Option<Monitor>,
+    pub(crate) log: Option<UnixStream>,
+    pub(crate) logs: PathBuf,
+    pub(crate) listener: Option<UnixListener>,
+    panicked: bool,
+}
+
+impl Live {
+    /// Starts a machine; when this returns, it runs confined. On a failure nothing is left.
+    pub(crate) fn begin(engine: &Engine, birth: Birth, streams: Streams) -> Result<Self, Failure> {
+        engine.recover()?;
+        engine.paths.make_runtime()?;
+        let (id, transient) = (birth.identity.id, birth.transient);
+        let mut store = engine.store()?;
+        let (machine, pins) =
+            resolve::machine(engine, &mut store, &birth.spec, birth.identity, &streams.which())?;
+        let place = engine.paths.place(&machine.name);
+        let plan = reserve(engine, &mut store, &machine, transient)?;
+        let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
+        let begun = make(&plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams));
+        drop(pins);
+        let begun = begun.and_then(|live| live.settle(&mut store));
+        if let Err(failure) = &begun {
+            finish(&mut store, id, EventKind::Refused, &failure.to_string())?;
+        }
+        begun
+    }
+
+    fn launch(
+        engine: &Engine,
+        plan: Plan,
+        logs: PathBuf,
+        streams: Streams,
+    ) -> Result<Self, Failure> {
+        let mut ends = Ends::make(&plan)?;
+        let log = ends.ours(Channel::Log).map(UnixStream::from);
+        let console =
+            ends.ours(Channel::Console).map(|end| Console::new(end.into(), &logs)).transpose()?;
+        let monitor = ends.ours(Channel::Monitor).map(|end| Monitor::new(end.into()));
+        let mut supplies = Supplies {
+            channels: BTreeMap::new(),
+            streams: streams.0,
+            scratch: engine.paths.state.clone(),
+            overlay: |size| qcow2_empty(size).map_err(std::io::Error::other),
+        };
+        let mut live = Self {
+            id: plan.id,
+            running: Vec::new(),
+            evidence: Vec::new(),
+            console,
+            monitor,
+            log,
+            logs,
+            listener: None,
+            panicked: false,
+            plan,
+        };
+        let launcher = Launcher { program: engine.launcher()? };
+        for index in 0..live.plan.processes.len() {
+            let Some(process) = live.plan.processes.get(index) else { break };
+            supplies.channels = ends.theirs(process);
+            let held = hold(&launcher, process, &supplies)?;
+            let read = read_evidence(process, held)?;
+            live.evidence.push(read.0);
+            live.running.push(read.1);
+        }
+        Ok(live)
+    }
+
+    /// Waits until the VMM answers, looks at its threads again now that it runs, and makes it known.
+    fn settle(mut self, store: &mut Store) -> Result<Self, Failure> {
+        // The commit and the VMM's own beginning take their time together.
+        store.running(self.id, &self.evidence)?;
+        if self.monitor.is_some() {
+            self.greet()?;
+            self.check_threads()?;
+        }
+        Ok(self)
+    }
+
+    fn greet(&mut self) -> Result<(), Failure> {
+        let deadline = Instant::now() + GREETING;
+        loop {
+            let Some(monitor) = &mut self.monitor else { return Ok(()) };
+            if monitor.is_ready() {
+                return Ok(());
+            }
+            let mut watched = vec![PollFd::new(monitor, PollFlags::IN)];
+            watched.extend(self.running.iter().map(|r| PollFd::new(r, PollFlags::IN)));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.last_words("the VMM did not answer"));
+            }
+            poll(&mut watched, Some(&timespec(left))).doing(|| "wait for the VMM")?;
+            let ended = watched.iter().skip(1).any(|p| !p.revents().is_empty());
+            let spoke = watched.first().is_some_and(|p| !p.revents().is_empty());
+            drop(watched);
+            // What the monitor says is only about the start here.
+            if ended || (spoke && monitor.read().is_err()) {
+                return Err(self.last_words("the VMM ended at once"));
+            }
+        }
+    }
+
+    /// A failure of the VMM's own, in its own words.
+    fn last_words(&mut self, what: &str) -> Failure {
+        let mut said = Vec::new();
+        if let Some(log) = &mut self.log {
+            let _ = log.set_nonblocking(true);
+            // Reading until there is no more ends with the error that says so.
+            let _ = log.take(LAST_WORDS as u64).read_to_end(&mut said);
+        }
+        let said = String::from_utf8_lossy(&said).trim().to_owned();
+        let ended = self.running.last().filter(|_| said.is_empty());
+        let ending = ended.and_then(|r| r.ended().ok()).map(|e| e.to_string());
+        let causes = [Some(said), ending].into_iter().flatten().filter(|s| !s.is_empty()).collect();
+        Failure { causes, ..Failure::new(Code::Host, what) }
+    }
+
+    fn check_threads(&mut self) -> Result<(), Failure> {
+        let (Some(running), Some(process)) = (self.running.last(), self.plan.processes.last())
+        else {
+            return Ok(());
+        };
+        let findings = evidence::threads(running.pid, &process.confinement, Moment::Running)?;
+        let again = Evidence { role: process.role, pid: running.pid, findings };
+        agree(&again)
+    }
+
+    /// Answers requests from now on.
+    pub(crate) fn listen(mut self, engine: &Engine) -> Result<Self, Failure> {
+        let path = engine.paths.control(&self.plan.name);
+        let listener = UnixListener::bind(&path).on("listen at", &path)?;
+        listener.set_nonblocking(true).on("listen at", &path)?;
+        self.listener = Some(listener);
+        Ok(self)
+    }
+
+    /// The VMM's process.
+    pub(crate) fn vmm(&self) -> Option<&Running> {
+        self.running.last()
+    }
+
+    pub(crate) fn note_panic(&mut self) {
+        self.panicked = true;
+    }
+
+    /// How the VMM ended, when it has.
+    pub(crate) fn ending(&self) -> Ending {
+        let ended = self.vmm().and_then(|vmm| vmm.ended().ok());
+        match ended {
+            _ if self.panicked => Ending::Panicked,
+            Some(ending) => ending,
+            None => Ending::Killed(9),
+        }
+    }
+
+    /// Waits for the end, but no longer than the deadline, and not for a VMM that stands still.
+    pub(crate) fn ends_within(&mut self, deadline: Instant) -> Result<Option<Ending>, Failure> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let (Some(vmm), Some(monitor)) = (self.running.last(), &self.monitor) else {
+                return Ok(None);
+            };
+            let mut watched =
+                [PollFd::new(vmm, PollFlags::IN), PollFd::new(monitor, PollFlags::IN)];
+            poll(&mut watched, Some(&timespec(left))).doing(|| "wait for the VMM")?;
+            let [ended, spoke] = watched.map(|p| !p.revents().is_empty());
+            if ended {
+                return Ok(Some(self.ending()));
+            }
+            let monitor = self.monitor.as_mut().filter(|_| spoke);
+            let stopped =
+                monitor.is_some_and(|m| m.read().map_or(true, |e| e.iter().any(|e| e == "STOP")));
+            if stopped && self.vmm().is_none_or(|vmm| !readable_soon(vmm)) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Ends what still runs, puts everything back, and makes the end durable.
+    pub(crate) fn finish(self, engine: &Engine, detail: &str) -> Result<(), Failure> {
+        let (id, running) = (self.id, self.running);
+        // The VMM first: helpers serve it to its end.
+        running.into_iter().rev().for_each(drop);
+        finish(&mut engine.store()?, id, EventKind::Stopped, detail)
+    }
+}
+
+/// A guest that ends makes QEMU say STOP a moment before it is gone.
+fn readable_soon(vmm: &Running) -> bool {
+    let mut watched = [PollFd::new(vmm, PollFlags::IN)];
+    poll(&mut watched, Some(&timespec(Duration::from_millis(100)))).is_ok_and(|n| n > 0)
+}
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}
+
+/// Plans within the store's transaction, so that what the plan rests on is still true when it is
+/// durable.
+fn reserve(
+    engine: &Engine,
+    store: &mut Store,
+    machine: &svirt_model::Machine,
+    transient: bool,
+) -> Result<Plan, Failure> {
+    let (id, name) = (machine.id, machine.name.clone());
+    let start = store.start(NewRun { id, name, supervisor: this_process()?, transient })?;
+    let user = match engine.facts.machine_users {
+        MachineUsers::Range { first, count } => Some(start.reserve_user(first..first + count)?),
+        MachineUsers::None(_) => None,
+    };
+    let place = engine.paths.place(&machine.name);
+    let inputs = Inputs { machine, host: &engine.facts, place: &place, user };
+    let plan = plan(inputs)?;
+    let claims = claims(&plan);
+    if let Some(conflict) = conflict(&claims, &start.claims()?) {
+        return Err(conflict.into());
+    }
+    start.commit(&plan, &wants(inputs), &claims)?;
+    Ok(plan)
+}
+
+/// This process, told from any later one with its number.
+fn this_process() -> Result<Supervisor, Failure> {
+    let pid = std::process::id();
+    let boot_id = boot_id()?;
+    Ok(Supervisor { pid, start_time: start_time(pid).unwrap_or(0), boot_id })
+}
+
+fn boot_id() -> Result<String, Failure> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    Ok(fs::read_to_string(path).doing(|| "know this boot")?.trim().to_owned())
+}
+
+/// Field 22 of `/proc/PID/stat`; the second may contain blanks and ends with the last parenthesis.
+fn start_time(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether a supervisor that the store knows is still that process.
+pub(crate) fn is_alive(supervisor: &Supervisor) -> Result<bool, Failure> {
+    let same_boot = supervisor.boot_id == boot_id()?;
+    Ok(same_boot && start_time(supervisor.pid) == Some(supervisor.start_time))
+}
+
+fn make(ops: &[Op]) -> Result<(), Failure> {
+    let contents = |which| match which {
+        Embedded::Guest => svirt_guest::GUEST.unwrap_or_default(),
+    };
+    ops.iter().try_for_each(|op| Ok(apply::make(op, contents)?))
+}
+
+fn hold(launcher: &Launcher, process: &Process, supplies: &Supplies) -> Result<Held, Failure> {
+    let opened = sources::open(&process.confinement, supplies)?;
+    Ok(launcher.start(&process.confinement, &sources::borrow(&opened))?)
+}
+
+/// Reads the evidence while the process stands at its first instruction, and lets it go only if all
+/// of it agrees with the plan.
+fn read_evidence(process: &Process, held: Held) -> Result<(Evidence, Running), Failure> {
+    let read = evidence::read(process.role, held.pid(), &process.confinement);
+    match read.map_err(Failure::from).and_then(|e| agree(&e).map(|()| e)) {
+        Ok(evidence) => Ok((evidence, held.release()?)),
+        Err(failure) => {
+            held.kill();
+            Err(failure)
+        }
+    }
+}
+
+fn agree(evidence: &Evidence) -> Result<(), Failure> {
+    let Some(wrong) = evidence.failures().next() else { return Ok(()) };
+    let message = format!("the kernel does not confirm the confinement of the {}", evidence.role);
+    let cause = format!("{}: planned {:?}, found {:?}", wrong.what, wrong.expected, wrong.observed);
+    Err(Failure { causes: vec![cause], ..Failure::new(Code::Unconfined, message) })
+}
+
+/// Puts back what no other machine wants and makes the end durable.
+pub(crate) fn finish(
+    store: &mut Store,
+    id: Uuid,
+    kind: EventKind,
+    detail: &str,
+) -> Result<(), Failure> {
+    let end = store.finish(id)?;
+    let mut outcomes = Vec::new();
+    for entry in end.entries()? {
+        let outcome = match apply::undo(&entry.op) {
+            Ok(apply::Undone::Restored) => Outcome::Undone,
+            Ok(apply::Undone::Left(why)) => Outcome::Left(why),
+            Err(error) => Outcome::Left(Failure::from(error).to_string()),
+        };
+        outcomes.push((entry.sequence, outcome));
+    }
+    Ok(end.commit(&outcomes, kind, detail)?)
+}
+
+/// Both ends of the connections of a machine's processes.
+struct Ends {
+    ours: BTreeMap<Channel, OwnedFd>,
+    vmm: BTreeMap<Channel, OwnedFd>,
+    helper: BTreeMap<Channel, OwnedFd>,
+}
+
+impl Ends {
+    fn make(plan: &Plan) -> Result<Self, Failure> {
+        let mut ends =
+            Self { ours: BTreeMap::new(), vmm: BTreeMap::new(), helper: BTreeMap::new() };
+        let descriptors = plan.processes.iter().flat_map(|p| &p.confinement.descriptors);
+        for descriptor in descriptors {
+            let DescriptorSource::Channel(channel) = descriptor.source else { continue };
+            if ends.vmm.contains_key(&channel) {
+                continue;
+            }
+            let (one, other) = connection()?;
+            let known = if channel == Channel::Network { &mut ends.helper } else { &mut ends.ours };
+            known.insert(channel, one);
+            ends.vmm.insert(channel, other);
+        }
+        Ok(ends)
+    }
+
+    fn ours(&mut self, channel: Channel) -> Option<OwnedFd> {
+        self.ours.remove(&channel)
+    }
+
+    /// What a process gets. The VMM is the last, so what remains is its own; of the log every
+    /// process has a copy.
+    fn theirs(&mut self, process: &Process) -> BTreeMap<Channel, OwnedFd> {
+        if process.role == Role::Vmm {
+            return std::mem::take(&mut self.vmm);
+        }
+        let mut ends = std::mem::take(&mut self.helper);
+        let log = self.vmm.get(&Channel::Log).and_then(|l| l.as_fd().try_clone_to_owned().ok());
+        ends.extend(log.map(|log| (Channel::Log, log)));
+        ends
+    }
+}

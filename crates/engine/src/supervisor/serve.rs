@@ -1,0 +1,345 @@
+//! A machine's life between its start and its end: one loop that waits for whatever happens next.
+
+use super::{Live, Reply, Request, console::LogFile, live::timespec, request::REQUEST_MAX};
+use crate::Engine;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::{
+    collections::VecDeque,
+    io::{ErrorKind, Read, Write},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    time::{Duration, Instant},
+};
+use svirt_host::sys;
+use svirt_model::Ending;
+
+/// Connections at the same time; more are turned away.
+const CLIENTS_MAX: usize = 64;
+/// A listener to the console may be this far behind, in bytes.
+const BEHIND_MAX: usize = 1 << 20;
+/// What a supervisor allows a guest that it must end because it was told to end itself.
+const OWN_END: Duration = Duration::from_secs(10);
+
+/// Serves until the VMM ends, then puts everything back and answers those who wait: `starter`, who
+/// started the machine, first of all.
+pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: UnixStream) {
+    let log = LogFile::open(&live.logs, "vmm.log").ok();
+    let signals = sys::signal_descriptor(&[15, 2]).ok();
+    let _ = starter.set_nonblocking(true);
+    let starter = Client { stream: starter, role: Role::Waiting, pending: VecDeque::new() };
+    let mut service = Service { live, clients: vec![starter], stopping: None, log, signals };
+    while service.turn() {}
+    service.end(engine);
+}
+
+struct Service {
+    live: Live,
+    clients: Vec<Client>,
+    stopping: Option<Stopping>,
+    log: Option<LogFile>,
+    signals: Option<OwnedFd>,
+}
+
+/// What is to be done when, to a machine that was asked to stop.
+struct Stopping {
+    terminate_at: Option<Instant>,
+    kill_at: Instant,
+}
+
+/// A connection.
+struct Client {
+    stream: UnixStream,
+    role: Role,
+    pending: VecDeque<u8>,
+}
+
+enum Role {
+    /// It has not said what it wants.
+    New(Vec<u8>),
+    /// It waits for the end.
+    Waiting,
+    /// It speaks to the console.
+    Attached,
+    /// It is done with.
+    Gone,
+}
+
+/// Something that was waited for.
+enum Ready {
+    Vmm,
+    Monitor,
+    Console,
+    Log,
+    Signals,
+    Listener,
+    Client(usize),
+}
+
+impl Service {
+    /// Waits for the next thing and does it; false when the VMM has ended.
+    fn turn(&mut self) -> bool {
+        let mut goes_on = true;
+        for ready in self.wait() {
+            match ready {
+                Ready::Vmm => goes_on = false,
+                Ready::Monitor => self.monitor(),
+                Ready::Console => self.console(),
+                Ready::Log => self.said(),
+                Ready::Signals => self.stop(OWN_END, OWN_END),
+                Ready::Listener => self.accept(),
+                Ready::Client(index) => self.client(index),
+            }
+        }
+        self.clients.retain(|client| !matches!(client.role, Role::Gone));
+        self.clients.iter_mut().for_each(Client::flush);
+        goes_on && self.press_on()
+    }
+
+    fn wait(&self) -> Vec<Ready> {
+        let watched = self.watched();
+        let mut polled: Vec<PollFd<'_>> =
+            watched.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
+        // An interruption is as good as nothing: the next turn waits again.
+        let timeout = self.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let _ = poll(&mut polled, timeout.map(timespec).as_ref());
+        let happened: Vec<bool> = polled.iter().map(|p| !p.revents().is_empty()).collect();
+        watched.into_iter().zip(happened).filter(|(_, yes)| *yes).map(|((r, _, _), _)| r).collect()
+    }
+
+    fn watched(&self) -> Vec<(Ready, BorrowedFd<'_>, PollFlags)> {
+        let live = &self.live;
+        let one = [
+            (Ready::Vmm, live.vmm().map(AsFd::as_fd)),
+            (Ready::Monitor, live.monitor.as_ref().map(AsFd::as_fd)),
+            (Ready::Console, live.console.as_ref().map(AsFd::as_fd)),
+            (Ready::Log, live.log.as_ref().map(AsFd::as_fd)),
+            (Ready::Signals, self.signals.as_ref().map(AsFd::as_fd)),
+            (Ready::Listener, live.listener.as_ref().map(AsFd::as_fd)),
+        ];
+        let mut all: Vec<_> =
+            one.into_iter().filter_map(|(r, fd)| Some((r, fd?, PollFlags::IN))).collect();
+        for (index, client) in self.clients.iter().enumerate() {
+            let mut flags = PollFlags::IN;
+            flags.set(PollFlags::OUT, !client.pending.is_empty());
+            all.push((Ready::Client(index), client.stream.as_fd(), flags));
+        }
+        all
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let stopping = self.stopping.as_ref()?;
+        Some(stopping.terminate_at.map_or(stopping.kill_at, |at| at.min(stopping.kill_at)))
+    }
+
+    /// The next step towards the end, if its time has come; false when nothing is left but to kill.
+    fn press_on(&mut self) -> bool {
+        let Some(stopping) = &mut self.stopping else { return true };
+        let now = Instant::now();
+        if stopping.terminate_at.is_some_and(|at| at <= now) {
+            stopping.terminate_at = None;
+            // If its init is gone, so is the VMM.
+            let _ = self.live.vmm().map(svirt_host::launch::Running::terminate);
+        }
+        self.stopping.as_ref().is_none_or(|s| s.kill_at > now)
+    }
+
+    fn stop(&mut self, acpi: Duration, terminate: Duration) {
+        self.drain_signals();
+        let now = Instant::now();
+        let button = self.live.monitor.as_mut().is_some_and(|m| m.send("system_powerdown").is_ok());
+        let terminate_at = if button { now + acpi } else { now };
+        self.stopping =
+            Some(Stopping { terminate_at: Some(terminate_at), kill_at: terminate_at + terminate });
+    }
+
+    fn drain_signals(&self) {
+        let mut record = [0; 128];
+        if let Some(signals) = &self.signals {
+            while rustix::io::read(signals, &mut record).is_ok_and(|n| n > 0) {}
+        }
+    }
+
+    fn monitor(&mut self) {
+        let Some(monitor) = &mut self.live.monitor else { return };
+        match monitor.read() {
+            Ok(events) if events.iter().any(|e| e == "GUEST_PANICKED") => self.live.note_panic(),
+            Ok(_) => {}
+            Err(_) => self.live.monitor = None,
+        }
+    }
+
+    fn console(&mut self) {
+        let Some(console) = &mut self.live.console else { return };
+        let said = console.read();
+        if said.is_empty() {
+            self.live.console = None;
+            return;
+        }
+        for client in self.clients.iter_mut().filter(|c| matches!(c.role, Role::Attached)) {
+            client.say(&said);
+        }
+    }
+
+    fn said(&mut self) {
+        let mut bytes = [0; 4096];
+        let count = self.live.log.as_mut().map_or(0, |log| log.read(&mut bytes).unwrap_or(0));
+        if count == 0 {
+            self.live.log = None;
+        }
+        if let (Some(file), Some(said)) = (&mut self.log, bytes.get(..count)) {
+            file.append(said);
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.live.listener else { return };
+        let Ok((stream, _)) = listener.accept() else { return };
+        let ours = rustix::net::sockopt::socket_peercred(&stream)
+            .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid());
+        if ours && self.clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() {
+            let role = Role::New(Vec::new());
+            self.clients.push(Client { stream, role, pending: VecDeque::new() });
+        }
+    }
+
+    fn client(&mut self, index: usize) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let mut bytes = [0; 4096];
+        let count = match client.stream.read(&mut bytes) {
+            Ok(0) => return client.role = Role::Gone,
+            Ok(count) => count,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+            Err(_) => return client.role = Role::Gone,
+        };
+        let said = bytes.get(..count).unwrap_or_default();
+        match &mut client.role {
+            Role::New(line) => {
+                line.extend_from_slice(said);
+                self.asked(index);
+            }
+            Role::Attached => {
+                if let Some(console) = &mut self.live.console {
+                    console.write(said);
+                }
+            }
+            // Whoever waits has nothing to say.
+            Role::Waiting | Role::Gone => {}
+        }
+    }
+
+    fn asked(&mut self, index: usize) {
+        let Some(Client { role: Role::New(line), .. }) = self.clients.get(index) else { return };
+        let Some(end) = line.iter().position(|b| *b == b'\n') else {
+            if line.len() > REQUEST_MAX {
+                self.refuse(index, "the request is too long");
+            }
+            return;
+        };
+        match serde_json::from_slice(line.get(..end).unwrap_or_default()) {
+            Ok(request) => self.grant(index, &request),
+            Err(_) => self.refuse(index, "the request is not one that this version knows"),
+        }
+    }
+
+    fn grant(&mut self, index: usize, request: &Request) {
+        match request {
+            Request::Wait => self.turn_into(index, Role::Waiting, &Reply::Granted),
+            Request::Stop { acpi, terminate } => {
+                self.stop(*acpi, *terminate);
+                self.turn_into(index, Role::Waiting, &Reply::Granted);
+            }
+            Request::Console => match &self.live.console {
+                None => self.refuse(index, "the machine has no console"),
+                Some(console) => {
+                    let missed = console.replay();
+                    self.turn_into(index, Role::Attached, &Reply::Granted);
+                    if let Some(client) = self.clients.get_mut(index) {
+                        client.say(&missed);
+                    }
+                }
+            },
+        }
+    }
+
+    fn refuse(&mut self, index: usize, why: &str) {
+        self.turn_into(index, Role::Waiting, &Reply::Refused(why.to_owned()));
+    }
+
+    fn turn_into(&mut self, index: usize, role: Role, reply: &Reply) {
+        if let Some(client) = self.clients.get_mut(index) {
+            client.role = role;
+            client.reply(reply);
+        }
+    }
+
+    fn end(mut self, engine: &Engine) {
+        let killed = self.stopping.as_ref().is_some_and(|s| s.kill_at <= Instant::now());
+        // What the guest said last is still on its way.
+        self.monitor_to_the_end();
+        let ending = if killed { Ending::Killed(9) } else { self.live.ending() };
+        self.console();
+        let Self { live, clients, .. } = self;
+        // An error leaves the machine in the ledger, and the next command of sVirt tries again.
+        let _ = live.finish(engine, &ending.to_string());
+        clients.into_iter().for_each(|client| client.bid_farewell(ending));
+    }
+
+    fn monitor_to_the_end(&mut self) {
+        let Some(monitor) = &mut self.live.monitor else { return };
+        let mut panicked = false;
+        let speaks = |monitor: &_| {
+            let mut watched = [PollFd::new(monitor, PollFlags::IN)];
+            poll(&mut watched, Some(&timespec(Duration::ZERO))).is_ok_and(|n| n > 0)
+        };
+        while speaks(monitor) {
+            match monitor.read() {
+                Ok(events) => panicked |= events.iter().any(|e| e == "GUEST_PANICKED"),
+                Err(_) => break,
+            }
+        }
+        if panicked {
+            self.live.note_panic();
+        }
+    }
+}
+
+impl Client {
+    fn reply(&mut self, reply: &Reply) {
+        let mut line = serde_json::to_vec(reply).unwrap_or_default();
+        line.push(b'\n');
+        self.say(&line);
+    }
+
+    /// Says something as soon as it is taken; who is too far behind is let go.
+    fn say(&mut self, bytes: &[u8]) {
+        self.pending.extend(bytes);
+        if self.pending.len() > BEHIND_MAX {
+            self.role = Role::Gone;
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while !self.pending.is_empty() {
+            match self.stream.write(self.pending.make_contiguous()) {
+                Ok(0) => return self.role = Role::Gone,
+                Ok(count) => drop(self.pending.drain(..count)),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => return self.role = Role::Gone,
+            }
+        }
+    }
+
+    fn bid_farewell(mut self, ending: Ending) {
+        // A listener may need a moment for the last words; one that does not read is not waited for.
+        let _ = self.stream.set_nonblocking(false);
+        let _ = self.stream.set_write_timeout(Some(Duration::from_secs(1)));
+        if matches!(self.role, Role::Waiting) {
+            self.reply(&Reply::Ended(ending));
+        } else {
+            self.flush();
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The specification of a machine: the JSON that says everything that the command line's flags say.
+//!
+//! Names in it are as the user wrote them; nothing has been looked up. The version is 1. A field
+//! that is not known is an error, so that a misspelt restriction is not silently none.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use svirt_model::{Bytes, GroupName, ImageFormat, Layer, MachineName};
+
+/// The version of the form that this program reads and writes.
+pub const VERSION: u32 = 1;
+/// The largest specification that is read, in bytes.
+pub const SPEC_MAX: usize = 1 << 20;
+
+/// A machine as the user describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Spec {
+    /// The form's version: [`VERSION`].
+    pub version: u32,
+    /// The machine's name; without one it gets one that is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<MachineName>,
+    /// A guest that sVirt writes QEMU's command line for; without it and without `command`, the
+    /// embedded guest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest: Option<GuestSpec>,
+    /// A VMM with the user's own command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandSpec>,
+    /// Layers without which the machine does not start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<Layer>,
+    /// Layers that are given up. Recorded, and shown in every status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weaken: Vec<Layer>,
+}
+
+/// A guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct GuestSpec {
+    /// The guest's memory; 256M without it.
+    pub memory: Bytes,
+    /// Its virtual processors; 1 without it.
+    pub cpus: u32,
+    /// A bzImage or an ELF kernel that is started directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<PathBuf>,
+    /// The kernel's initial file system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initrd: Option<PathBuf>,
+    /// The kernel's command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub append: Option<String>,
+    /// Disks, the first of which is booted where there is no kernel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<DiskSpec>,
+    /// A disc image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdrom: Option<PathBuf>,
+    /// Whether every disk is thrown away at the end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
+    /// The most that an ephemeral machine writes to one disk; 4G without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Bytes>,
+    /// Its network; `user` without it, `none` where it is ephemeral.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net: Option<NetSpec>,
+    /// Its screen.
+    #[serde(skip_serializing_if = "DisplaySpec::is_none")]
+    pub display: DisplaySpec,
+    /// Whether a debugger can drive it through a socket.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gdb: bool,
+    /// How guest code is run; found out by trying where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<svirt_model::Accelerator>,
+}
+
+impl Default for GuestSpec {
+    fn default() -> Self {
+        Self {
+            memory: Bytes(256 << 20),
+            cpus: 1,
+            kernel: None,
+            initrd: None,
+            append: None,
+            disks: Vec::new(),
+            cdrom: None,
+            ephemeral: false,
+            scratch: None,
+            net: None,
+            display: DisplaySpec::None,
+            gdb: false,
+            accelerator: None,
+        }
+    }
+}
+
+/// A disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DiskSpec {
+    /// An image, or a block device. For a new disk it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Makes a new, empty disk of this size, kept with the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<Bytes>,
+    /// The image's format. A known ending of the name says it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<ImageFormat>,
+    /// Whether the guest can only read it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ro: bool,
+    /// The group of machines that share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<GroupName>,
+}
+
+/// A network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetSpec {
+    /// None.
+    None,
+    /// Outward connections, carried by a confined helper.
+    User,
+}
+
+/// A screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DisplaySpec {
+    /// None.
+    #[default]
+    None,
+    /// VNC on a socket of the machine's own.
+    Vnc,
+}
+
+impl DisplaySpec {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+/// A VMM with the user's own command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CommandSpec {
+    /// The program, by path or by a name that is looked for in `PATH`, and its arguments.
+    pub command: Vec<String>,
+    /// The directory in which relative names start.
+    pub directory: PathBuf,
+    /// Files and directories that it may read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ro: Vec<PathBuf>,
+    /// Files and directories that it may read and write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rw: Vec<PathBuf>,
+    /// Files and directories that it shares with the machines of a group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub share: Vec<ShareSpec>,
+    /// Device nodes that it may use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dev: Vec<PathBuf>,
+    /// Programs that it may start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_exec: Vec<PathBuf>,
+}
+
+/// Something that is shared with the machines of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ShareSpec {
+    /// What is shared.
+    pub path: PathBuf,
+    /// The group.
+    pub with: GroupName,
+}
+
+/// A specification was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// It is too large.
+    #[error("the specification is larger than {SPEC_MAX} bytes")]
+    TooLarge,
+    /// It is not JSON of this form.
+    #[error("the specification cannot be read")]
+    Form(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("the specification is of version {0}, and this program knows version {VERSION}")]
+    Version(u32),
+    /// It says two things that exclude each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+/// Reads a specification.
+///
+/// # Errors
+/// See [`SpecError`].
+pub fn read(text: &[u8]) -> Result<Spec, SpecError> {
+    if text.len() > SPEC_MAX {
+        return Err(SpecError::TooLarge);
+    }
+    let spec: Spec = serde_json::from_slice(text)?;
+    if spec.version != VERSION {
+        return Err(SpecError::Version(spec.version));
+    }
+    check(&spec)?;
+    Ok(spec)
+}
+
+/// Refuses what no machine can be, wherever the specification came from.
+///
+/// # Errors
+/// [`SpecError::Contradiction`].
+pub fn check(spec: &Spec) -> Result<(), SpecError> {
+    let refuse = |why| Err(SpecError::Contradiction(why));
+    if spec.guest.is_some() && spec.command.is_some() {
+        return refuse("a machine has either a guest or a command");
+    }
+    if spec.command.as_ref().is_some_and(|c| c.command.is_empty()) {
+        return refuse("the command is empty");
+    }
+    let Some(guest) = &spec.guest else { return Ok(()) };
+    if guest.kernel.is_none() && guest.initrd.is_some() {
+        return refuse("an initrd needs a kernel");
+    }
+    if guest.memory.0 < 1 << 20 || guest.memory.0 > 1 << 43 {
+        return refuse("the memory must be at least 1M and at most 8T");
+    }
+    if !(1..=255).contains(&guest.cpus) {
+        return refuse("a machine has 1 to 255 processors");
+    }
+    if guest.disks.iter().any(|d| d.path.is_some() == d.new.is_some()) {
+        return refuse("a disk has either a path or is new");
+    }
+    if guest.disks.len() > 64 {
+        return refuse("a machine has at most 64 disks");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_specification_survives_a_round_trip() {
+        let text = br#"{"version":1,"name":"web","guest":{"memory":"1G","disks":[{"path":"/a.qcow2","ro":true}]},"weaken":["cgroup"]}"#;
+        let spec = read(text).unwrap();
+        assert_eq!(spec.guest.as_ref().unwrap().memory, Bytes(1 << 30));
+        assert_eq!(read(&serde_json::to_vec(&spec).unwrap()).unwrap(), spec);
+    }
+
+    #[test]
+    fn what_is_misspelt_or_of_another_version_is_refused() {
+        assert!(matches!(read(br#"{"version":1,"wekaen":[]}"#), Err(SpecError::Form(_))));
+        assert!(matches!(read(br#"{"version":2}"#), Err(SpecError::Version(2))));
+        assert!(matches!(read(br#"{}"#), Err(SpecError::Version(0))));
+        let both = br#"{"version":1,"guest":{},"command":{"command":["x"],"directory":"/"}}"#;
+        assert!(matches!(read(both), Err(SpecError::Contradiction(_))));
+        assert!(matches!(read(&vec![b' '; SPEC_MAX + 1]), Err(SpecError::TooLarge)));
+    }
+}

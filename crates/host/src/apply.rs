@@ -1,0 +1,150 @@
+//! The interpreter of ops: it makes one change, or takes it back, and looks at what is there.
+//!
+//! Undoing removes only what is still as it was made: what somebody else has put there stays.
+
+use crate::{Doing, HostError};
+use rustix::{
+    fs::{AtFlags, Mode, OFlags},
+    io::Errno,
+    process::{Gid, Uid},
+};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+use svirt_model::{Embedded, Op, Value};
+
+/// What became of an op that was to be undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undone {
+    /// The object is as it was before.
+    Restored,
+    /// It is no longer as it was made, so it was left alone.
+    Left(String),
+}
+
+/// The bytes of something that is part of this program.
+pub type Contents = fn(Embedded) -> &'static [u8];
+
+/// Makes one change.
+///
+/// # Errors
+/// The kernel's. An object that is already there is an error: it is somebody else's.
+pub fn make(op: &Op, contents: Contents) -> Result<(), HostError> {
+    let path = &op.object;
+    match &op.after {
+        Value::Absent => Err(io::Error::other("no plan removes it")).on("remove", path),
+        Value::Directory { uid, gid, mode } => directory(path, *uid, *gid, *mode),
+        Value::Link(text) => rustix::fs::symlink(text, path).on("link", path),
+        Value::Cgroup(limits) => group(path, limits),
+        Value::EmptyFile => new_file(path, &[], 0o600),
+        Value::Embedded(which) => new_file(path, contents(*which), 0o444),
+    }
+}
+
+fn directory(path: &Path, uid: u32, gid: u32, mode: u32) -> Result<(), HostError> {
+    rustix::fs::mkdir(path, Mode::from_raw_mode(0o700)).on("make the directory", path)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::open(path, flags, Mode::empty()).on("open", path)?;
+    if uid != rustix::process::geteuid().as_raw() {
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        rustix::fs::fchown(&made, uid, gid).on("change the owner of", path)?;
+    }
+    rustix::fs::fchmod(&made, Mode::from_raw_mode(mode)).on("set the mode of", path)
+}
+
+fn group(path: &Path, limits: &[(String, String)]) -> Result<(), HostError> {
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+        // A group outlives a crash only when it is empty, and then it is as good as new.
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(e) => return Err(e).on("make the control group", path),
+    }
+    limits.iter().try_for_each(|(file, text)| {
+        let file = path.join(file);
+        fs::write(&file, text).on("write", &file)
+    })
+}
+
+fn new_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HostError> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file =
+        rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)).on("make the file", path)?;
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).on("set the mode of", path)?;
+    fs::File::from(file).write_all(bytes).on("write", path)
+}
+
+/// Takes one change back, if it is still there as it was made.
+///
+/// # Errors
+/// The kernel's.
+pub fn undo(op: &Op) -> Result<Undone, HostError> {
+    let path = &op.object;
+    let left = |why: &str| Ok(Undone::Left(why.to_owned()));
+    let Ok(stat) = rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW) else {
+        return Ok(Undone::Restored);
+    };
+    let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+    match &op.after {
+        Value::EmptyFile => left("it is kept: it was asked for by name"),
+        Value::Absent => left("no plan removes it"),
+        Value::Link(text) => match fs::read_link(path) {
+            Ok(found) if found == *text => fs::remove_file(path).on("remove", path).map(restored),
+            _ => left("it was replaced"),
+        },
+        Value::Embedded(_) => fs::remove_file(path).on("remove", path).map(restored),
+        _ if kind != rustix::fs::FileType::Directory => left("it was replaced"),
+        Value::Directory { .. } => fs::remove_dir_all(path).on("remove", path).map(restored),
+        Value::Cgroup(_) => remove_group(path).map(restored),
+    }
+}
+
+fn restored((): ()) -> Undone {
+    Undone::Restored
+}
+
+/// A group can be removed when its last process has been reaped, and those below it first.
+fn remove_group(path: &Path) -> Result<(), HostError> {
+    let below = fs::read_dir(path).on("read", path)?.filter_map(Result::ok);
+    for entry in below.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+        remove_group(&entry.path())?;
+    }
+    fs::remove_dir(path).on("remove the control group", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use svirt_model::Attribute;
+
+    fn op(path: &Path, after: Value) -> Op {
+        let object = path.to_owned();
+        Op { object, attribute: Attribute::Presence, before: Value::Absent, after }
+    }
+
+    #[test]
+    fn a_directory_is_made_with_its_mode_and_removed_with_what_is_in_it() {
+        let place = tempfile::tempdir().unwrap();
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let op = op(&place.path().join("run"), Value::Directory { uid, gid, mode: 0o710 });
+        make(&op, |_| &[]).unwrap();
+        assert_eq!(fs::metadata(&op.object).unwrap().permissions().mode() & 0o7777, 0o710);
+        assert!(make(&op, |_| &[]).is_err(), "an existing directory was taken over");
+        fs::write(op.object.join("left"), "x").unwrap();
+        assert_eq!(undo(&op).unwrap(), Undone::Restored);
+        assert!(!op.object.exists());
+        assert_eq!(undo(&op).unwrap(), Undone::Restored, "undoing twice does no harm");
+    }
+
+    #[test]
+    fn what_somebody_else_put_there_is_left() {
+        let place = tempfile::tempdir().unwrap();
+        let op = op(&place.path().join("link"), Value::Link("/nowhere".into()));
+        make(&op, |_| &[]).unwrap();
+        fs::remove_file(&op.object).unwrap();
+        fs::write(&op.object, "precious").unwrap();
+        assert!(matches!(undo(&op).unwrap(), Undone::Left(_)));
+        assert_eq!(fs::read(&op.object).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,192 @@
+//! What this host offers to this user. Asked of the kernel, never inferred from a distribution.
+
+use crate::sys;
+use std::{fs, os::unix::fs::MetadataExt, path::Path, path::PathBuf};
+use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer};
+
+/// Root gives machines users from here on: a range that systemd's document on users and groups
+/// (UIDS-GIDS) leaves to nobody.
+const ROOT_FIRST: u32 = 0x7000_0000;
+const ROOT_COUNT: u32 = 65_536;
+
+/// Looks at the host as the calling user.
+pub fn gather() -> HostFacts {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    HostFacts {
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        uid,
+        gid,
+        landlock_abi: sys::landlock_abi().min(crate::landlock::ABI_MAX),
+        seccomp: seccomp(),
+        user_namespaces: user_namespaces(uid),
+        cgroups: cgroups(),
+        memfd_noexec: file_offer("/proc/sys/vm/memfd_noexec", "the kernel is older than 6.3"),
+        mdwe: offer(sys::knows_executable_gain(), "the kernel is older than 6.3"),
+        machine_users: machine_users(uid),
+        security_modules: security_modules(),
+    }
+}
+
+fn offer(there: bool, why_not: &str) -> Offer {
+    if there { Offer::Yes } else { Offer::No(why_not.to_owned()) }
+}
+
+fn file_offer(path: &str, why_not: &str) -> Offer {
+    offer(Path::new(path).exists(), why_not)
+}
+
+fn seccomp() -> Offer {
+    let actions = "/proc/sys/kernel/seccomp/actions_avail";
+    let known = fs::read_to_string(actions).unwrap_or_default();
+    offer(known.contains("kill_process"), "the kernel has no seccomp filters that kill")
+}
+
+/// A number in a file under `/proc/sys`.
+fn number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn user_namespaces(uid: u32) -> Offer {
+    if !Path::new("/proc/self/ns/user").exists() {
+        return Offer::No("the kernel has no user namespaces".into());
+    }
+    if number("/proc/sys/user/max_user_namespaces") == Some(0) {
+        return Offer::No("the sysctl user.max_user_namespaces is 0".into());
+    }
+    let switches = [
+        (
+            "/proc/sys/kernel/unprivileged_userns_clone",
+            0,
+            "the sysctl kernel.unprivileged_userns_clone is 0",
+        ),
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            1,
+            "AppArmor keeps them from ordinary users (kernel.apparmor_restrict_unprivileged_userns)",
+        ),
+    ];
+    let off = switches.iter().find(|(path, value, _)| uid != 0 && number(path) == Some(*value));
+    off.map_or(Offer::Yes, |(_, _, why)| Offer::No((*why).to_owned()))
+}
+
+fn machine_users(uid: u32) -> MachineUsers {
+    if uid == 0 {
+        return MachineUsers::Range { first: ROOT_FIRST, count: ROOT_COUNT };
+    }
+    if !Path::new("/usr/bin/newuidmap").exists() {
+        return MachineUsers::None("newuidmap is not installed".into());
+    }
+    let name = user_name(uid).unwrap_or_else(|| uid.to_string());
+    let ranges = [delegated("/etc/subuid", &name, uid), delegated("/etc/subgid", &name, uid)];
+    match ranges {
+        // One number serves as user and as group, so both files must delegate it.
+        [Some(users), Some(groups)] if users == groups => {
+            MachineUsers::Range { first: users.0, count: users.1 }
+        }
+        [Some(_), Some(_)] => MachineUsers::None("/etc/subuid and /etc/subgid differ".into()),
+        _ => {
+            MachineUsers::None("/etc/subuid and /etc/subgid delegate no users to this user".into())
+        }
+    }
+}
+
+fn user_name(uid: u32) -> Option<String> {
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
+    })
+}
+
+fn delegated(file: &str, name: &str, uid: u32) -> Option<(u32, u32)> {
+    fs::read_to_string(file).ok()?.lines().find_map(|line| {
+        let mut fields = line.trim().split(':');
+        let who = fields.next()?;
+        let range = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        (who == name || who == uid.to_string()).then_some(range)
+    })
+}
+
+fn security_modules() -> Vec<String> {
+    let list = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    list.trim().split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect()
+}
+
+/// The highest group above this process in which this user can make groups with limits on memory
+/// and processes; with separate hierarchies (version 1), the one of each.
+fn cgroups() -> Cgroups {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    unified(&mounts, &own).or_else(|| separate(&mounts, &own)).unwrap_or_else(|| {
+        Cgroups::None(
+            "this user can make no control group with limits on memory and processes".into(),
+        )
+    })
+}
+
+const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+
+fn unified(mounts: &str, own: &str) -> Option<Cgroups> {
+    let place = mounts.lines().find_map(|line| mount_point(line, "cgroup2", None))?;
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let delegates = |group: &&Path| {
+        let given = fs::read_to_string(group.join("cgroup.subtree_control")).unwrap_or_default();
+        writable(group) && CONTROLLERS.iter().all(|c| given.split_whitespace().any(|g| g == *c))
+    };
+    let here = place.join(path.trim_start_matches('/'));
+    let group = here.ancestors().take_while(|g| g.starts_with(&place)).filter(delegates).last()?;
+    Some(Cgroups::V2(group.to_owned(), CONTROLLERS.map(str::to_owned).to_vec()))
+}
+
+fn separate(mounts: &str, own: &str) -> Option<Cgroups> {
+    let found = CONTROLLERS.iter().filter_map(|controller| {
+        let place = mounts.lines().find_map(|m| mount_point(m, "cgroup", Some(controller)))?;
+        let path = own.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let names = fields.next()?;
+            names.split(',').any(|n| n == *controller).then(|| fields.next().unwrap_or("/"))
+        })?;
+        let group = place.join(path.trim_start_matches('/'));
+        writable(&group).then(|| ((*controller).to_owned(), group))
+    });
+    let found: Vec<_> = found.collect();
+    (!found.is_empty()).then_some(Cgroups::V1(found))
+}
+
+/// The mount point of a line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`), if its file system
+/// is of this type and its super block has this option.
+fn mount_point(line: &str, kind: &str, option: Option<&str>) -> Option<PathBuf> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut right = right.split(' ');
+    let matches = right.next()? == kind
+        && option.is_none_or(|o| right.nth(1).is_some_and(|all| all.split(',').any(|x| x == o)));
+    matches.then(|| left.split(' ').nth(4).map(PathBuf::from)).flatten()
+}
+
+fn writable(group: &Path) -> bool {
+    let uid = rustix::process::geteuid().as_raw();
+    fs::metadata(group).is_ok_and(|m| m.uid() == uid || uid == 0)
+        && rustix::fs::access(group.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_found_by_type_and_option() {
+        let line = "33 25 0:28 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids";
+        assert_eq!(mount_point(line, "cgroup", Some("pids")), Some("/sys/fs/cgroup/pids".into()));
+        assert_eq!(mount_point(line, "cgroup", Some("memory")), None);
+        assert_eq!(mount_point(line, "cgroup2", None), None);
+    }
+
+    #[test]
+    fn what_is_gathered_agrees_with_the_kernel() {
+        let facts = gather();
+        assert_eq!(facts.uid, rustix::process::geteuid().as_raw());
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        assert_eq!(facts.seccomp.is_yes(), status.contains("Seccomp_filters:"));
+    }
+}

@@ -1,0 +1,270 @@
+//! The supervisor's side of a start: hand over the job, hold the process at its exec, let it go.
+
+use super::wire::{self, Job, Order, Received, Report};
+use crate::{
+    Doing, HostError,
+    sys::{Tracee, TraceeStop},
+};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+use svirt_model::{Confinement, Ending};
+
+/// A start failed; whatever it had made is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The supervisor could not do its part.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The launcher could not do a step.
+    #[error("the launcher cannot {step}")]
+    Step {
+        /// Which step.
+        step: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The process was gone before it had executed its program.
+    #[error("the process ended before it ran its program: {0}")]
+    Gone(String),
+}
+
+/// Where the launcher program is.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    /// `svirt-launch`.
+    pub program: PathBuf,
+}
+
+impl Launcher {
+    /// Starts a process and returns when it stands at the first instruction of its program.
+    ///
+    /// `descriptors` are in the order that [`Job`] gives; they are not needed any more afterwards.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]. Nothing of the process is left then.
+    pub fn start(
+        &self,
+        confinement: &Confinement,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Held, LaunchError> {
+        let (ours, theirs) = control_pair().doing(|| "make a socket for the launcher")?;
+        let launcher = self.spawn(theirs)?;
+        let mut start = Start { control: ours, launcher, init: None };
+        match start.hand_over(confinement, descriptors).and_then(|()| start.hold()) {
+            Ok((tracee, pid)) => Ok(Held { tracee, running: start.into_running(pid) }),
+            Err(error) => Err(start.give_up(error)),
+        }
+    }
+
+    fn spawn(&self, control: OwnedFd) -> Result<Child, HostError> {
+        Command::new(&self.program)
+            .env_clear()
+            .stdin(Stdio::from(control))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .current_dir("/")
+            .spawn()
+            .on("run", &self.program)
+    }
+}
+
+fn control_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let pair = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::net::sockopt::set_socket_passcred(&pair.0, true)?;
+    Ok(pair)
+}
+
+/// A start that has not come to its end.
+struct Start {
+    control: OwnedFd,
+    launcher: Child,
+    init: Option<Init>,
+}
+
+impl Start {
+    fn hand_over(
+        &self,
+        confinement: &Confinement,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), LaunchError> {
+        let job = Job { confinement: confinement.clone(), descriptors: descriptors.len() };
+        wire::send(&self.control, &job)?;
+        Ok(wire::send_descriptors(&self.control, descriptors)?)
+    }
+
+    /// Waits for the process, starts to trace it, lets it go on, and waits for its exec.
+    fn hold(&mut self) -> Result<(Tracee, u32), LaunchError> {
+        let pid = self.until_ready()?;
+        self.launcher.wait().doing(|| "wait for the launcher")?;
+        let tracee = Tracee::seize(pid).doing(|| "hold the process at its exec")?;
+        wire::send(&self.control, &Order::GoOn)?;
+        match self.until_exec(&tracee) {
+            Ok(()) => Ok((tracee, pid)),
+            Err(error) => {
+                tracee.kill();
+                Err(error)
+            }
+        }
+    }
+
+    /// Two processes speak, in either order: the launcher says who the init is, and the process
+    /// that will execute the program says that it is there.
+    fn until_ready(&mut self) -> Result<u32, LaunchError> {
+        let mut ready = None;
+        while ready.is_none() || self.init.is_none() {
+            match wire::receive::<Report>(&self.control)? {
+                Some(Received { message: Report::Ready, pid }) => ready = pid,
+                Some(Received { message: Report::Init(pid), .. }) => self.init = Some(Init { pid }),
+                Some(received) => return Err(failure(received.message)),
+                None => return Err(LaunchError::Gone("the launcher died".into())),
+            }
+        }
+        ready.ok_or_else(|| LaunchError::Gone("it did not say who it is".into()))
+    }
+
+    fn until_exec(&self, tracee: &Tracee) -> Result<(), LaunchError> {
+        loop {
+            match tracee.wait().doing(|| "wait for the program to be executed")? {
+                TraceeStop::Exec => return Ok(()),
+                TraceeStop::Signal(signal) => {
+                    tracee.resume(signal).doing(|| "let the process go on")?;
+                }
+                TraceeStop::Ended(status) => return Err(self.why_it_ended(status)),
+            }
+        }
+    }
+
+    /// The process ended before its exec: it may have said why.
+    fn why_it_ended(&self, status: i32) -> LaunchError {
+        match wire::receive::<Report>(&self.control) {
+            Ok(Some(received)) if !matches!(received.message, Report::Ended(_)) => {
+                failure(received.message)
+            }
+            _ => LaunchError::Gone(ending(status).to_string()),
+        }
+    }
+
+    fn into_running(self, pid: u32) -> Running {
+        let Self { control, init, .. } = self;
+        Running { control, pid, init }
+    }
+
+    /// Ends whatever was started: dropping the init kills it and all that it holds.
+    fn give_up(mut self, error: LaunchError) -> LaunchError {
+        // The launcher may have ended already, in which case there is nothing to kill or wait for.
+        let _ = self.launcher.kill();
+        let _ = self.launcher.wait();
+        error
+    }
+}
+
+/// The first process of a machine's pid namespace, a child of ours. Dropping it kills it, and with
+/// it everything in the namespace, and returns when all that is gone.
+#[derive(Debug)]
+struct Init {
+    pid: u32,
+}
+
+impl Drop for Init {
+    fn drop(&mut self) {
+        crate::sys::kill_and_reap(self.pid);
+    }
+}
+
+fn failure(report: Report) -> LaunchError {
+    match report {
+        Report::Failed { step, reason } => LaunchError::Step { step, source: reason.into() },
+        other => LaunchError::Gone(format!("it said {other:?}")),
+    }
+}
+
+/// How a process ended, from its status as `wait(2)` says it.
+pub(crate) fn ending(status: i32) -> Ending {
+    if libc::WIFSIGNALED(status) {
+        Ending::Killed(libc::WTERMSIG(status))
+    } else {
+        Ending::Exited(libc::WEXITSTATUS(status))
+    }
+}
+
+/// A process that stands at the first instruction of its program.
+#[derive(Debug)]
+pub struct Held {
+    tracee: Tracee,
+    running: Running,
+}
+
+impl Held {
+    /// The process, as this pid namespace numbers it.
+    pub fn pid(&self) -> u32 {
+        self.running.pid
+    }
+
+    /// Lets it run.
+    ///
+    /// # Errors
+    /// The kernel's, when it is gone.
+    pub fn release(self) -> Result<Running, LaunchError> {
+        self.tracee.release().doing(|| "let the process run")?;
+        Ok(self.running)
+    }
+
+    /// Kills it before it has run an instruction.
+    pub fn kill(self) {
+        self.tracee.kill();
+    }
+}
+
+/// A process that runs, and its init. Dropping it kills both.
+#[derive(Debug)]
+pub struct Running {
+    control: OwnedFd,
+    /// The process, as this pid namespace numbers it.
+    pub pid: u32,
+    /// Held for its drop.
+    #[allow(dead_code, reason = "it is held so that dropping this kills the machine")]
+    init: Option<Init>,
+}
+
+impl Running {
+    /// How it ended. Returns when it has.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn ended(&self) -> Result<Ending, HostError> {
+        match wire::receive::<Report>(&self.control)? {
+            Some(received) => match received.message {
+                Report::Ended(status) => Ok(ending(status)),
+                other => Err(io::Error::other(format!("{other:?}")))
+                    .doing(|| "understand the machine's init"),
+            },
+            None => Ok(Ending::Killed(libc::SIGKILL)),
+        }
+    }
+
+    /// Asks the process to end (`SIGTERM`), through its init.
+    ///
+    /// # Errors
+    /// The kernel's, when the init is gone.
+    pub fn terminate(&self) -> Result<(), HostError> {
+        wire::send(&self.control, &Order::End)
+    }
+}
+
+impl AsFd for Running {
+    /// Becomes readable when the process has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+}

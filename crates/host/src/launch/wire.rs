@@ -1,0 +1,197 @@
+//! What the supervisor and the launcher say to each other, over one socket that keeps messages
+//! apart (`SOCK_SEQPACKET`).
+//!
+//! ```text
+//! supervisor -> launcher   the job: a confinement, then its descriptors in a fixed order
+//! launcher   -> supervisor Init       the number of the machine's init
+//! process    -> supervisor Ready      from the one that will be the VMM, with its credentials
+//! supervisor -> init       GoOn       "the process is being held: let it go on"
+//! launcher   -> supervisor Failed     a step failed; nothing runs
+//! supervisor -> init       End        "ask the process to end"
+//! init       -> supervisor Ended      how the process ended
+//! ```
+
+use crate::{Doing, HostError, Reason};
+use rustix::{
+    io::{Errno, IoSlice, IoSliceMut},
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags,
+    },
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+use svirt_model::Confinement;
+
+/// The largest message, in bytes: a confinement of a thousand entries fits.
+pub const MESSAGE_MAX: usize = 180 * 1024;
+/// As many descriptors as the kernel lets pass in one message (`SCM_MAX_FD` is 253).
+const DESCRIPTORS_A_MESSAGE: usize = 200;
+/// No job has more descriptors than this.
+const DESCRIPTORS_MAX: usize = 4096;
+
+/// One process to start. It is followed by `descriptors` descriptors in this order: one for each
+/// entry, one for each descriptor that the process will hold, one for each control group's
+/// `cgroup.procs`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// What is to be applied.
+    pub confinement: Confinement,
+    /// How many descriptors follow.
+    pub descriptors: usize,
+}
+
+/// What the launcher, the process before its exec, and its init report.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// The launcher made this process, the machine's init.
+    Init(u32),
+    /// The process that will execute the program waits to be traced.
+    Ready,
+    /// A step failed.
+    Failed {
+        /// Which step, completing "cannot …".
+        step: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// The VMM ended with this status, as `wait(2)` says it.
+    Ended(i32),
+}
+
+impl From<&HostError> for Report {
+    fn from(error: &HostError) -> Self {
+        Report::Failed { step: error.what().to_owned(), reason: error.reason() }
+    }
+}
+
+/// What the supervisor orders the init to do.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// The process is being held: it may go on to its exec.
+    GoOn,
+    /// The process is to be asked to end.
+    End,
+}
+
+/// A message and who sent it.
+#[derive(Debug)]
+pub struct Received<T> {
+    /// The message.
+    pub message: T,
+    /// The sender, in this process's pid namespace, where the socket asks for it.
+    pub pid: Option<u32>,
+}
+
+/// Sends one message.
+///
+/// # Errors
+/// The kernel's; a message that is larger than [`MESSAGE_MAX`].
+pub fn send(socket: impl AsFd, message: &impl Serialize) -> Result<(), HostError> {
+    let bytes =
+        serde_json::to_vec(message).map_err(io::Error::other).doing(|| "write a message")?;
+    send_bytes(socket.as_fd(), &bytes, &[])
+}
+
+/// Sends descriptors, in as many messages as they need.
+///
+/// # Errors
+/// The kernel's.
+pub fn send_descriptors(socket: impl AsFd, all: &[BorrowedFd<'_>]) -> Result<(), HostError> {
+    all.chunks(DESCRIPTORS_A_MESSAGE).try_for_each(|some| send_bytes(socket.as_fd(), b"+", some))
+}
+
+fn send_bytes(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> Result<(), HostError> {
+    if bytes.len() > MESSAGE_MAX {
+        return Err(Errno::MSGSIZE).doing(|| "send a message to the launcher");
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_MESSAGE))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(fds));
+    }
+    rustix::io::retry_on_intr(|| {
+        rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
+    })
+    .doing(|| "send a message to the launcher")?;
+    Ok(())
+}
+
+/// Receives one message; `None` when the other side is gone.
+///
+/// # Errors
+/// The kernel's; a message that is cut off or is not what was expected.
+pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> Result<Option<Received<T>>, HostError> {
+    let mut bytes = vec![0; MESSAGE_MAX];
+    let (length, pid, _) = receive_bytes(socket.as_fd(), &mut bytes)?;
+    if length == 0 {
+        return Ok(None);
+    }
+    let message = understand(bytes.get(..length).unwrap_or_default())?;
+    Ok(Some(Received { message, pid }))
+}
+
+/// The message that these bytes are.
+///
+/// # Errors
+/// They are not what was expected.
+pub fn understand<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HostError> {
+    serde_json::from_slice(bytes).map_err(io::Error::other).doing(|| "understand a message")
+}
+
+/// Receives this many descriptors.
+///
+/// # Errors
+/// The kernel's; the other side being gone before all have come.
+pub fn receive_descriptors(socket: impl AsFd, count: usize) -> Result<Vec<OwnedFd>, HostError> {
+    if count > DESCRIPTORS_MAX {
+        return Err(Errno::INVAL).doing(|| "accept so many descriptors");
+    }
+    let mut all = Vec::with_capacity(count);
+    while all.len() < count {
+        let (length, _, some) = receive_bytes(socket.as_fd(), &mut [0; 1])?;
+        if length == 0 || some.is_empty() {
+            return Err(Errno::PIPE).doing(|| "receive descriptors");
+        }
+        all.extend(some);
+    }
+    Ok(all)
+}
+
+fn receive_bytes(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+) -> Result<(usize, Option<u32>, Vec<OwnedFd>), HostError> {
+    let mut space = [MaybeUninit::uninit();
+        rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_MESSAGE), ScmCredentials(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let received = rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut ancillary, flags)
+    })
+    .doing(|| "receive a message")?;
+    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        return Err(Errno::MSGSIZE).doing(|| "receive a message whole");
+    }
+    let (mut pid, mut fds) = (None, Vec::new());
+    for message in ancillary.drain() {
+        match message {
+            RecvAncillaryMessage::ScmRights(some) => fds.extend(some),
+            RecvAncillaryMessage::ScmCredentials(who) => {
+                pid = u32::try_from(who.pid.as_raw_nonzero().get()).ok();
+            }
+            _ => {}
+        }
+    }
+    Ok((received.bytes, pid, fds))
+}

@@ -1,0 +1,137 @@
+//! The descriptors of a process, opened anew for it: one open file description each, which this
+//! process closes after the start, so that the locks the process takes are its own.
+
+use crate::{
+    Doing, HostError,
+    pin::{Pin, PinError},
+};
+use rustix::{
+    fs::{Mode, OFlags},
+    net::{AddressFamily, SocketFlags, SocketType},
+};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Write,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+use svirt_model::{Channel, Confinement, DescriptorSource, EntrySource, Object, Scratch, Stream};
+
+/// What only the caller has: ends of connections, streams, a place for
+/// nameless files.
+#[derive(Debug)]
+pub struct Supplies {
+    /// For each channel, the end that this process holds.
+    pub channels: BTreeMap<Channel, OwnedFd>,
+    /// The standard streams that the user's command had.
+    pub streams: Vec<(Stream, OwnedFd)>,
+    /// The directory on whose file system nameless files are made.
+    pub scratch: PathBuf,
+    /// The bytes that a throw-away overlay of a virtual size starts with.
+    pub overlay: fn(u64) -> std::io::Result<Vec<u8>>,
+}
+
+/// An object could not be opened for a process.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A named object.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// Anything else.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// Opens everything that a job hands over, in the order of [`crate::launch::wire::Job`].
+///
+/// # Errors
+/// The first object that cannot be opened or was replaced.
+pub fn open(confinement: &Confinement, supplies: &Supplies) -> Result<Vec<OwnedFd>, SourceError> {
+    let mut all = Vec::new();
+    for entry in &confinement.entries {
+        all.push(entry_source(&entry.source)?);
+    }
+    for descriptor in &confinement.descriptors {
+        all.push(descriptor_source(&descriptor.source, supplies)?);
+    }
+    for group in &confinement.cgroups {
+        all.push(open_plain(&group.join("cgroup.procs"), OFlags::WRONLY)?);
+    }
+    Ok(all)
+}
+
+fn entry_source(source: &EntrySource) -> Result<OwnedFd, SourceError> {
+    match source {
+        EntrySource::Bind(object) | EntrySource::Node(object) => {
+            Ok(Pin::again(object)?.into_parts().0)
+        }
+        EntrySource::Made(path) => Ok(open_plain(path, OFlags::PATH | OFlags::NOFOLLOW)?),
+    }
+}
+
+fn descriptor_source(
+    source: &DescriptorSource,
+    supplies: &Supplies,
+) -> Result<OwnedFd, SourceError> {
+    match source {
+        DescriptorSource::Read(object) => reopen(object, false),
+        DescriptorSource::ReadWrite(object) => reopen(object, true),
+        DescriptorSource::Scratch(scratch) => Ok(scratch_file(scratch, supplies)?),
+        DescriptorSource::Channel(channel) => Ok(channel_end(*channel, supplies)?),
+        DescriptorSource::Stream(stream) => Ok(stream_copy(*stream, supplies)?),
+        DescriptorSource::Null => Ok(open_plain(Path::new("/dev/null"), OFlags::RDWR)?),
+    }
+}
+
+fn reopen(object: &Object, write: bool) -> Result<OwnedFd, SourceError> {
+    Ok(Pin::again(object)?.open(write)?)
+}
+
+fn open_plain(path: &Path, flags: OFlags) -> Result<OwnedFd, HostError> {
+    rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()).on("open", path)
+}
+
+fn channel_end(channel: Channel, supplies: &Supplies) -> Result<OwnedFd, HostError> {
+    let missing = || std::io::Error::other("nobody has its other end");
+    let end = supplies.channels.get(&channel).ok_or_else(missing);
+    end.and_then(duplicate).doing(|| format!("connect the {channel:?} channel"))
+}
+
+fn duplicate(descriptor: &OwnedFd) -> std::io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, 3)?)
+}
+
+fn stream_copy(stream: Stream, supplies: &Supplies) -> Result<OwnedFd, HostError> {
+    let found = supplies.streams.iter().find(|(s, _)| *s == stream);
+    let found = found.ok_or_else(|| std::io::Error::other("the command had none"));
+    found
+        .and_then(|(_, descriptor)| duplicate(descriptor))
+        .doing(|| format!("hand over the standard {stream:?} stream"))
+}
+
+/// A file without a name: the kernel removes it with its last descriptor, whatever crashes.
+fn scratch_file(scratch: &Scratch, supplies: &Supplies) -> Result<OwnedFd, HostError> {
+    let place = &supplies.scratch;
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = rustix::fs::open(place, flags, Mode::from_raw_mode(0o600))
+        .on("make a throw-away file in", place)?;
+    let mut file = File::from(file);
+    let header = (supplies.overlay)(scratch.virtual_size).on("make an overlay in", place)?;
+    file.write_all(&header).on("fill a throw-away file in", place)?;
+    Ok(file.into())
+}
+
+/// A connection, both ends closed by an exec.
+///
+/// # Errors
+/// A limit on descriptors.
+pub fn connection() -> Result<(OwnedFd, OwnedFd), HostError> {
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .doing(|| "make a connection")
+}
+
+/// Borrows them all.
+pub fn borrow(all: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
+    all.iter().map(AsFd::as_fd).collect()
+}

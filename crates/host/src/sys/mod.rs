@@ -1,0 +1,25 @@
+//! The system calls that no kept library wraps, each behind a function that is safe to call.
+//!
+//! This is the only room of the host crate with `unsafe` in it. It decides nothing: what to call,
+//! in which order and why stands with the callers.
+
+mod fork;
+mod mount;
+mod process;
+mod trace;
+
+pub use fork::{Forked, SingleThreaded};
+pub use mount::{MountFlags, set_mount_flags};
+pub use process::{
+    close_all_except, deny_executable_gain, execute, ignore_signal, install_filter,
+    join_new_session_keyring, kill_and_reap, knows_executable_gain, landlock_abi, place_descriptor,
+    reset_signals, signal_descriptor, wait_any,
+};
+pub use trace::{Tracee, TraceeStop};
+
+use std::io;
+
+/// Turns the result of a raw system call into a number or the error in `errno`.
+fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,92 @@
+//! Holding a process at its exec (`ptrace(2)`, seized; no other use).
+
+use super::checked;
+use std::{io, ptr};
+
+/// A process that is traced from [`Tracee::seize`] on until it is released. When this process
+/// dies, the kernel kills it.
+#[derive(Debug)]
+pub struct Tracee {
+    pid: libc::pid_t,
+}
+
+/// Why a traced process stands still, or that it does no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceeStop {
+    /// It has executed a program and not yet run an instruction of it.
+    Exec,
+    /// It would receive this signal.
+    Signal(i32),
+    /// It ended, with this status as `wait(2)` says it.
+    Ended(i32),
+}
+
+impl Tracee {
+    /// Starts to trace a process: it will stop at its next exec.
+    ///
+    /// # Errors
+    /// Those of `ptrace(2)`: `EPERM` where it is somebody else's or is traced already.
+    pub fn seize(pid: u32) -> io::Result<Self> {
+        let options = libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL;
+        let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+        request(libc::PTRACE_SEIZE, pid, options as usize)?;
+        Ok(Self { pid })
+    }
+
+    /// Waits until it stops or ends.
+    ///
+    /// # Errors
+    /// Those of `waitpid(2)`.
+    pub fn wait(&self) -> io::Result<TraceeStop> {
+        let mut status = 0;
+        loop {
+            // SAFETY: `status` lives until the call returns.
+            let pid = unsafe { libc::waitpid(self.pid, &raw mut status, libc::__WALL) };
+            match checked(libc::c_long::from(pid)) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+                Ok(_) => return Ok(stop(status)),
+            }
+        }
+    }
+
+    /// Lets a stopped process go on, with a signal or (0) without.
+    ///
+    /// # Errors
+    /// Those of `ptrace(2)`: `ESRCH` where it does not stand still.
+    pub fn resume(&self, signal: i32) -> io::Result<()> {
+        request(libc::PTRACE_CONT, self.pid, signal as usize)
+    }
+
+    /// Kills it and waits until it is gone. Somebody who is traced is reaped by the tracer first, so
+    /// its number cannot be another's yet.
+    pub fn kill(self) {
+        // SAFETY: sending a signal touches no memory of ours.
+        unsafe { libc::kill(self.pid, libc::SIGKILL) };
+        while matches!(self.wait(), Ok(TraceeStop::Exec | TraceeStop::Signal(_))) {}
+    }
+
+    /// Ends the tracing; a stopped process goes on.
+    ///
+    /// # Errors
+    /// Those of `ptrace(2)`: `ESRCH` where it does not stand still.
+    pub fn release(self) -> io::Result<()> {
+        request(libc::PTRACE_DETACH, self.pid, 0)
+    }
+}
+
+fn stop(status: i32) -> TraceeStop {
+    if !libc::WIFSTOPPED(status) {
+        return TraceeStop::Ended(status);
+    }
+    if status >> 8 == libc::SIGTRAP | (libc::PTRACE_EVENT_EXEC << 8) {
+        return TraceeStop::Exec;
+    }
+    TraceeStop::Signal(libc::WSTOPSIG(status))
+}
+
+fn request(request: libc::c_uint, pid: libc::pid_t, data: usize) -> io::Result<()> {
+    // SAFETY: of the requests made here none reads or writes memory: the address is unused and
+    // `data` is a number.
+    checked(unsafe { libc::ptrace(request, pid, ptr::null_mut::<libc::c_void>(), data) }).map(drop)
+}

@@ -1,0 +1,101 @@
+//! Process 1 of the machine's pid namespace: it reaps, passes a request to end on, reports how the
+//! VMM ended, and ends, which ends everything in the namespace.
+//!
+//! ```text
+//!            the VMM ended                      the supervisor is gone
+//! waiting ------------------> report, end       waiting ----------------> end
+//!    \--- the supervisor asks, or SIGTERM comes: SIGTERM to the VMM ---> waiting
+//! ```
+
+use crate::{job::Job, program};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
+use std::{
+    convert::Infallible,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+};
+use svirt_host::{
+    Doing, HostError,
+    launch::{
+        self,
+        wire::{self, Order, Report},
+    },
+    sys,
+};
+
+/// Waits for the VMM and never returns: an error here means that the machine must not run.
+pub(crate) fn run(
+    job: &Job,
+    vmm: u32,
+    control: BorrowedFd<'_>,
+    go: OwnedFd,
+) -> Result<Infallible, HostError> {
+    let vmm = i32::try_from(vmm).map_err(std::io::Error::other).doing(|| "know the process")?;
+    let signals = sys::signal_descriptor(&[17, 15]).doing(|| "receive signals")?;
+    sys::close_all_except(&[control.as_raw_fd(), signals.as_raw_fd(), go.as_raw_fd()])
+        .doing(|| "close the init's descriptors")?;
+    if job.confinement.drop_privileges {
+        program::surrender()?;
+    }
+    if job.confinement.seccomp.is_some() {
+        install(&launch::init_filters()?)?;
+    }
+    let mut go = Some(go);
+    loop {
+        let spoken_to = wait(control, &signals)?;
+        while let Some((pid, status)) = sys::wait_any() {
+            if pid == vmm {
+                wire::send(control, &Report::Ended(status))?;
+                std::process::exit(0);
+            }
+        }
+        let order = if spoken_to { order(control) } else { None };
+        if order == Some(Order::GoOn) {
+            // Closing it is what the process waits for.
+            go.take();
+        }
+        if asked(&signals) || order == Some(Order::End) {
+            // It may have ended in this moment, which the next turn of the loop finds.
+            let _ = Pid::from_raw(vmm).map(|pid| kill_process(pid, Signal::TERM));
+        }
+    }
+}
+
+pub(crate) fn install(filters: &[Vec<u8>]) -> Result<(), HostError> {
+    filters
+        .iter()
+        .try_for_each(|filter| sys::install_filter(filter).doing(|| "install a system call filter"))
+}
+
+/// Waits for a signal or the supervisor; whether it is the latter.
+fn wait(control: BorrowedFd<'_>, signals: &OwnedFd) -> Result<bool, HostError> {
+    let mut watched =
+        [PollFd::from_borrowed_fd(control, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+    match poll(&mut watched, None) {
+        Ok(_) | Err(Errno::INTR) => Ok(watched.first().is_some_and(|c| !c.revents().is_empty())),
+        Err(e) => Err(e).doing(|| "wait"),
+    }
+}
+
+/// What the supervisor says. Its silence for good means that it is gone, and then nothing here goes
+/// on unsupervised.
+fn order(supervisor: BorrowedFd<'_>) -> Option<Order> {
+    let mut bytes = [0; 64];
+    match rustix::io::read(supervisor, &mut bytes) {
+        Ok(count) if count > 0 => wire::understand(bytes.get(..count).unwrap_or_default()).ok(),
+        _ => std::process::exit(1),
+    }
+}
+
+/// Whether a SIGTERM came.
+fn asked(signals: &OwnedFd) -> bool {
+    let mut asked = false;
+    let mut record = [0; 128]; // struct signalfd_siginfo, signalfd(2): the number comes first
+    while rustix::io::read(signals, &mut record) == Ok(128) {
+        asked |= record.first() == Some(&15);
+    }
+    asked
+}

@@ -1,0 +1,93 @@
+//! Who may use an object at the same time: for any two machines, what one writes the other does not
+//! touch, except what both share in one group.
+
+use std::path::PathBuf;
+use svirt_model::{Access, Claim, HeldClaim, MachineName, Plan, Sharing, Target};
+
+/// Two machines cannot have an object at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} is in use by machine {machine} ({})", .path.display(), word(*.access))]
+pub struct Conflict {
+    /// The object.
+    pub path: PathBuf,
+    /// The machine that has it.
+    pub machine: MachineName,
+    /// What that machine does with it.
+    pub access: Access,
+}
+
+fn word(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read-only",
+        Access::Write => "read-write",
+    }
+}
+
+impl Conflict {
+    /// What the user can do about it.
+    pub fn hint(&self) -> String {
+        format!("declare it shared in both (share=GROUP), or stop {}", self.machine)
+    }
+}
+
+/// The objects that a plan's machine uses. Programs and devices of the host are not claimed: no
+/// machine writes to the former, and the latter are not one machine's.
+pub fn claims(plan: &Plan) -> Vec<Claim> {
+    let resources = plan.processes.iter().flat_map(|p| &p.manifest.resources);
+    let claim = |resource: &svirt_model::Resource| match &resource.target {
+        Target::Object(object) => Some(Claim {
+            file: object.id,
+            path: object.path.clone(),
+            access: resource.access,
+            sharing: resource.sharing.clone(),
+        }),
+        _ => None,
+    };
+    resources.filter_map(claim).collect()
+}
+
+/// The first object that both want and that one of them writes, unshared.
+pub fn conflict(new: &[Claim], live: &[HeldClaim]) -> Option<Conflict> {
+    let clash = |a: &Claim, b: &Claim| {
+        a.file == b.file
+            && (a.access == Access::Write || b.access == Access::Write)
+            && !matches!((&a.sharing, &b.sharing), (Sharing::Group(x), Sharing::Group(y)) if x == y)
+    };
+    let held = new.iter().find_map(|n| live.iter().find(|l| clash(n, &l.claim)))?;
+    let (path, access) = (held.claim.path.clone(), held.claim.access);
+    Some(Conflict { path, machine: held.name.clone(), access })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use svirt_model::{FileId, Uuid};
+
+    fn claim(inode: u64, access: Access, group: Option<&str>) -> Claim {
+        let sharing = group.map_or(Sharing::Private, |g| Sharing::Group(g.parse().unwrap()));
+        Claim { file: FileId { device: 1, inode }, path: "/disk".into(), access, sharing }
+    }
+
+    fn held(name: &str, claim: Claim) -> HeldClaim {
+        HeldClaim { machine: Uuid::nil(), name: name.parse().unwrap(), claim }
+    }
+
+    #[test]
+    fn readers_share_and_writers_do_not() {
+        use Access::{Read, Write};
+        let live = [held("web", claim(7, Write, None)), held("db", claim(8, Read, None))];
+        assert!(conflict(&[claim(8, Read, None)], &live).is_none());
+        let found = conflict(&[claim(8, Write, None)], &live).unwrap();
+        assert_eq!(found.to_string(), "/disk is in use by machine db (read-only)");
+        assert!(conflict(&[claim(7, Read, None)], &live).is_some());
+    }
+
+    #[test]
+    fn a_group_shares_and_another_group_does_not() {
+        use Access::Write;
+        let live = [held("web", claim(7, Write, Some("pair")))];
+        assert!(conflict(&[claim(7, Write, Some("pair"))], &live).is_none());
+        assert!(conflict(&[claim(7, Write, Some("other"))], &live).is_some());
+        assert!(conflict(&[claim(7, Write, None)], &live).is_some());
+    }
+}

@@ -1,0 +1,240 @@
+//! From a manifest and the chosen layers to the confinement of one process.
+
+use crate::{
+    Inputs, PlanError,
+    choice::Choice,
+    desire, qemu,
+    resources::{Helper, Walked, endpoints},
+};
+use std::{collections::BTreeMap, path::PathBuf};
+use svirt_model::{
+    Access, Confinement, Delivery, Descriptor, DescriptorSource, Entry, EntrySource, FileKind,
+    Grant, Identity, Landlock, Limit, Manifest, Object, Process, Resource, Role, Stream,
+    SyscallProfile, Target, Vmm,
+};
+
+/// The confinement of the process that runs the machine.
+pub(crate) fn vmm(
+    inputs: Inputs<'_>,
+    choice: &Choice<'_>,
+    walked: Walked,
+) -> Result<Process, PlanError> {
+    let machine = inputs.machine;
+    let program = machine.vmm.program();
+    let arguments = match &machine.vmm {
+        Vmm::Guest(guest) => qemu::arguments(machine, guest, &walked)?,
+        Vmm::Command(command) => {
+            qemu::spelled_out(command, &endpoints(choice.own_root(), inputs.place))
+        }
+    };
+    let directory = match &machine.vmm {
+        Vmm::Guest(_) => PathBuf::from("/"),
+        Vmm::Command(command) => command.directory.clone(),
+    };
+    let frame = Frame {
+        inputs,
+        choice,
+        program: &program.binary,
+        directory,
+        seccomp: choice.seccomp(),
+        host_network: false,
+    };
+    let confinement = frame.confine(&walked.manifest, arguments)?;
+    let layers = choice.status(confinement.entries.len());
+    Ok(Process { role: Role::Vmm, manifest: walked.manifest, confinement, layers })
+}
+
+/// The confinement of the network helper: as tight, but for the host's network.
+pub(crate) fn helper(
+    inputs: Inputs<'_>,
+    choice: &Choice<'_>,
+    helper: Helper<'_>,
+) -> Result<Process, PlanError> {
+    let frame = Frame {
+        inputs,
+        choice,
+        program: &helper.program.binary,
+        directory: PathBuf::from("/"),
+        seccomp: choice.seccomp().map(|_| SyscallProfile::Passt),
+        host_network: true,
+    };
+    let arguments = qemu::passt(&helper.manifest);
+    let confinement = frame.confine(&helper.manifest, arguments)?;
+    let layers = choice.status(confinement.entries.len());
+    Ok(Process { role: Role::Network, manifest: helper.manifest, confinement, layers })
+}
+
+struct Frame<'a> {
+    inputs: Inputs<'a>,
+    choice: &'a Choice<'a>,
+    program: &'a Object,
+    directory: PathBuf,
+    seccomp: Option<SyscallProfile>,
+    host_network: bool,
+}
+
+impl Frame<'_> {
+    fn confine(
+        &self,
+        manifest: &Manifest,
+        mut arguments: Vec<String>,
+    ) -> Result<Confinement, PlanError> {
+        let choice = self.choice;
+        let identity = choice.identity();
+        arguments.insert(0, self.program.path.to_string_lossy().into_owned());
+        Ok(Confinement {
+            program: self.program.clone(),
+            arguments,
+            environment: Vec::new(),
+            directory: self.directory.clone(),
+            host_name: self.inputs.machine.name.to_string(),
+            identity,
+            namespaces: choice.namespaces(self.host_network),
+            own_root: choice.own_root(),
+            entries: self.entries(manifest, identity)?,
+            descriptors: descriptors(manifest),
+            landlock: self.landlock(),
+            seccomp: self.seccomp,
+            limits: self.limits(manifest),
+            cgroups: desire::groups(self.inputs, choice)
+                .into_iter()
+                .map(|(path, _)| path)
+                .collect(),
+            executable_memory: choice.executable_memory(),
+            memory_files_no_exec: choice.memory_files_no_exec(),
+            drop_privileges: choice.drop_privileges(),
+        })
+    }
+
+    fn landlock(&self) -> Option<Landlock> {
+        self.choice.landlock().map(|abi| Landlock { abi, connect_tcp: self.host_network })
+    }
+
+    /// One entry a path; what is named twice gets the wider of its grants.
+    fn entries(&self, manifest: &Manifest, identity: Identity) -> Result<Vec<Entry>, PlanError> {
+        let mut all: BTreeMap<PathBuf, (Entry, &Resource)> = BTreeMap::new();
+        for resource in &manifest.resources {
+            let Some(entry) = self.entry(resource, identity) else { continue };
+            let Some((known, first)) = all.get_mut(&entry.at) else {
+                all.insert(entry.at.clone(), (entry, resource));
+                continue;
+            };
+            if known.source != entry.source {
+                let (first, second) = (first.origin.to_string(), resource.origin.to_string());
+                return Err(PlanError::Collision { path: entry.at, first, second });
+            }
+            known.grant = wider(known.grant, entry.grant);
+        }
+        // A path comes before those below it, so that each is bound upon the other.
+        Ok(all.into_values().map(|(entry, _)| entry).collect())
+    }
+
+    fn entry(&self, resource: &Resource, identity: Identity) -> Option<Entry> {
+        let Delivery::At(at) = &resource.delivery else { return None };
+        let place = self.inputs.place;
+        let (at, source, grant) = match &resource.target {
+            Target::Object(object) => (
+                at.clone(),
+                EntrySource::Bind(object.clone()),
+                object_grant(object, resource.access),
+            ),
+            Target::Code(object) => (at.clone(), EntrySource::Bind(object.clone()), Grant::Execute),
+            Target::Device(object) => (at.clone(), self.device(object, identity), Grant::Device),
+            Target::Socket(object) => {
+                (at.clone(), EntrySource::Bind(object.clone()), Grant::Connect)
+            }
+            Target::Output(path) => (at.clone(), EntrySource::Made(path.clone()), Grant::ReadWrite),
+            Target::Embedded(_) => (at.clone(), EntrySource::Made(place.guest()), Grant::Read),
+            Target::Endpoint(_) => {
+                let directory = endpoints(self.choice.own_root(), place);
+                (directory, EntrySource::Made(place.endpoints()), Grant::Endpoint)
+            }
+            Target::Scratch(_) | Target::Channel(_) | Target::Stream(_) | Target::HostNetwork => {
+                return None;
+            }
+        };
+        Some(Entry { at, source, grant })
+    }
+
+    /// A node that everybody may use is bound; another is made anew for the machine's own user,
+    /// which only root can do.
+    fn device(&self, object: &Object, identity: Identity) -> EntrySource {
+        let for_all = object.mode & 0o006 == 0o006;
+        let own = identity.own && self.inputs.host.is_root() && self.choice.own_root();
+        if own && !for_all && object.kind == FileKind::CharDevice {
+            EntrySource::Node(object.clone())
+        } else {
+            EntrySource::Bind(object.clone())
+        }
+    }
+
+    fn limits(&self, manifest: &Manifest) -> Vec<(Limit, u64)> {
+        if !self.choice.limits() {
+            return Vec::new();
+        }
+        let mut limits = vec![
+            (Limit::Core, 0),
+            (Limit::Files, 1024),
+            (Limit::LockedMemory, 8 << 20),
+            (Limit::MessageQueues, 0),
+        ];
+        // Outside a user namespace of its own the limit would count the user's other processes.
+        if self.choice.user_namespace() {
+            limits.push((Limit::Processes, 512));
+        }
+        limits.extend(scratch_limit(manifest).map(|limit| (Limit::FileSize, limit)));
+        limits
+    }
+}
+
+/// Where everything that is written is thrown away, no file grows beyond the largest limit.
+fn scratch_limit(manifest: &Manifest) -> Option<u64> {
+    let writes_objects = |r: &Resource| {
+        r.access == Access::Write && matches!(r.target, Target::Object(_) | Target::Output(_))
+    };
+    if manifest.resources.iter().any(writes_objects) {
+        return None;
+    }
+    let limits = manifest.resources.iter().filter_map(|r| match &r.target {
+        Target::Scratch(scratch) => Some(scratch.limit.0),
+        _ => None,
+    });
+    limits.max()
+}
+
+fn object_grant(object: &Object, access: Access) -> Grant {
+    match (object.kind, access) {
+        (FileKind::Directory, Access::Read) => Grant::ReadTree,
+        (FileKind::Directory, Access::Write) => Grant::WriteTree,
+        (_, Access::Read) => Grant::Read,
+        (_, Access::Write) => Grant::ReadWrite,
+    }
+}
+
+fn wider(one: Grant, other: Grant) -> Grant {
+    let reads = |g| matches!(g, Grant::Read | Grant::ReadTree);
+    if reads(one) { other } else { one }
+}
+
+fn descriptors(manifest: &Manifest) -> Vec<Descriptor> {
+    let mut all: Vec<Descriptor> = manifest.resources.iter().filter_map(descriptor).collect();
+    let input = DescriptorSource::Stream(Stream::Input);
+    if !all.iter().any(|d| d.source == input) {
+        all.push(Descriptor { number: 0, source: DescriptorSource::Null });
+    }
+    all.sort_by_key(|d| d.number);
+    all
+}
+
+fn descriptor(resource: &Resource) -> Option<Descriptor> {
+    let Delivery::Descriptor(number) = resource.delivery else { return None };
+    let source = match (&resource.target, resource.access) {
+        (Target::Object(object), Access::Read) => DescriptorSource::Read(object.clone()),
+        (Target::Object(object), Access::Write) => DescriptorSource::ReadWrite(object.clone()),
+        (Target::Scratch(scratch), _) => DescriptorSource::Scratch(scratch.clone()),
+        (Target::Channel(channel), _) => DescriptorSource::Channel(*channel),
+        (Target::Stream(stream), _) => DescriptorSource::Stream(*stream),
+        _ => return None,
+    };
+    Some(Descriptor { number, source })
+}

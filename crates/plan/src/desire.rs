@@ -1,0 +1,88 @@
+//! What a machine wants of the host: its run-time directory and what is in it, its control groups,
+//! the links by which its sockets are found.
+
+use crate::{Inputs, choice::Choice, resources};
+use std::path::PathBuf;
+use svirt_model::{
+    Attribute, Cgroups, DeviceKind, Embedded, KernelSource, Target, Value, Vmm, Want,
+};
+
+/// A machine may have this many processes and threads: QEMU makes up to 64 for block requests, one
+/// for each processor, and a few more.
+const PROCESSES_MAX: u64 = 1024;
+/// QEMU's own memory beside the guest's: its heap, its translated code (at most 1 GiB, or a quarter
+/// of the guest's memory with small guests) and its devices.
+const VMM_MEMORY: u64 = 512 << 20;
+
+/// Everything that the machine wants, in the order in which it is made.
+pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
+    let mut all = vec![(inputs.place.run.clone(), own_directory(inputs.host.uid, inputs.host.gid))];
+    let identity = choice.identity();
+    let walked = resources::walk(inputs, choice);
+    let targets = || walked.manifest.resources.iter().map(|r| &r.target);
+    if targets().any(|t| matches!(t, Target::Endpoint(_))) {
+        all.push((inputs.place.endpoints(), own_directory(identity.uid, identity.gid)));
+    }
+    if embedded(inputs) {
+        all.push((inputs.place.guest(), Value::Embedded(Embedded::Guest)));
+    }
+    for target in targets() {
+        match target {
+            Target::Endpoint(endpoint) => all.extend(endpoint.link.iter().map(|link| {
+                (link.clone(), Value::Link(inputs.place.endpoints().join(&endpoint.name)))
+            })),
+            Target::Output(path) => all.push((path.clone(), Value::EmptyFile)),
+            _ => {}
+        }
+    }
+    all.extend(
+        groups(inputs, choice).into_iter().map(|(path, limits)| (path, Value::Cgroup(limits))),
+    );
+    let machine = inputs.machine.id;
+    let want = |(object, value)| Want { machine, object, attribute: Attribute::Presence, value };
+    all.into_iter().map(want).collect()
+}
+
+fn own_directory(uid: u32, gid: u32) -> Value {
+    Value::Directory { uid, gid, mode: 0o700 }
+}
+
+fn embedded(inputs: Inputs<'_>) -> bool {
+    let kernel = DeviceKind::Kernel(KernelSource::Embedded);
+    inputs.machine.devices.iter().any(|device| device.kind == kernel)
+}
+
+/// The control groups of a machine and their limits.
+pub(crate) fn groups(
+    inputs: Inputs<'_>,
+    choice: &Choice<'_>,
+) -> Vec<(PathBuf, Vec<(String, String)>)> {
+    let name = format!("svirt-{}", inputs.machine.name);
+    let memory = memory_limit(&inputs.machine.vmm);
+    let limits = |controller: &str, files: (&str, &str)| -> Vec<(String, String)> {
+        match controller {
+            "pids" => vec![(files.0.to_owned(), PROCESSES_MAX.to_string())],
+            _ => memory.iter().map(|m| (files.1.to_owned(), m.to_string())).collect(),
+        }
+    };
+    match choice.cgroups() {
+        None | Some(Cgroups::None(_)) => Vec::new(),
+        Some(Cgroups::V2(group, controllers)) => {
+            let files = ("pids.max", "memory.max");
+            let all = controllers.iter().flat_map(|c| limits(c, files)).collect();
+            vec![(group.join(name), all)]
+        }
+        Some(Cgroups::V1(groups)) => {
+            let files = ("pids.max", "memory.limit_in_bytes");
+            groups.iter().map(|(c, group)| (group.join(&name), limits(c, files))).collect()
+        }
+    }
+}
+
+/// A command's need is not known, so only its processes are limited.
+fn memory_limit(vmm: &Vmm) -> Option<u64> {
+    match vmm {
+        Vmm::Guest(guest) => Some(guest.memory.0 + guest.memory.0 / 4 + VMM_MEMORY),
+        Vmm::Command(_) => None,
+    }
+}

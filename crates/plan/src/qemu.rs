@@ -1,0 +1,244 @@
+//! The command lines that sVirt writes: QEMU's, in full and with nothing left to a default, and the
+//! network helper's. Which descriptor is which comes from the walk.
+
+use crate::{PlanError, resources::Walked};
+use std::path::Path;
+use svirt_model::{
+    Accelerator, Access, Channel, Command, Delivery, DeviceKind, Disk, FileKind, Guest, Image,
+    Machine, Manifest, Media, Piece, Resource, Target,
+};
+
+/// QEMU's arguments, without the zeroth.
+pub(crate) fn arguments(
+    machine: &Machine,
+    guest: &Guest,
+    walked: &Walked,
+) -> Result<Vec<String>, PlanError> {
+    let mut line = Line::default();
+    line.frame(machine, guest);
+    for (index, device) in machine.devices.iter().enumerate() {
+        line.device(index, &device.kind, walked.of(index), guest)?;
+    }
+    Ok(line.0)
+}
+
+#[derive(Default)]
+struct Line(Vec<String>);
+
+impl Line {
+    fn add(&mut self, option: &str, value: impl Into<String>) {
+        self.0.extend([option.to_owned(), value.into()]);
+    }
+
+    fn frame(&mut self, machine: &Machine, guest: &Guest) {
+        self.0.extend(["-nodefaults".into(), "-no-user-config".into()]);
+        self.add("-display", "none");
+        self.add("-name", format!("guest={}", machine.name));
+        self.add("-uuid", machine.id.to_string());
+        // QEMU's own filter stays on below ours: two locks, two makers.
+        let deny = ["obsolete", "elevateprivileges", "spawn", "resourcecontrol"];
+        let deny: Vec<_> = deny.iter().map(|what| format!("{what}=deny")).collect();
+        self.add("-sandbox", format!("on,{}", deny.join(",")));
+        let (accelerator, cpu) = match guest.accelerator {
+            Accelerator::Kvm => ("kvm", "host"),
+            Accelerator::Tcg => ("tcg", "max"),
+        };
+        self.add("-machine", "q35,usb=off,vmport=off,smm=off,dump-guest-core=off,graphics=off");
+        self.add("-accel", accelerator);
+        self.add("-cpu", cpu);
+        self.add("-m", format!("size={}k", guest.memory.0 / 1024));
+        self.add("-smp", format!("cpus={0},sockets=1,cores={0},threads=1", guest.cpus));
+        self.add("-rtc", "base=utc");
+        self.add("-object", "rng-builtin,id=rng");
+        self.add("-device", "virtio-rng-pci,rng=rng");
+        // How a guest says that it panicked, and with which code it ends.
+        self.add("-device", "pvpanic");
+        self.add("-device", "isa-debug-exit,iobase=0xf4,iosize=0x4");
+        self.add("-action", "panic=shutdown");
+        self.add("-boot", "strict=on");
+    }
+
+    fn device(
+        &mut self,
+        index: usize,
+        kind: &DeviceKind,
+        resources: &[Resource],
+        guest: &Guest,
+    ) -> Result<(), PlanError> {
+        match kind {
+            DeviceKind::Disk(disk) => self.disk(index, disk, resources),
+            DeviceKind::Kernel(_) => {
+                self.add("-kernel", place(resources));
+                // QEMU takes the text as it is: no comma or quote means anything in it.
+                if let Some(odd) = guest.append.chars().find(|c| c.is_control()) {
+                    return Err(PlanError::Text(odd));
+                }
+                self.add("-append", guest.append.clone());
+            }
+            DeviceKind::Initrd(_) => self.add("-initrd", place(resources)),
+            DeviceKind::Console => {
+                self.socket("console", resources);
+                self.add("-serial", "chardev:console");
+            }
+            DeviceKind::Monitor => {
+                self.socket("monitor", resources);
+                self.add("-mon", "chardev=monitor,mode=control");
+            }
+            DeviceKind::Debugger => {
+                let path = place(resources);
+                self.add("-chardev", format!("socket,id=gdb,path={path},server=on,wait=off"));
+                self.add("-gdb", "chardev:gdb");
+            }
+            DeviceKind::Vnc => {
+                self.add("-vnc", format!("unix:{}", place(resources)));
+                self.add("-device", "VGA,id=video,romfile=vgabios-stdvga.bin");
+                self.add("-device", "qemu-xhci,id=usb");
+                self.add("-device", "usb-tablet,bus=usb.0");
+            }
+            DeviceKind::UserNetwork(_) => self.network(index, resources),
+            // Given by name on a command line of the user's own, or used by QEMU unasked.
+            DeviceKind::Kvm(_)
+            | DeviceKind::File(_)
+            | DeviceKind::Directory(_)
+            | DeviceKind::HostDevice(_)
+            | DeviceKind::Connect(_)
+            | DeviceKind::Output(_)
+            | DeviceKind::Listen(_)
+            | DeviceKind::Stream(_) => {}
+        }
+        Ok(())
+    }
+
+    fn socket(&mut self, id: &str, resources: &[Resource]) {
+        self.add("-chardev", format!("socket,id={id},fd={}", number(resources.first())));
+    }
+
+    fn network(&mut self, index: usize, resources: &[Resource]) {
+        let (id, fd) = (format!("net{index}"), number(resources.first()));
+        self.add("-netdev", format!("stream,id={id},server=off,addr.type=fd,addr.str={fd}"));
+        // Without its option ROM, which would boot over the network.
+        self.add("-device", format!("virtio-net-pci,netdev={id},romfile="));
+    }
+
+    /// The images from the lowest up, each as a node for its file and one for its format, then the
+    /// device. Every node's file is a descriptor, and what is below a node is said, so that QEMU
+    /// looks for neither a name nor a format.
+    fn disk(&mut self, index: usize, disk: &Disk, resources: &[Resource]) {
+        let (scratch, chain) = match disk.scratch {
+            Some(_) => resources.split_first().map_or((None, resources), |(s, c)| (Some(s), c)),
+            None => (None, resources),
+        };
+        let images: Vec<&Image> =
+            std::iter::successors(Some(&disk.image), |i| i.backing.as_deref()).collect();
+        let mut below = None;
+        for (depth, (image, resource)) in images.iter().zip(chain).enumerate().rev() {
+            let node = format!("disk{index}-{depth}");
+            self.image(&node, image, resource, below.as_deref());
+            below = Some(node);
+        }
+        if let Some(resource) = scratch {
+            let node = format!("disk{index}-scratch");
+            self.node(&node, "file", "qcow2", resource, below.as_deref());
+            below = Some(node);
+        }
+        self.drive(index, disk, &below.unwrap_or_default());
+    }
+
+    fn image(&mut self, node: &str, image: &Image, resource: &Resource, below: Option<&str>) {
+        let protocol = match image.object.kind {
+            FileKind::BlockDevice => "host_device",
+            _ => "file",
+        };
+        self.node(node, protocol, image.format.word(), resource, below);
+    }
+
+    fn node(
+        &mut self,
+        node: &str,
+        protocol: &str,
+        format: &str,
+        resource: &Resource,
+        below: Option<&str>,
+    ) {
+        let read_only = if resource.access == Access::Write { "off" } else { "on" };
+        let fd = number(Some(resource));
+        self.add("-add-fd", format!("fd={fd},set={fd}"));
+        self.add(
+            "-blockdev",
+            format!(
+                "driver={protocol},node-name={node}-file,filename=/dev/fdset/{fd},\
+                 read-only={read_only},auto-read-only=off,discard=unmap"
+            ),
+        );
+        let backing = match (format, below) {
+            ("qcow2", Some(below)) => format!(",backing={below}"),
+            // "No backing" is said in JSON alone.
+            ("qcow2", None) => return self.add("-blockdev", no_backing(node, read_only == "on")),
+            _ => String::new(),
+        };
+        self.add(
+            "-blockdev",
+            format!(
+                "driver={format},node-name={node},file={node}-file,read-only={read_only}{backing}"
+            ),
+        );
+    }
+
+    fn drive(&mut self, index: usize, disk: &Disk, node: &str) {
+        let device = match disk.media {
+            Media::Disk => "virtio-blk-pci",
+            Media::Cdrom => "ide-cd",
+        };
+        let shared = match disk.sharing {
+            svirt_model::Sharing::Group(_) if disk.media == Media::Disk => ",share-rw=on",
+            _ => "",
+        };
+        self.add(
+            "-device",
+            format!("{device},drive={node},id=disk{index},bootindex={index}{shared}"),
+        );
+    }
+}
+
+fn no_backing(node: &str, read_only: bool) -> String {
+    format!(
+        "{{\"driver\":\"qcow2\",\"node-name\":\"{node}\",\"file\":\"{node}-file\",\
+         \"read-only\":{read_only},\"backing\":null}}"
+    )
+}
+
+fn number(resource: Option<&Resource>) -> i32 {
+    match resource.map(|r| &r.delivery) {
+        Some(Delivery::Descriptor(number)) => *number,
+        _ => -1,
+    }
+}
+
+fn place(resources: &[Resource]) -> String {
+    match resources.first().map(|r| &r.delivery) {
+        Some(Delivery::At(path)) => path.to_string_lossy().into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// A user's own arguments, with the paths of the sockets that the machine listens on put in.
+pub(crate) fn spelled_out(command: &Command, endpoints: &Path) -> Vec<String> {
+    let spell = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Endpoint(number) => {
+            endpoints.join(number.to_string()).to_string_lossy().into_owned()
+        }
+    };
+    command.arguments.iter().map(|a| a.0.iter().map(spell).collect()).collect()
+}
+
+/// passt's arguments: in the foreground, on the connection to the VMM's card, with no way to the
+/// host's own loopback and no port forwarded inwards.
+pub(crate) fn passt(manifest: &Manifest) -> Vec<String> {
+    let network = Target::Channel(Channel::Network);
+    let link = manifest.resources.iter().find(|r| r.target == network);
+    let fd = number(link).to_string();
+    let fixed =
+        ["--foreground", "--quiet", "--stderr", "--no-map-gw", "-t", "none", "-u", "none", "--fd"];
+    fixed.iter().map(|s| (*s).to_owned()).chain([fd]).collect()
+}

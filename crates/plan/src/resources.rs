@@ -1,0 +1,220 @@
+//! The one walk over a machine: which device touches what on the host, and how the process gets it.
+//! Nothing else in sVirt knows that.
+
+use crate::{Inputs, Place, choice::Choice};
+use std::{ops::Range, path::PathBuf};
+use svirt_model::{
+    Access, Channel, Delivery, Device, DeviceKind, Disk, Embedded, Endpoint, Image, KernelSource,
+    Listen, Machine, Manifest, Named, Object, Origin, Program, Resource, Scratch, Sharing, Target,
+    Vmm,
+};
+
+/// The first descriptor number after the standard streams.
+const FIRST_DESCRIPTOR: i32 = 3;
+
+/// A machine's resources, and which of them belong to which device.
+pub(crate) struct Walked {
+    pub(crate) manifest: Manifest,
+    /// For each device, in the machine's order, its resources in the manifest.
+    pub(crate) devices: Vec<Range<usize>>,
+}
+
+impl Walked {
+    pub(crate) fn of(&self, device: usize) -> &[Resource] {
+        let range = self.devices.get(device).cloned().unwrap_or_default();
+        self.manifest.resources.get(range).unwrap_or_default()
+    }
+}
+
+/// Walks the VMM's program and every device.
+pub(crate) fn walk(inputs: Inputs<'_>, choice: &Choice<'_>) -> Walked {
+    let own_root = choice.own_root();
+    let mut walk =
+        Walk { place: inputs.place, own_root, next: FIRST_DESCRIPTOR, found: Vec::new() };
+    walk.program(inputs.machine.vmm.program(), "the VMM's program");
+    if let Vmm::Command(command) = &inputs.machine.vmm {
+        command.may_start.iter().for_each(|p| walk.program(p, "--allow-exec"));
+    }
+    let mut devices = Vec::new();
+    for device in &inputs.machine.devices {
+        let first = walk.found.len();
+        walk.device(device);
+        devices.push(first..walk.found.len());
+    }
+    walk.log(&inputs.machine.devices);
+    Walked { manifest: Manifest { resources: walk.found }, devices }
+}
+
+/// The helper that carries the packets of a machine's network card.
+pub(crate) struct Helper<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) manifest: Manifest,
+}
+
+/// The network helper of a machine that has such a card.
+pub(crate) fn network_helper<'a>(machine: &'a Machine, choice: &Choice<'_>) -> Option<Helper<'a>> {
+    let mut cards = machine.devices.iter().filter_map(|device| match &device.kind {
+        DeviceKind::UserNetwork(program) => Some((program, &device.origin)),
+        _ => None,
+    });
+    let (program, origin) = cards.next()?;
+    let place = Place { run: PathBuf::new() };
+    let own_root = choice.own_root();
+    let mut walk = Walk { place: &place, own_root, next: FIRST_DESCRIPTOR, found: Vec::new() };
+    walk.program(program, "the network helper");
+    let channel = Target::Channel(Channel::Network);
+    walk.descriptor(channel, Access::Write, Sharing::Private, origin);
+    let network = (Target::HostNetwork, Access::Write, Delivery::Inherited);
+    walk.add(network, Sharing::Private, origin);
+    for device in &machine.devices {
+        if let DeviceKind::HostDevice(named) = &device.kind
+            && named.object.path.ends_with("null")
+        {
+            walk.named(named, &device.origin, Target::Device);
+        }
+    }
+    walk.log(&[]);
+    Some(Helper { program, manifest: Manifest { resources: walk.found } })
+}
+
+struct Walk<'a> {
+    place: &'a Place,
+    own_root: bool,
+    next: i32,
+    found: Vec<Resource>,
+}
+
+impl Walk<'_> {
+    /// The one match over the kinds of devices. It has no default arm.
+    fn device(&mut self, device: &Device) {
+        let origin = &device.origin;
+        match &device.kind {
+            DeviceKind::Disk(disk) => self.disk(disk, origin),
+            DeviceKind::Kernel(KernelSource::Embedded) => {
+                let at = self.inside("/boot/kernel", &self.place.guest());
+                self.at(Target::Embedded(Embedded::Guest), at, Access::Read, origin);
+            }
+            DeviceKind::Kernel(KernelSource::File(object)) => {
+                self.boot_file(object, "/boot/kernel", origin);
+            }
+            DeviceKind::Initrd(object) => self.boot_file(object, "/boot/initrd", origin),
+            DeviceKind::Console => self.channel(Channel::Console, origin),
+            DeviceKind::Monitor => self.channel(Channel::Monitor, origin),
+            DeviceKind::UserNetwork(_) => self.channel(Channel::Network, origin),
+            DeviceKind::Debugger => self.endpoint("gdb", None, origin),
+            DeviceKind::Vnc => self.endpoint("vnc", None, origin),
+            DeviceKind::Listen(Listen { number, path }) => {
+                self.endpoint(&number.to_string(), Some(path.clone()), origin);
+            }
+            DeviceKind::Kvm(object) => {
+                let at = object.path.clone();
+                self.at(Target::Device(object.clone()), at, Access::Write, origin);
+            }
+            DeviceKind::File(named) | DeviceKind::Directory(named) => {
+                self.named(named, origin, Target::Object);
+            }
+            DeviceKind::HostDevice(named) => self.named(named, origin, Target::Device),
+            DeviceKind::Connect(named) => self.named(named, origin, Target::Socket),
+            DeviceKind::Output(path) => {
+                self.at(Target::Output(path.clone()), path.clone(), Access::Write, origin);
+            }
+            DeviceKind::Stream(stream) => {
+                let number = Delivery::Descriptor(*stream as i32);
+                self.add(
+                    (Target::Stream(*stream), Access::Write, number),
+                    Sharing::Private,
+                    origin,
+                );
+            }
+        }
+    }
+
+    fn disk(&mut self, disk: &Disk, origin: &Origin) {
+        if let Some(limit) = disk.scratch {
+            let virtual_size = disk.image.virtual_size;
+            let scratch = Target::Scratch(Scratch { limit, virtual_size });
+            self.descriptor(scratch, Access::Write, Sharing::Private, origin);
+        }
+        let top = if disk.scratch.is_some() { Access::Read } else { disk.access };
+        let mut next = Some((&disk.image, top));
+        while let Some((image, access)) = next {
+            let Image { object, backing, .. } = image;
+            self.descriptor(Target::Object(object.clone()), access, disk.sharing.clone(), origin);
+            // What lies below is never written through the image above it.
+            next = backing.as_deref().map(|below| (below, Access::Read));
+        }
+    }
+
+    fn boot_file(&mut self, object: &Object, inside: &str, origin: &Origin) {
+        let at = self.inside(inside, &object.path);
+        self.at(Target::Object(object.clone()), at, Access::Read, origin);
+    }
+
+    fn named(&mut self, named: &Named, origin: &Origin, target: fn(Object) -> Target) {
+        let at = Delivery::At(named.object.path.clone());
+        self.add((target(named.object.clone()), named.access, at), named.sharing.clone(), origin);
+    }
+
+    fn channel(&mut self, channel: Channel, origin: &Origin) {
+        self.descriptor(Target::Channel(channel), Access::Write, Sharing::Private, origin);
+    }
+
+    fn endpoint(&mut self, name: &str, link: Option<PathBuf>, origin: &Origin) {
+        let at = endpoints(self.own_root, self.place).join(name);
+        let endpoint = Endpoint { name: name.to_owned(), link };
+        self.at(Target::Endpoint(endpoint), at, Access::Write, origin);
+    }
+
+    fn program(&mut self, program: &Program, origin: &str) {
+        let origin = Origin(origin.to_owned());
+        let Program { binary, libraries, data } = program;
+        self.at(Target::Code(binary.clone()), binary.path.clone(), Access::Read, &origin);
+        for library in libraries {
+            self.at(
+                Target::Code(library.object.clone()),
+                library.name.clone(),
+                Access::Read,
+                &origin,
+            );
+        }
+        for object in data {
+            self.at(Target::Object(object.clone()), object.path.clone(), Access::Read, &origin);
+        }
+    }
+
+    /// What the process says, unless its output is the user's own.
+    fn log(&mut self, devices: &[Device]) {
+        let streams = devices.iter().any(|d| matches!(d.kind, DeviceKind::Stream(_)));
+        for number in [1, 2].into_iter().filter(|_| !streams) {
+            let target =
+                (Target::Channel(Channel::Log), Access::Write, Delivery::Descriptor(number));
+            self.add(target, Sharing::Private, &"the machine's log".into());
+        }
+    }
+
+    /// A fixed name in a root of its own; the host's name where the host's root stays.
+    fn inside(&self, fixed: &str, host: &std::path::Path) -> PathBuf {
+        if self.own_root { fixed.into() } else { host.to_owned() }
+    }
+
+    fn at(&mut self, target: Target, at: PathBuf, access: Access, origin: &Origin) {
+        self.add((target, access, Delivery::At(at)), Sharing::Private, origin);
+    }
+
+    fn descriptor(&mut self, target: Target, access: Access, sharing: Sharing, origin: &Origin) {
+        let delivery = Delivery::Descriptor(self.next);
+        self.next += 1;
+        self.add((target, access, delivery), sharing, origin);
+    }
+
+    fn add(&mut self, what: (Target, Access, Delivery), sharing: Sharing, origin: &Origin) {
+        let (target, access, delivery) = what;
+        let origin = origin.clone();
+        self.found.push(Resource { target, access, sharing, delivery, origin });
+    }
+}
+
+/// The directory of sockets that the VMM listens on, as the VMM names it.
+pub(crate) fn endpoints(own_root: bool, place: &Place) -> PathBuf {
+    if own_root { "/run/svirt".into() } else { place.endpoints() }
+}

@@ -1,0 +1,143 @@
+//! What the store costs a machine: the median and the worst of many whole lives (open, start,
+//! running, finish), each as a process of its own would live it, on this directory's file system.
+//!
+//! `cargo run --release -p svirt-store --example latency [DIRECTORY [LIVES [RESOURCES]]]`
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use svirt_model::{
+    Access, Attribute, Confinement, Delivery, EventKind, Evidence, ExecutableMemory, FileId,
+    FileKind, Finding, Identity, Layer, Manifest, Object, Op, Plan, Process, Resource, Role,
+    Sharing, Target, Uuid, Value, Want,
+};
+use svirt_store::{Claim, NewRun, Outcome, Store, StoreError, Supervisor};
+
+fn main() -> Result<(), StoreError> {
+    let mut arguments = std::env::args().skip(1);
+    let directory =
+        arguments.next().map_or_else(|| std::env::temp_dir().join("svirt-latency"), PathBuf::from);
+    let mut number = |default| arguments.next().and_then(|n| n.parse().ok()).unwrap_or(default);
+    let (lives, resources) = (number(100).max(1), number(150));
+    let before = private_kib();
+    let mut steps = [const { Vec::new() }; 5];
+    for n in 0..lives {
+        for (step, took) in steps.iter_mut().zip(live(&directory, n, resources)?) {
+            step.push(took);
+        }
+    }
+    for (name, mut took) in ["open", "start", "running", "finish", "whole"].into_iter().zip(steps) {
+        took.sort();
+        let [best, median, worst] = [took[0], took[took.len() / 2], took[took.len() - 1]];
+        println!("{name:8} best {best:>10.1?}  median {median:>10.1?}  worst {worst:>10.1?}");
+    }
+    println!("own memory: {before} KiB before, {} KiB after", private_kib());
+    Ok(())
+}
+
+/// Memory of this process alone (its code is shared by all that run it), in KiB; 0 where the kernel does not say.
+fn private_kib() -> u64 {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let anonymous = rollup.lines().filter(|line| line.starts_with("Anonymous:"));
+    anonymous.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+}
+
+/// The times of opening, start, running, finish (with an open of its own), and all of it.
+fn live(directory: &Path, n: u64, resources: u64) -> Result<[Duration; 5], StoreError> {
+    let (id, name) = (Uuid::from_u128(u128::from(n) + 1), format!("m{n}").parse().expect("a name"));
+    let plan = plan(id, n, resources);
+    let wants: Vec<Want> = plan.ops.iter().map(|op| want(id, op)).collect();
+    let supervisor =
+        Supervisor { pid: std::process::id(), start_time: 1, boot_id: "boot".to_owned() };
+
+    let begin = Instant::now();
+    let mut store = Store::open(directory)?;
+    let opened = begin.elapsed();
+    let start = store.start(NewRun { id, name, supervisor, transient: true })?;
+    start.reserve_user(100_000..165_536)?;
+    start.wants()?;
+    start.claims()?;
+    start.commit(&plan, &wants, &[claim(n)])?;
+    let started = begin.elapsed();
+    store.running(id, &[evidence()])?;
+    drop(store);
+    let running = begin.elapsed();
+    let mut store = Store::open(directory)?;
+    let finish = store.finish(id)?;
+    let undone: Vec<_> = finish.entries()?.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
+    finish.commit(&undone, EventKind::Stopped, "exited with code 0")?;
+    drop(store);
+    let whole = begin.elapsed();
+    Ok([opened, started - opened, running - started, whole - running, whole])
+}
+
+fn plan(id: Uuid, n: u64, resources: u64) -> Plan {
+    let manifest = Manifest { resources: (0..resources).map(resource).collect() };
+    let process = Process { role: Role::Vmm, manifest, confinement: confinement(), layers: vec![] };
+    let name = format!("m{n}").parse().expect("a name");
+    Plan { id, name, ops: (0..8).map(|part| op(n, part)).collect(), processes: vec![process] }
+}
+
+fn op(n: u64, part: u32) -> Op {
+    let object = format!("/run/svirt/machines/m{n}/{part}").into();
+    let after = Value::Directory { uid: 100_000, gid: 100_000, mode: 0o700 };
+    Op { object, attribute: Attribute::Presence, before: Value::Absent, after }
+}
+
+fn want(machine: Uuid, op: &Op) -> Want {
+    let (object, attribute) = (op.object.clone(), op.attribute.clone());
+    Want { machine, object, attribute, value: op.after.clone() }
+}
+
+fn claim(n: u64) -> Claim {
+    let path = format!("/srv/images/m{n}.qcow2").into();
+    let file = FileId { device: 64_768, inode: 1_000 + n };
+    Claim { file, path, access: Access::Write, sharing: Sharing::Private }
+}
+
+fn object(n: u64) -> Object {
+    let id = FileId { device: 64_768, inode: 100_000 + n };
+    let path = format!("/usr/lib/x86_64-linux-gnu/libsomething{n}.so.1.2.3").into();
+    let (kind, uid, gid, mode) = (FileKind::File, 0, 0, 0o644);
+    Object { path, id, kind, uid, gid, mode, links: 1, size: 123_456, rdev: 0 }
+}
+
+fn resource(n: u64) -> Resource {
+    let object = object(n);
+    let delivery = Delivery::At(object.path.clone());
+    let (access, sharing) = (Access::Read, Sharing::Private);
+    Resource { target: Target::Code(object), access, sharing, delivery, origin: "--vmm".into() }
+}
+
+fn evidence() -> Evidence {
+    let finding = |n| Finding {
+        layer: Layer::Seccomp,
+        what: format!("Seccomp of every thread, as row {n}"),
+        expected: "2".to_owned(),
+        observed: "2".to_owned(),
+    };
+    Evidence { role: Role::Vmm, pid: 1, findings: (0..30).map(finding).collect() }
+}
+
+fn confinement() -> Confinement {
+    Confinement {
+        program: object(0),
+        arguments: (0..60).map(|n| format!("-argument-{n}=of-some-length")).collect(),
+        environment: vec![],
+        directory: "/".into(),
+        host_name: "guest".to_owned(),
+        identity: Identity { uid: 100_000, gid: 100_000, own: true },
+        namespaces: [].into(),
+        own_root: true,
+        entries: vec![],
+        descriptors: vec![],
+        landlock: None,
+        seccomp: None,
+        limits: vec![],
+        cgroups: vec![],
+        executable_memory: ExecutableMemory::Allowed,
+        memory_files_no_exec: true,
+        drop_privileges: true,
+    }
+}

@@ -1,0 +1,135 @@
+//! The machines that users defined, whether they run or not.
+
+use crate::column::{Bits, Word};
+use crate::error::Fault;
+use crate::event::append;
+use crate::{Store, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use svirt_model::{EventKind, MachineName, Uuid};
+
+/// A machine as its user defined it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// Who it is, for as long as it is defined.
+    pub id: Uuid,
+    /// Its name, which no other machine has.
+    pub name: MachineName,
+    /// What the user asked for, as JSON. The store does not look into it.
+    pub request: String,
+    /// Whether it is started with the host.
+    pub autostart: bool,
+    /// When it was defined, in milliseconds since 1970 (UTC).
+    pub created_ms: u64,
+}
+
+const COLUMNS: &str = "SELECT id, name, request, autostart, created_ms FROM definitions";
+
+impl Store {
+    /// Defines a machine, with the event `Created`.
+    ///
+    /// # Errors
+    /// [`StoreError::NameInUse`] when another machine, defined or running, has the name.
+    pub fn define(&mut self, definition: &Definition) -> Result<(), StoreError> {
+        let Definition { id, name, request, autostart, created_ms } = definition;
+        let keep = self.retention.events;
+        self.write(|tx| {
+            refuse_known_name(tx, name)?;
+            tx.execute(
+                "INSERT INTO definitions (id, name, request, autostart, created_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![Word(id), name.as_str(), request, autostart, Bits(*created_ms)],
+            )?;
+            append(tx, name, EventKind::Created, "", keep)
+        })
+    }
+
+    /// Changes what was asked for, with the event `Edited`. A machine that runs goes on as it was
+    /// started.
+    ///
+    /// # Errors
+    /// [`StoreError::NotDefined`].
+    pub fn redefine(&mut self, name: &MachineName, request: &str) -> Result<(), StoreError> {
+        let keep = self.retention.events;
+        self.write(|tx| {
+            let update = "UPDATE definitions SET request = ?2 WHERE name = ?1";
+            changed(tx.execute(update, [name.as_str(), request])?, name)?;
+            append(tx, name, EventKind::Edited, "", keep)
+        })
+    }
+
+    /// Sets whether the machine is started with the host.
+    ///
+    /// # Errors
+    /// [`StoreError::NotDefined`].
+    pub fn set_autostart(&mut self, name: &MachineName, on: bool) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let update = "UPDATE definitions SET autostart = ?2 WHERE name = ?1";
+            changed(tx.execute(update, params![name.as_str(), on])?, name)
+        })
+    }
+
+    /// Forgets a definition, with the event `Removed`.
+    ///
+    /// # Errors
+    /// [`StoreError::Running`] while the machine lives, [`StoreError::NotDefined`].
+    pub fn undefine(&mut self, name: &MachineName) -> Result<(), StoreError> {
+        let keep = self.retention.events;
+        self.write(|tx| {
+            let defined = "SELECT id FROM definitions WHERE name = ?1";
+            if exists(tx, &format!("SELECT 1 FROM runs WHERE id IN ({defined})"), name)? {
+                return Err(StoreError::Running { name: name.clone() }.into());
+            }
+            changed(tx.execute("DELETE FROM definitions WHERE name = ?1", [name.as_str()])?, name)?;
+            append(tx, name, EventKind::Removed, "", keep)
+        })
+    }
+
+    /// The definition of that name.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn definition(&self, name: &MachineName) -> Result<Option<Definition>, StoreError> {
+        let query = format!("{COLUMNS} WHERE name = ?1");
+        self.read(|c| Ok(c.query_row(&query, [name.as_str()], from_row).optional()?))
+    }
+
+    /// Every definition, by name.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn definitions(&self) -> Result<Vec<Definition>, StoreError> {
+        let query = format!("{COLUMNS} ORDER BY name");
+        self.read(|c| Ok(c.prepare(&query)?.query_map([], from_row)?.collect::<Result<_, _>>()?))
+    }
+}
+
+/// Whether the query, which has the name as its parameter, finds anything.
+pub(crate) fn exists(c: &Connection, query: &str, name: &MachineName) -> rusqlite::Result<bool> {
+    c.prepare(query)?.exists([name.as_str()])
+}
+
+fn refuse_known_name(c: &Connection, name: &MachineName) -> Result<(), Fault> {
+    let known = "SELECT 1 FROM definitions WHERE name = ?1
+                 UNION ALL SELECT 1 FROM runs WHERE name = ?1";
+    match exists(c, known, name)? {
+        true => Err(StoreError::NameInUse { name: name.clone() }.into()),
+        false => Ok(()),
+    }
+}
+
+fn changed(rows: usize, name: &MachineName) -> Result<(), Fault> {
+    match rows {
+        0 => Err(StoreError::NotDefined { name: name.clone() }.into()),
+        _ => Ok(()),
+    }
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Definition> {
+    Ok(Definition {
+        id: row.get::<_, Word<Uuid>>(0)?.0,
+        name: row.get::<_, Word<MachineName>>(1)?.0,
+        request: row.get(2)?,
+        autostart: row.get(3)?,
+        created_ms: row.get::<_, Bits>(4)?.0,
+    })
+}

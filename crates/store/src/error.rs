@@ -1,0 +1,188 @@
+//! What can go wrong with the store, in words for the person who has to do something about it.
+
+use crate::PlaceError;
+use rusqlite::ErrorCode;
+use std::path::{Path, PathBuf};
+use svirt_model::{MachineName, Uuid};
+
+/// The store refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The state directory or a file in it cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A newer sVirt wrote the file.
+    #[error("{path} was written by a newer sVirt (schema {found}; this one knows up to {known})")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema's version in the file.
+        found: i32,
+        /// The newest version that this program knows.
+        known: i32,
+    },
+    /// The file is not what was written.
+    #[error("{path} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+        /// What SQLite says, where SQLite found it.
+        source: Option<rusqlite::Error>,
+    },
+    /// Another process held the store for longer than anybody waits.
+    #[error("{path} is held by another process for more than 10 seconds")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The disk is full.
+    #[error("there is no space left for {path}")]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// Anything else that SQLite refuses.
+    #[error("cannot use {path}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A machine of that name is there already.
+    #[error("there is a machine {name} already")]
+    NameInUse {
+        /// The name.
+        name: MachineName,
+    },
+    /// No machine of that name is defined.
+    #[error("no machine {name} is defined")]
+    NotDefined {
+        /// The name.
+        name: MachineName,
+    },
+    /// The machine must be stopped first.
+    #[error("machine {name} is running")]
+    Running {
+        /// The name.
+        name: MachineName,
+    },
+    /// The machine is not, or no longer, among those that live.
+    #[error("no machine with the identity {id} is running")]
+    NotLive {
+        /// The identity.
+        id: Uuid,
+    },
+    /// Every user of the range is reserved.
+    #[error("all {in_use} users of the range {first} to {last} are in use")]
+    UsersExhausted {
+        /// The first of the range.
+        first: u32,
+        /// The last of the range.
+        last: u32,
+        /// How many are reserved: the whole range.
+        in_use: usize,
+    },
+    /// The ledger has no open entry of that number.
+    #[error("the ledger has no open entry {sequence}")]
+    NotOpen {
+        /// The number.
+        sequence: u64,
+    },
+    /// A machine cannot be gone while it is not said what became of a change made for it.
+    #[error("the ledger's open entry {sequence} has no outcome")]
+    Unsettled {
+        /// The entry's number.
+        sequence: u64,
+    },
+}
+
+impl StoreError {
+    /// What to do next, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Place(place) => place.hint(),
+            Self::Newer { .. } => Some("use the newer sVirt, or another state directory".into()),
+            Self::Damaged { path, .. } => Some(way_out(path)),
+            Self::Busy { path, .. } => Some(format!(
+                "find a stopped or hanging process with `fuser -v {}`",
+                path.display()
+            )),
+            Self::Full { .. } => Some("free some space and try again; nothing was changed".into()),
+            Self::NameInUse { .. } => Some("choose another name, or remove that machine".into()),
+            Self::NotDefined { .. } => Some("`svirt ps --all` lists every machine".into()),
+            Self::Running { name } => Some(format!("stop it first: svirt stop {name}")),
+            Self::UsersExhausted { .. } => Some("stop a machine, or widen the range".into()),
+            Self::Sqlite { .. }
+            | Self::NotLive { .. }
+            | Self::NotOpen { .. }
+            | Self::Unsettled { .. } => None,
+        }
+    }
+}
+
+fn way_out(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "stop every VMM, then move {path}, {path}-wal and {path}-shm away and start again with \
+         an empty store; `sqlite3 {path} .recover` saves what can be read of the definitions and \
+         of the changes to this host that are not undone"
+    )
+}
+
+/// A failure inside the store, which does not yet know of which file it speaks.
+pub(crate) enum Fault {
+    Refused(StoreError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<StoreError> for Fault {
+    fn from(refused: StoreError) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite(source)
+    }
+}
+
+impl Fault {
+    /// The failure, with the file's name.
+    pub(crate) fn at(self, path: &Path) -> StoreError {
+        match self {
+            Self::Refused(refused) => refused,
+            Self::Sqlite(source) => name(source, path.to_owned()),
+        }
+    }
+}
+
+fn name(source: rusqlite::Error, path: PathBuf) -> StoreError {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    let unreadable = matches!(
+        source,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+    );
+    match source.sqlite_error_code() {
+        _ if unreadable => {
+            let what = "it holds a value that sVirt does not write";
+            StoreError::Damaged { path, what, source: Some(source) }
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            let what = "its pages do not make a database";
+            StoreError::Damaged { path, what, source: Some(source) }
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::FileLockingProtocolFailed) => {
+            StoreError::Busy { path, source }
+        }
+        Some(ErrorCode::DiskFull) => StoreError::Full { path, source },
+        _ => StoreError::Sqlite { path, source },
+    }
+}

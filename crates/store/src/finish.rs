@@ -1,0 +1,80 @@
+//! The end of a machine: one transaction around what is undone on the host.
+//!
+//! Between [`Store::finish`] and [`Finish::commit`] nobody can start a machine that wants one of
+//! the objects that are being put back. A process that dies in between leaves the machine and its
+//! ledger as they were, and whoever cleans up begins again.
+
+use crate::error::Fault;
+use crate::event::append;
+use crate::{LedgerEntry, Outcome, Store, StoreError, column::Word, ledger, run, store};
+use rusqlite::Transaction;
+use std::{num::NonZeroU32, path::Path};
+use svirt_model::{EventKind, MachineName, Uuid};
+
+/// An end that is being made. All others wait meanwhile. Dropped without [`Finish::commit`], it
+/// changes nothing.
+#[derive(Debug)]
+pub struct Finish<'s> {
+    tx: Transaction<'s>,
+    path: &'s Path,
+    id: Uuid,
+    name: MachineName,
+    keep_events: NonZeroU32,
+    keep_ledger: NonZeroU32,
+}
+
+impl Store {
+    /// Begins the end of a live machine: after its VMM ended, after a start that failed, or on
+    /// behalf of a supervisor that died.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`], also when another process was faster.
+    pub fn finish(&mut self, id: Uuid) -> Result<Finish<'_>, StoreError> {
+        let path = &self.path;
+        let tx = store::begin(&mut self.connection).map_err(|e| Fault::from(e).at(path))?;
+        let name = run::name_of(&tx, id).map_err(|e| e.at(path))?;
+        let (keep_events, keep_ledger) = (self.retention.events, self.retention.ledger);
+        Ok(Finish { tx, path, id, name, keep_events, keep_ledger })
+    }
+}
+
+impl Finish<'_> {
+    /// The changes to undo, in the order in which to undo them: those that are open in the ledger,
+    /// on objects that this machine changed or wants and that no other live machine wants.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn entries(&self) -> Result<Vec<LedgerEntry>, StoreError> {
+        ledger::to_undo(&self.tx, self.id).map_err(|e| e.at(self.path))
+    }
+
+    /// Makes the end durable: the machine is gone with all that it held, the ledger says what
+    /// became of each of [`Finish::entries`], and the event is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOpen`] for an outcome of an entry that is not open;
+    /// [`StoreError::Unsettled`] when an entry has no outcome. Nothing has changed then.
+    pub fn commit(
+        self,
+        outcomes: &[(u64, Outcome)],
+        kind: EventKind,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        let path = self.path;
+        self.save(outcomes, kind, detail).map_err(|e| e.at(path))
+    }
+
+    fn save(self, outcomes: &[(u64, Outcome)], kind: EventKind, detail: &str) -> Result<(), Fault> {
+        let tx = &self.tx;
+        for (sequence, outcome) in outcomes {
+            ledger::close(tx, *sequence, outcome)?;
+        }
+        if let Some(entry) = ledger::to_undo(tx, self.id)?.first() {
+            return Err(StoreError::Unsettled { sequence: entry.sequence }.into());
+        }
+        tx.execute("DELETE FROM runs WHERE id = ?1", [Word(self.id)])?;
+        ledger::prune(tx, self.keep_ledger)?;
+        append(tx, &self.name, kind, detail, self.keep_events)?;
+        Ok(self.tx.commit()?)
+    }
+}

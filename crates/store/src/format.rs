@@ -1,0 +1,83 @@
+//! The format that an image was given when it was first used. What a guest writes into its image
+//! can never change it; only the user can, by unpinning it.
+
+use crate::column::{Bits, Text, TextBuf, Word, now_ms};
+use crate::{Store, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::path::{Path, PathBuf};
+use svirt_model::ImageFormat;
+
+/// An image's format, as it was pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedFormat {
+    /// The format.
+    pub format: ImageFormat,
+    /// Where the image was at that time.
+    pub path: PathBuf,
+    /// When that was, in milliseconds since 1970 (UTC).
+    pub seen_ms: u64,
+}
+
+impl Store {
+    /// The format to which the image is pinned. An image is known by its file system, which the
+    /// caller names in a way that outlives a reboot, and by its inode.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn pinned_format(
+        &self,
+        filesystem: &str,
+        inode: u64,
+    ) -> Result<Option<PinnedFormat>, StoreError> {
+        self.read(|c| Ok(find(c, filesystem, inode).optional()?))
+    }
+
+    /// Pins the image to this format unless it is pinned already; returns what holds from now on.
+    /// Whether a difference is an error is for the caller to say.
+    ///
+    /// # Errors
+    /// Only when the store cannot be written, or the path is not UTF-8.
+    pub fn pin_format(
+        &mut self,
+        filesystem: &str,
+        inode: u64,
+        format: ImageFormat,
+        path: &Path,
+    ) -> Result<PinnedFormat, StoreError> {
+        // Nearly every start uses an image that is pinned already, and needs no commit for it.
+        if let Some(pinned) = self.pinned_format(filesystem, inode)? {
+            return Ok(pinned);
+        }
+        self.write(|tx| {
+            tx.execute(
+                "INSERT OR IGNORE INTO formats (filesystem, inode, format, path, seen_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![filesystem, Bits(inode), Word(format), Text(path), Bits(now_ms())],
+            )?;
+            Ok(find(tx, filesystem, inode)?)
+        })
+    }
+
+    /// Forgets the format to which the image is pinned, because the user says so: the image was
+    /// converted, or its inode now belongs to another one. Returns whether it was pinned.
+    ///
+    /// # Errors
+    /// Only when the store cannot be written.
+    pub fn unpin_format(&mut self, filesystem: &str, inode: u64) -> Result<bool, StoreError> {
+        let delete = "DELETE FROM formats WHERE filesystem = ?1 AND inode = ?2";
+        self.write(|tx| Ok(tx.execute(delete, params![filesystem, Bits(inode)])? == 1))
+    }
+}
+
+fn find(c: &Connection, filesystem: &str, inode: u64) -> rusqlite::Result<PinnedFormat> {
+    let query = "SELECT format, path, seen_ms FROM formats WHERE filesystem = ?1 AND inode = ?2";
+    c.query_row(query, params![filesystem, Bits(inode)], from_row)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<PinnedFormat> {
+    Ok(PinnedFormat {
+        format: row.get::<_, Word<ImageFormat>>(0)?.0,
+        path: row.get::<_, TextBuf>(1)?.0,
+        seen_ms: row.get::<_, Bits>(2)?.0,
+    })
+}

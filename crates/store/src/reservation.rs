@@ -1,0 +1,86 @@
+//! Numbers of which no two live machines have the same. That none is given out twice is a
+//! constraint of the schema; what is here only finds one that is free.
+
+use crate::column::Word;
+use crate::error::Fault;
+use crate::{Store, StoreError};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::ops::Range;
+use svirt_model::Uuid;
+
+const USER: &str = "user";
+
+impl Store {
+    /// The user that is reserved for a live machine.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn reserved_user(&self, id: Uuid) -> Result<Option<u32>, StoreError> {
+        let query = "SELECT value FROM reservations WHERE kind = ?1 AND run = ?2";
+        let key = params![USER, Word(id)];
+        self.read(|c| Ok(c.query_row(query, key, |row| row.get(0)).optional()?))
+    }
+}
+
+/// Reserves a user of the range for the machine. The search begins where its identity says: it
+/// tends to get the same one at each start, and one that was just freed is not the next to go.
+pub(crate) fn reserve_user(tx: &Connection, id: Uuid, range: Range<u32>) -> Result<u32, Fault> {
+    let in_use = users_in(tx, &range)?;
+    let Some(user) = free(&in_use, &range, id.as_u128()) else {
+        let (first, last) = (range.start, range.end.saturating_sub(1));
+        return Err(StoreError::UsersExhausted { first, last, in_use: in_use.len() }.into());
+    };
+    let insert = "INSERT INTO reservations (kind, value, run) VALUES (?1, ?2, ?3)";
+    tx.execute(insert, params![USER, user, Word(id)])?;
+    Ok(user)
+}
+
+fn users_in(c: &Connection, range: &Range<u32>) -> Result<Vec<u32>, Fault> {
+    let query = "SELECT value FROM reservations
+                 WHERE kind = ?1 AND value >= ?2 AND value < ?3 ORDER BY value";
+    let mut users = c.prepare(query)?;
+    let rows = users.query_map(params![USER, range.start, range.end], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The first number of the range that is not in use, counting from the one that the seed points to
+/// and going on at the range's start after its end. `in_use` is sorted.
+fn free(in_use: &[u32], range: &Range<u32>, seed: u128) -> Option<u32> {
+    let count = u128::from(range.end.checked_sub(range.start).filter(|n| *n > 0)?);
+    let begin = range.start + u32::try_from(seed % count).ok()?;
+    let is_free = |n: &u32| in_use.binary_search(n).is_err();
+    (begin..range.end).chain(range.start..begin).find(is_free)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn a_free_number_is_found_exactly_when_there_is_one(
+            start in 0u32..=u32::MAX - 40,
+            count in 0u32..40,
+            used in prop::collection::btree_set(0u32..40, 0..40),
+            seed in any::<u128>(),
+        ) {
+            let range = start..start + count;
+            let used: BTreeSet<u32> = used.iter().map(|n| start + n).collect();
+            let in_use: Vec<u32> = used.iter().copied().filter(|n| range.contains(n)).collect();
+            match free(&in_use, &range, seed) {
+                Some(n) => prop_assert!(range.contains(&n) && !used.contains(&n)),
+                None => prop_assert_eq!(in_use.len(), count as usize),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unused_machine_gets_the_same_number_again() {
+        let range = 100..200;
+        assert_eq!(free(&[], &range, 1_042), Some(142));
+        assert_eq!(free(&[142], &range, 1_042), Some(143));
+        assert_eq!(free(&[], &range, 1_042), Some(142));
+    }
+}

@@ -1,0 +1,173 @@
+//! The machines that live: from the commit that precedes the first change to the host, to the one
+//! that follows the last.
+//!
+//! ```text
+//!   start().commit()          running()            finish().commit()
+//!        |                        |                        |
+//!   none +------- Starting -------+------- Running --------+ none
+//!                     |                                    |
+//!                     +------ a failed start: finish() ----+
+//! ```
+//! Whether a supervisor still lives is for somebody else to find out; the store only says who it
+//! was.
+
+use crate::column::{Bits, Json, Word};
+use crate::error::Fault;
+use crate::event::append;
+use crate::ledger;
+use crate::{Store, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
+use svirt_model::{EventKind, Evidence, MachineName, Plan, State, Uuid};
+
+/// The process that supervises a machine, told from any later process with the same number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supervisor {
+    /// The process.
+    pub pid: u32,
+    /// When it started, in clock ticks after the boot: field 22 of `proc_pid_stat(5)`.
+    pub start_time: u64,
+    /// The boot in which it started: `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+}
+
+/// A machine that is about to live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    /// Its identity: that of its definition, or a new one.
+    pub id: Uuid,
+    /// Its name.
+    pub name: MachineName,
+    /// Who supervises it.
+    pub supervisor: Supervisor,
+    /// Whether it has no definition and is forgotten when it ends.
+    pub transient: bool,
+}
+
+/// A machine that lives, as far as the store knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its identity.
+    pub id: Uuid,
+    /// Its name.
+    pub name: MachineName,
+    /// Who supervises it.
+    pub supervisor: Supervisor,
+    /// [`State::Starting`] or [`State::Running`].
+    pub state: State,
+    /// When its start began, in milliseconds since 1970 (UTC).
+    pub started_ms: u64,
+    /// Whether it has no definition and is forgotten when it ends.
+    pub transient: bool,
+}
+
+const COLUMNS: &str =
+    "SELECT id, name, pid, start_time, boot_id, state, started_ms, transient FROM runs";
+
+impl Store {
+    /// The live machine of that name.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn run(&self, name: &MachineName) -> Result<Option<Run>, StoreError> {
+        let query = format!("{COLUMNS} WHERE name = ?1");
+        self.read(|c| Ok(c.query_row(&query, [name.as_str()], from_row).optional()?))
+    }
+
+    /// Every live machine, by name.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        let query = format!("{COLUMNS} ORDER BY name");
+        self.read(|c| Ok(c.prepare(&query)?.query_map([], from_row)?.collect::<Result<_, _>>()?))
+    }
+
+    /// The plan by which a live machine was started. Nothing that cleans up needs it: the ledger
+    /// says what is to be undone.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn plan(&self, id: Uuid) -> Result<Option<Plan>, StoreError> {
+        self.read(|c| text(c, "SELECT plan FROM plans WHERE run = ?1", id))
+    }
+
+    /// What was read back from the kernel when the machine started; empty until it runs.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn evidence(&self, id: Uuid) -> Result<Vec<Evidence>, StoreError> {
+        let found = self.read(|c| text(c, "SELECT evidence FROM evidence WHERE run = ?1", id));
+        found.map(Option::unwrap_or_default)
+    }
+
+    /// The machine's VMM runs, and this was read back from the kernel: the ledger's intents are
+    /// done, with the event `Started`, in one commit.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`] when it is not starting: it was cleaned up in the meantime, or it
+    /// was said to run before.
+    pub fn running(&mut self, id: Uuid, evidence: &[Evidence]) -> Result<(), StoreError> {
+        let keep = self.retention.events;
+        self.write(|tx| {
+            let name = set_running(tx, id)?;
+            let insert = "INSERT INTO evidence (run, evidence) VALUES (?1, ?2)";
+            tx.execute(insert, params![Word(id), Json(evidence)])?;
+            ledger::mark_done(tx, id)?;
+            append(tx, &name, EventKind::Started, "", keep)
+        })
+    }
+}
+
+pub(crate) fn insert(tx: &Connection, run: &NewRun, started_ms: u64) -> Result<(), Fault> {
+    let NewRun { id, name, supervisor, transient } = run;
+    let Supervisor { pid, start_time, boot_id } = supervisor;
+    let (id, name, start_time) = (Word(id), name.as_str(), Bits(*start_time));
+    tx.execute(
+        "INSERT INTO runs (id, name, pid, start_time, boot_id, state, started_ms, transient)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            id,
+            name,
+            pid,
+            start_time,
+            boot_id,
+            Word(State::Starting),
+            Bits(started_ms),
+            transient
+        ],
+    )?;
+    Ok(())
+}
+
+fn set_running(tx: &Connection, id: Uuid) -> Result<MachineName, Fault> {
+    let update = "UPDATE runs SET state = ?2 WHERE id = ?1 AND state = ?3 RETURNING name";
+    let states = params![Word(id), Word(State::Running), Word(State::Starting)];
+    let name = tx.query_row(update, states, |row| row.get::<_, Word<MachineName>>(0)).optional()?;
+    Ok(name.ok_or(StoreError::NotLive { id })?.0)
+}
+
+/// The name of a live machine.
+pub(crate) fn name_of(tx: &Connection, id: Uuid) -> Result<MachineName, Fault> {
+    let query = "SELECT name FROM runs WHERE id = ?1";
+    let name =
+        tx.query_row(query, [Word(id)], |row| row.get::<_, Word<MachineName>>(0)).optional()?;
+    Ok(name.ok_or(StoreError::NotLive { id })?.0)
+}
+
+fn text<T: DeserializeOwned>(c: &Connection, query: &str, id: Uuid) -> Result<Option<T>, Fault> {
+    let found = c.query_row(query, [Word(id)], |row| row.get::<_, Json<T>>(0)).optional()?;
+    Ok(found.map(|json| json.0))
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Run> {
+    let start_time = row.get::<_, Bits>(3)?.0;
+    Ok(Run {
+        id: row.get::<_, Word<Uuid>>(0)?.0,
+        name: row.get::<_, Word<MachineName>>(1)?.0,
+        supervisor: Supervisor { pid: row.get(2)?, start_time, boot_id: row.get(4)? },
+        state: row.get::<_, Word<State>>(5)?.0,
+        started_ms: row.get::<_, Bits>(6)?.0,
+        transient: row.get(7)?,
+    })
+}

@@ -1,0 +1,100 @@
+//! The beginning of a machine: one transaction around a decision.
+//!
+//! Between [`Store::start`] and [`Start::commit`] nobody else can write, so that what was read of
+//! the other machines is still true when the plan that follows from it becomes durable.
+
+use crate::claim::{claims, save_claims, save_wants, wants};
+use crate::column::{Json, Word, now_ms};
+use crate::definition::exists;
+use crate::error::Fault;
+use crate::{Claim, HeldClaim, NewRun, Store, StoreError, ledger, reservation, run, store};
+use rusqlite::{Connection, Transaction, params};
+use std::{ops::Range, path::Path};
+use svirt_model::{Plan, Want};
+
+/// A start that is being decided. All others wait meanwhile: plan, and do nothing slow. Dropped
+/// without [`Start::commit`], it leaves nothing.
+#[derive(Debug)]
+pub struct Start<'s> {
+    tx: Transaction<'s>,
+    path: &'s Path,
+    run: NewRun,
+}
+
+impl Store {
+    /// Begins the start of a machine.
+    ///
+    /// # Errors
+    /// [`StoreError::NameInUse`] when the machine lives already or its name is another one's;
+    /// [`StoreError::NotDefined`] when it has no definition and is not transient.
+    pub fn start(&mut self, run: NewRun) -> Result<Start<'_>, StoreError> {
+        let path = &self.path;
+        let tx = store::begin(&mut self.connection).map_err(|e| Fault::from(e).at(path))?;
+        admit(&tx, &run).map_err(|e| e.at(path))?;
+        Ok(Start { tx, path, run })
+    }
+}
+
+impl Start<'_> {
+    /// Reserves a user of the range that no other live machine has.
+    ///
+    /// # Errors
+    /// [`StoreError::UsersExhausted`].
+    pub fn reserve_user(&self, range: Range<u32>) -> Result<u32, StoreError> {
+        self.at(reservation::reserve_user(&self.tx, self.run.id, range))
+    }
+
+    /// What the other live machines want of the host.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn wants(&self) -> Result<Vec<Want>, StoreError> {
+        self.at(wants(&self.tx))
+    }
+
+    /// Which objects the other live machines use.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn claims(&self) -> Result<Vec<HeldClaim>, StoreError> {
+        self.at(claims(&self.tx))
+    }
+
+    /// Makes the start durable: the machine is starting, holds these wants and claims, and each of
+    /// the plan's changes is an intent in the ledger.
+    ///
+    /// # Errors
+    /// Only when the store cannot be written, or a path is not UTF-8.
+    pub fn commit(self, plan: &Plan, wants: &[Want], claims: &[Claim]) -> Result<(), StoreError> {
+        let path = self.path;
+        self.save(plan, wants, claims).map_err(|e| e.at(path))
+    }
+
+    fn save(self, plan: &Plan, wants: &[Want], claims: &[Claim]) -> Result<(), Fault> {
+        let (tx, id) = (&self.tx, self.run.id);
+        let insert = "INSERT INTO plans (run, plan) VALUES (?1, ?2)";
+        tx.execute(insert, params![Word(id), Json(plan)])?;
+        save_wants(tx, id, wants)?;
+        save_claims(tx, id, claims)?;
+        ledger::intend(tx, id, &self.run.name, &plan.ops)?;
+        Ok(self.tx.commit()?)
+    }
+
+    fn at<T>(&self, result: Result<T, Fault>) -> Result<T, StoreError> {
+        result.map_err(|e| e.at(self.path))
+    }
+}
+
+/// A machine may live once, under a name of its own.
+fn admit(tx: &Connection, run: &NewRun) -> Result<(), Fault> {
+    let NewRun { id, name, transient, .. } = run;
+    let taken = "SELECT 1 FROM runs WHERE name = ?1 OR id = ?2
+                 UNION ALL SELECT 1 FROM definitions WHERE name = ?1 AND id <> ?2";
+    if tx.prepare(taken)?.exists(params![name.as_str(), Word(id)])? {
+        return Err(StoreError::NameInUse { name: name.clone() }.into());
+    }
+    if !transient && !exists(tx, "SELECT 1 FROM definitions WHERE name = ?1", name)? {
+        return Err(StoreError::NotDefined { name: name.clone() }.into());
+    }
+    run::insert(tx, run, now_ms())
+}

@@ -1,0 +1,233 @@
+//! The flags of the commands that look at machines and change them.
+
+use super::{ExecSpec, MachineArgs, value};
+use crate::attempt::Attempt;
+use clap::{Args, Subcommand};
+use std::{path::PathBuf, time::Duration};
+use svirt_model::MachineName;
+
+/// Print what a start would do, and do nothing
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(subcommand)]
+    pub(crate) of: PlanOf,
+}
+
+/// Whose start is planned.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanOf {
+    /// Of a machine as 'svirt run' would run it
+    Run {
+        #[command(flatten)]
+        machine: Box<MachineArgs>,
+        #[command(flatten)]
+        how: PlanHow,
+    },
+    /// Of a program as 'svirt exec' would run it
+    Exec {
+        #[command(flatten)]
+        spec: Box<ExecSpec>,
+        #[command(flatten)]
+        how: PlanHow,
+    },
+    /// Of a machine that is defined
+    Start {
+        /// The machine
+        name: MachineName,
+        #[command(flatten)]
+        how: PlanHow,
+    },
+}
+
+/// How a plan is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct PlanHow {
+    /// Show every library and data file of the program as well
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Start a machine that is defined
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// The machine
+    pub(crate) name: MachineName,
+    /// Stay at its console, as 'svirt run' does
+    #[arg(long)]
+    pub(crate) attach: bool,
+    /// Print the machine's name and identity as JSON
+    #[arg(long, conflicts_with = "attach")]
+    pub(crate) json: bool,
+}
+
+/// Ask machines to power off; end those that do not
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Ask machines to power off, and wait until they are gone. A guest that does \
+    not listen loses its VMM: by SIGTERM after the timeout, by SIGKILL some seconds later."
+)]
+pub(crate) struct StopArgs {
+    /// How long the guest may take to power off
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = value::seconds)]
+    pub(crate) timeout: Duration,
+    /// The machines
+    #[arg(required = true)]
+    pub(crate) name: Vec<MachineName>,
+}
+
+/// End machines at once
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    /// The machines
+    #[arg(required = true)]
+    pub(crate) name: Vec<MachineName>,
+}
+
+/// Remove the definitions of machines that do not run
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The machines
+    #[arg(required = true)]
+    pub(crate) name: Vec<MachineName>,
+}
+
+/// Change a machine's definition
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Change a machine's definition: in $VISUAL or $EDITOR, or from a file. What \
+    is not acceptable is not saved. A machine that runs takes the change at its next start."
+)]
+pub(crate) struct EditArgs {
+    /// The machine
+    pub(crate) name: MachineName,
+    /// Take the definition from a JSON file, or from standard input with '-'
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) spec: Option<PathBuf>,
+}
+
+/// Start a machine with the host, or all that are marked so
+#[derive(Debug, Args)]
+pub(crate) struct AutostartArgs {
+    /// The machine
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) name: Option<MachineName>,
+    /// Do not start it with the host any more
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) off: bool,
+    /// Start every machine that is marked: for the host's own start
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// List machines
+#[derive(Debug, Args)]
+pub(crate) struct PsArgs {
+    /// Also those that do not run
+    #[arg(long, short)]
+    pub(crate) all: bool,
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show a machine: its layers, what it may reach, what the kernel says about it
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The machine
+    pub(crate) name: MachineName,
+    /// Show every library, data file and row of evidence as well
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Go to a machine's console
+#[derive(Debug, Args)]
+#[command(long_about = "Go to a machine's console. What it said last is shown again. Ctrl-] and \
+    then d leaves it; the end of standard input leaves it too, where that is no terminal.")]
+pub(crate) struct ConsoleArgs {
+    /// The machine
+    pub(crate) name: MachineName,
+}
+
+/// Print what a machine said
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The machine
+    pub(crate) name: MachineName,
+    /// What the VMM said, in place of the guest's console
+    #[arg(long)]
+    pub(crate) vmm: bool,
+    /// Go on as it says more, until it ends
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+/// Print what happened to machines
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Only what came after the event with this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) since: u64,
+    /// Go on as more happens
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Print each event as JSON, on a line of its own
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Clean up after machines whose supervisor died
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    /// Print the machines as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Attack a machine's confinement from inside
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Attack a machine's confinement from inside: try one thing in a process that \
+    is confined exactly as the machine's VMM is.\n\n\
+    Prints 'refused: ...' and exits with 0 where it was refused, 'OPEN: ...' and 1 where it was \
+    not. Nothing is changed by a try that succeeds."
+)]
+pub(crate) struct DrillArgs {
+    /// The machine
+    pub(crate) name: MachineName,
+    /// What is tried
+    #[arg(long, value_enum)]
+    pub(crate) attempt: Attempt,
+    /// What it is tried on: a path, a process, PROCESS:ADDRESS, or ADDRESS:PORT
+    #[arg(long, required_if_eq_any = Attempt::with_target())]
+    pub(crate) target: Option<String>,
+}
+
+/// Show all of this on two machines that attack each other
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Print what came of it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print the completions of a shell
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the manual pages, one for each command
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Where to
+    #[arg(value_hint = clap::ValueHint::DirPath)]
+    pub(crate) directory: PathBuf,
+}

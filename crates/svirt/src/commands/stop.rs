@@ -1,0 +1,53 @@
+//! Ending machines, and cleaning up after those that ended badly.
+
+use super::{print_json, worst};
+use crate::{
+    args::{KillArgs, RecoverArgs, StopArgs},
+    error::Outcome,
+    output::{print, say},
+    render::json,
+};
+use std::thread;
+use svirt_engine::{Engine, Failure, StopLimits};
+use svirt_model::{Ending, MachineName};
+
+/// `svirt stop`.
+pub(crate) fn stop(args: &StopArgs) -> Outcome {
+    let limits = StopLimits { acpi: args.timeout, ..StopLimits::default() };
+    end_all(&args.name, |engine, name| engine.stop(name, limits))
+}
+
+/// `svirt kill`.
+pub(crate) fn kill(args: &KillArgs) -> Outcome {
+    end_all(&args.name, |engine, name| engine.kill(name))
+}
+
+/// Ends all of them at the same time: one that takes long does not hold up the others.
+fn end_all(
+    names: &[MachineName],
+    end: impl Fn(&Engine, &MachineName) -> Result<Ending, Failure> + Sync,
+) -> Outcome {
+    let engine = Engine::new()?;
+    let (engine, end) = (&engine, &end);
+    let results: Vec<_> = thread::scope(|scope| {
+        let asked: Vec<_> =
+            names.iter().map(|name| scope.spawn(move || end(engine, name))).collect();
+        asked.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    let told = names
+        .iter()
+        .zip(results)
+        .map(|(name, result)| result.map(|ending| say(&format!("{name}: {ending}"))));
+    Ok(worst(told))
+}
+
+/// `svirt recover`.
+pub(crate) fn recover(args: &RecoverArgs) -> Outcome {
+    let recovered = Engine::new()?.recover()?;
+    if args.json {
+        print_json(&json::versioned([("recovered", json::of(&recovered))]))?;
+    } else {
+        print(&recovered.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,83 @@
+//! Answers for programs. Every document is an object with `"version": 1`; fields may be added to
+//! that version, and none is removed or changes its meaning.
+
+use super::{layers, machines};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use svirt_model::{Event, Evidence, Status};
+
+/// The version of every document.
+const VERSION: u32 = 1;
+
+/// A value of the model, in the form that the model gives it.
+pub(crate) fn of<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+/// A document with these fields.
+pub(crate) fn versioned<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let version = [("version".to_owned(), VERSION.into())];
+    Value::Object(version.into_iter().chain(fields).collect::<Map<_, _>>())
+}
+
+/// An event, as a document of its own.
+pub(crate) fn event(event: &Event) -> Value {
+    let mut document = of(event);
+    document["version"] = VERSION.into();
+    document
+}
+
+/// What a list says about a machine.
+pub(crate) fn summary(machine: &Status) -> Value {
+    let plan = machine.plan.as_ref();
+    let processes: Vec<_> =
+        machine.evidence.iter().map(|read| json!({"role": read.role, "pid": read.pid})).collect();
+    let vmm = plan.and_then(|plan| plan.processes.last());
+    json!({
+        "id": machine.id,
+        "name": machine.name,
+        "state": machine.state,
+        "supervisor": machine.supervisor,
+        "vmm": machines::vmm(machine),
+        "processes": processes,
+        "layers": vmm.map_or(&[][..], |vmm| &vmm.layers),
+        "weakened": plan.map(layers::weakened).unwrap_or_default(),
+        "evidence_holds": machine.evidence.iter().all(Evidence::holds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use svirt_model::{EventKind, State};
+
+    #[test]
+    fn every_document_has_a_version() {
+        assert_eq!(
+            versioned([("name", "web".into())]).to_string(),
+            r#"{"name":"web","version":1}"#
+        );
+        let happened = Event {
+            sequence: 1,
+            time_ms: 2,
+            machine: "web".parse().unwrap(),
+            kind: EventKind::Created,
+            detail: String::new(),
+        };
+        insta::assert_snapshot!(event(&happened), @"");
+    }
+
+    #[test]
+    fn a_stopped_machine_has_a_summary() {
+        let machine = Status {
+            id: svirt_model::Uuid::nil(),
+            name: "web".parse().unwrap(),
+            state: State::Stopped,
+            supervisor: None,
+            plan: None,
+            evidence: Vec::new(),
+        };
+        insta::assert_snapshot!(summary(&machine), @"");
+    }
+}

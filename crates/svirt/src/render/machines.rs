@@ -1,0 +1,85 @@
+//! One machine, and many.
+
+use super::{
+    layers, process_text, section,
+    table::{Table, Tone, facts},
+    weakened,
+};
+use crate::output::Style;
+use svirt_model::{Evidence, Finding, Plan, Role, State, Status};
+
+/// One row a machine.
+pub(crate) fn machines(machines: &[Status], style: Style) -> String {
+    let mut table = Table::new(&["NAME", "STATE", "VMM", "LAYERS", "WEAKENED"]).flush_left();
+    for machine in machines {
+        let given_up = machine.plan.as_ref().map(layers::weakened).unwrap_or_default();
+        let given_up: Vec<_> = given_up.iter().map(|layer| layer.word()).collect();
+        table.toned([
+            (machine.name.to_string(), Tone::Plain),
+            (machine.state.to_string(), state_tone(machine.state)),
+            (vmm(machine).map_or("-".into(), |pid| pid.to_string()), Tone::Plain),
+            (machine.plan.as_ref().map_or("-".into(), layers::count), Tone::Plain),
+            (if given_up.is_empty() { "-".into() } else { given_up.join(",") }, Tone::Bad),
+        ]);
+    }
+    table.text(style)
+}
+
+fn state_tone(state: State) -> Tone {
+    match state {
+        State::Running => Tone::Good,
+        State::Starting => Tone::Fair,
+        State::Dead => Tone::Bad,
+        State::Stopped => Tone::Plain,
+    }
+}
+
+/// The process that runs a machine.
+pub(crate) fn vmm(machine: &Status) -> Option<u32> {
+    machine.evidence.iter().find(|evidence| evidence.role == Role::Vmm).map(|e| e.pid)
+}
+
+/// Everything about one machine.
+pub(crate) fn status(machine: &Status, all: bool, style: Style) -> String {
+    let number = |pid: Option<u32>| pid.map_or("-".to_owned(), |pid| pid.to_string());
+    let mut text = format!("{} {}\n", style.heading("machine"), machine.name);
+    text.push_str(&machine.plan.as_ref().map_or(String::new(), |plan| weakened(plan, style)));
+    text.push_str(&facts(&[
+        ("identity", machine.id.to_string()),
+        ("state", machine.state.to_string()),
+        ("supervisor", number(machine.supervisor)),
+        ("VMM", number(vmm(machine))),
+    ]));
+    let processes = machine.plan.as_ref().map_or(&[][..], |plan: &Plan| &plan.processes);
+    processes.iter().for_each(|process| text.push_str(&process_text(process, all, style)));
+    machine.evidence.iter().for_each(|read| text.push_str(&evidence(read, all, style)));
+    text
+}
+
+/// What the kernel said. Rows that agree with the plan are counted, unless all are wanted.
+fn evidence(evidence: &Evidence, all: bool, style: Style) -> String {
+    let title = format!("{}: what the kernel said about process {}", evidence.role, evidence.pid);
+    let holding = evidence.findings.iter().filter(|f| f.holds()).count();
+    let summary = format!("  {holding} of {} facts are as planned\n", evidence.findings.len());
+    let shown: Vec<_> = evidence.findings.iter().filter(|f| all || !f.holds()).collect();
+    let mut body = summary;
+    if !shown.is_empty() {
+        let mut table = Table::new(&["LAYER", "WHAT", "PLANNED", "FOUND", "AGREES"]);
+        shown.into_iter().for_each(|finding| row(&mut table, finding));
+        body.push_str(&table.text(style));
+    } else if !all && holding > 0 {
+        body.push_str("  (--all shows them)\n");
+    }
+    section(&title, &body, style)
+}
+
+fn row(table: &mut Table, finding: &Finding) {
+    let agrees = if finding.holds() { ("yes", Tone::Good) } else { ("NO", Tone::Bad) };
+    table.toned([
+        (finding.layer.word(), Tone::Plain),
+        (&finding.what, Tone::Plain),
+        (&finding.expected, Tone::Plain),
+        (&finding.observed, Tone::Plain),
+        agrees,
+    ]);
+}
