@@ -122,7 +122,7 @@ impl Engine {
         }
     }
 
-    fn not_running(&self, name: &MachineName) -> Failure {
+    pub(crate) fn not_running(&self, name: &MachineName) -> Failure {
         match self.defined(name) {
             Ok(_) => Failure::new(Code::InUse, format!("machine {name} is not running"))
                 .hint(format!("svirt start {name}")),

@@ -9,6 +9,7 @@ mod accelerator;
 mod client;
 mod convert;
 mod definitions;
+mod drill;
 mod failure;
 mod image;
 mod paths;

@@ -12,7 +12,7 @@ use svirt_host::{
     pin::{Pin, Purpose},
     program::{Closure, closure},
 };
-use svirt_model::{Library, Object, Program};
+use svirt_model::{Object, Part, Program};
 use svirt_store::Store;
 
 /// Where programs are when `PATH` says nothing.
@@ -54,7 +54,9 @@ pub(crate) fn resolve(
         Some(libraries) => libraries,
         None => pin_all(pins, &examine(store, &key, &binary, modules)?)?,
     };
-    let data = data.iter().map(|p| pins.pin(p, Purpose::Any)).collect::<Result<_, _>>()?;
+    let part =
+        |name: &PathBuf| Ok(Part { name: name.clone(), object: pins.pin(name, Purpose::Any)? });
+    let data = data.iter().map(part).collect::<Result<_, Failure>>()?;
     Ok(Program { binary, libraries, data })
 }
 
@@ -74,10 +76,10 @@ fn examine(
     Ok(found)
 }
 
-fn pin_all(pins: &mut Pins, closure: &Closure) -> Result<Vec<Library>, Failure> {
+fn pin_all(pins: &mut Pins, closure: &Closure) -> Result<Vec<Part>, Failure> {
     let one = |(name, place): (&PathBuf, &PathBuf)| {
         let object = pins.pin(place, Purpose::ReadFile)?;
-        Ok(Library { name: name.clone(), object })
+        Ok(Part { name: name.clone(), object })
     };
     closure.libraries.iter().map(one).collect()
 }
@@ -103,6 +105,23 @@ pub(crate) fn stamp(path: &Path) -> Result<String, Failure> {
 pub(crate) fn qemu() -> Result<PathBuf, Failure> {
     let name = format!("qemu-system-{}", env::consts::ARCH);
     find(&name).or_else(|failure| find("qemu-kvm").map_err(|_| failure))
+}
+
+/// passt, and how the host resolves names.
+pub(crate) fn resolve_passt(pins: &mut Pins, store: &mut Store) -> Result<Program, Failure> {
+    let resolver = PathBuf::from("/etc/resolv.conf");
+    let data: Vec<_> = Some(resolver).filter(|path| path.is_file()).into_iter().collect();
+    resolve(pins, store, &passt()?, &[], &data)
+}
+
+/// passt, in the build that it would choose for this processor by executing itself anew, which it may
+/// not do in its confinement.
+fn passt() -> Result<PathBuf, Failure> {
+    let plain = find("passt")?;
+    let wide = plain.with_extension("avx2");
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let has_avx2 = cpu.split_whitespace().any(|flag| flag == "avx2");
+    Ok(if has_avx2 && wide.exists() { wide } else { plain })
 }
 
 /// Where distributions keep QEMU's modules and its firmware.

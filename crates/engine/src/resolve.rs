@@ -196,8 +196,7 @@ impl Resolver<'_> {
             NetSpec::User
         };
         if guest.net.unwrap_or(unsaid) == NetSpec::User {
-            let path = program::find("passt")?;
-            let program = program::resolve(&mut self.pins, self.store, &path, &[], &[])?;
+            let program = program::resolve_passt(&mut self.pins, self.store)?;
             self.add(DeviceKind::UserNetwork(program), "--net user");
         }
         if guest.display == DisplaySpec::Vnc {

@@ -390,13 +390,13 @@ fn objects() {
         r#"-object {"qom-type":"tdx-guest","id":"t","quote-generation-socket":{"type":"unix","path":"/q"}}"#
             => ["connect /q"];
         "-object cryptodev-vhost-user,id=c,chardev=d" => [];
+        "-object qtest,id=q,chardev=c,log=/l -qtest unix:/q -qtest-log l" => ["output /l", "connect /q", "output l"];
     }
     refuses! {
         "-object nonsense,id=n" => "no object \"nonsense\"";
         "-object secret,id=s,nonsense=1" => "does not know \"nonsense\"";
         "-object can-host-socketcan,id=c,if=can0,canbus=b" => "network interfaces";
         "-object input-barrier,id=b,name=n,server=s" => "host's network";
-        "-object qtest,id=q,chardev=c" => "QEMU's own tests";
         "-object authz-pam,id=a,service=s" => "PAM";
         "-object dbus-vmstate,id=d,addr=tcp:host=h" => "D-Bus addresses";
         "-object memory-backend-file,id=m,size=1G" => "\"mem-path\" is missing";
@@ -718,6 +718,10 @@ fn errors_name_the_argument() {
          /dev/pts of its own, where nobody else can open it"
     );
     assert!(error.hint().contains("unix socket"));
+    for secret in ["-object secret,id=s,data=hush,x=y", "-spice port=1,password=hush"] {
+        let error = read_line(secret).expect_err("it is refused").to_string();
+        assert!(!error.contains("hush"), "{error}");
+    }
     let error = read(&["-name".into(), "x".into(), "-a\u{1b}[31m".into()]).expect_err("unknown");
     assert!(!error.to_string().contains('\u{1b}'), "{error:?}");
 }

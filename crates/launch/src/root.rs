@@ -62,6 +62,9 @@ impl Root {
         for (entry, pinned) in job.confinement.entries.iter().zip(&job.entries) {
             self.place(job, entry, pinned).on("make a place for", &entry.at)?;
         }
+        for (at, text) in &job.confinement.links {
+            self.link(&relative(at), text).on("make the link", at)?;
+        }
         self.directory(&relative(&job.confinement.directory))
             .on("make the directory", &job.confinement.directory)?;
         let flags = MountFlags { read_only: true, no_exec: true, no_devices: false };
@@ -88,6 +91,11 @@ impl Root {
             }
         }
         Ok(())
+    }
+
+    fn link(&self, at: &Path, text: &Path) -> Result<(), Errno> {
+        self.directory(at.parent().unwrap_or(Path::new("")))?;
+        rustix::fs::symlinkat(text, &self.tmpfs, at)
     }
 
     fn mount_point(&self, at: &Path, pinned: &OwnedFd) -> Result<(), Errno> {

@@ -25,6 +25,8 @@ pub struct Confinement {
     pub own_root: bool,
     /// What is visible in its root and what it may do there.
     pub entries: Vec<Entry>,
+    /// Symbolic links in its own root, each with its text: what a program insists on reading.
+    pub links: Vec<(PathBuf, PathBuf)>,
     /// The descriptors that it holds; no other.
     pub descriptors: Vec<Descriptor>,
     /// The Landlock domain.

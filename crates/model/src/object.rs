@@ -61,15 +61,16 @@ pub struct Program {
     pub binary: Object,
     /// The files that the dynamic linker maps: the linker itself and every library, each under
     /// the name by which it is looked for, which may be a link's.
-    pub libraries: Vec<Library>,
-    /// Files it reads by name: firmware, option ROMs, key maps. Read-only, never executable.
-    pub data: Vec<Object>,
+    pub libraries: Vec<Part>,
+    /// Files and directories it reads by name: firmware, key maps, resolver configuration. Read-only,
+    /// never executable.
+    pub data: Vec<Part>,
 }
 
-/// A file that is mapped executable, and the name under which it is looked for.
+/// A file or directory of a program, and the name under which it is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Library {
-    /// The path that the dynamic linker opens.
+pub struct Part {
+    /// The path that is opened.
     pub name: PathBuf,
     /// The file that this path leads to on the host.
     pub object: Object,

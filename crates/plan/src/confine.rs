@@ -92,6 +92,7 @@ impl Frame<'_> {
             namespaces: choice.namespaces(self.host_network),
             own_root: choice.own_root(),
             entries: self.entries(manifest, identity)?,
+            links: self.links(),
             descriptors: descriptors(manifest),
             landlock: self.landlock(),
             seccomp: self.seccomp,
@@ -104,6 +105,12 @@ impl Frame<'_> {
             memory_files_no_exec: choice.memory_files_no_exec(),
             drop_privileges: choice.drop_privileges(),
         })
+    }
+
+    /// passt asks procfs which file it is, to choose between its builds. There is no procfs.
+    fn links(&self) -> Vec<(PathBuf, PathBuf)> {
+        let asks = self.host_network && self.choice.own_root();
+        asks.then(|| ("/proc/self/exe".into(), self.program.path.clone())).into_iter().collect()
     }
 
     fn landlock(&self) -> Option<Landlock> {

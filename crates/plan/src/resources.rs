@@ -177,8 +177,8 @@ impl Walk<'_> {
                 &origin,
             );
         }
-        for object in data {
-            self.at(Target::Object(object.clone()), object.path.clone(), Access::Read, &origin);
+        for part in data {
+            self.at(Target::Object(part.object.clone()), part.name.clone(), Access::Read, &origin);
         }
     }
 

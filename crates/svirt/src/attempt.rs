@@ -36,11 +36,6 @@ impl Attempt {
         Self::from_str(word, false).ok()
     }
 
-    /// Whether it is tried on something in particular.
-    pub(crate) fn has_target(self) -> bool {
-        self != Self::ListProcesses
-    }
-
     /// For clap: the attempts that need a target.
     pub(crate) fn with_target() -> Vec<(&'static str, &'static str)> {
         vec![
@@ -71,7 +66,7 @@ mod tests {
     #[test]
     fn every_attempt_but_one_needs_a_target() {
         let listed: Vec<_> = Attempt::with_target().into_iter().map(|(_, word)| word).collect();
-        let needing = Attempt::value_variants().iter().filter(|a| a.has_target());
+        let needing = Attempt::value_variants().iter().filter(|a| **a != Attempt::ListProcesses);
         assert_eq!(listed, needing.map(|a| a.word()).collect::<Vec<_>>());
     }
 }

@@ -83,7 +83,11 @@ pub(crate) fn explain_usage(error: &clap::Error) -> u8 {
         };
     }
     let text = error.render().to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let _ = writeln!(io::stderr(), "svirt: {}", escape::lines(text.trim_end()));
+    // What is no error is the help, shown where a command was expected.
+    let text = match text.strip_prefix("error: ") {
+        Some(error) => format!("svirt: {error}"),
+        None => text,
+    };
+    let _ = writeln!(io::stderr(), "{}", escape::lines(text.trim_end()));
     Code::Usage as u8
 }

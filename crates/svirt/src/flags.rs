@@ -222,7 +222,38 @@ mod tests {
             "cgroup",
         ]);
         let json = serde_json::to_string_pretty(&spec).unwrap();
-        insta::assert_snapshot!(json, @"");
+        insta::assert_snapshot!(json, @r#"
+        {
+          "version": 1,
+          "name": "web",
+          "guest": {
+            "memory": "1G",
+            "cpus": 4,
+            "kernel": "/home/ada/k",
+            "initrd": "/i",
+            "append": "-x y",
+            "disks": [
+              {
+                "new": "20G"
+              }
+            ],
+            "cdrom": "/home/ada/../d.iso",
+            "ephemeral": true,
+            "scratch": "2G",
+            "net": "none",
+            "display": "vnc",
+            "gdb": true,
+            "accelerator": "tcg"
+          },
+          "require": [
+            "landlock",
+            "seccomp"
+          ],
+          "weaken": [
+            "cgroup"
+          ]
+        }
+        "#);
     }
 
     #[test]
@@ -252,7 +283,9 @@ mod tests {
         let failure = guest(&args.machine, CWD.as_ref()).unwrap_err();
         assert_eq!(failure.code, Code::Usage);
         assert!(failure.message.contains("not UTF-8"));
-        assert!(result(&["run", ""]).unwrap_err().message.contains("empty path"));
+        let args = MachineArgs { image: Some(PathBuf::new()), ..MachineArgs::default() };
+        assert!(guest(&args, CWD.as_ref()).unwrap_err().message.contains("empty path"));
+        assert!(refused(&["run", ""]).contains("value is required"));
     }
 
     #[test]

@@ -101,12 +101,12 @@ impl Live {
             panicked: false,
             plan,
         };
-        let launcher = Launcher { program: engine.launcher()? };
+        let launcher = launcher(engine)?;
         for index in 0..live.plan.processes.len() {
             let Some(process) = live.plan.processes.get(index) else { break };
             supplies.channels = ends.theirs(process);
             let held = hold(&launcher, process, &supplies)?;
-            let read = read_evidence(process, held)?;
+            let read = agree_before_running(process, held)?;
             live.evidence.push(read.0);
             live.running.push(read.1);
         }
@@ -305,6 +305,11 @@ fn make(ops: &[Op]) -> Result<(), Failure> {
     ops.iter().try_for_each(|op| Ok(apply::make(op, contents)?))
 }
 
+/// The program that applies confinements.
+pub(crate) fn launcher(engine: &Engine) -> Result<Launcher, Failure> {
+    Ok(Launcher { program: engine.launcher()? })
+}
+
 fn hold(launcher: &Launcher, process: &Process, supplies: &Supplies) -> Result<Held, Failure> {
     let opened = sources::open(&process.confinement, supplies)?;
     Ok(launcher.start(&process.confinement, &sources::borrow(&opened))?)
@@ -312,7 +317,10 @@ fn hold(launcher: &Launcher, process: &Process, supplies: &Supplies) -> Result<H
 
 /// Reads the evidence while the process stands at its first instruction, and lets it go only if all
 /// of it agrees with the plan.
-fn read_evidence(process: &Process, held: Held) -> Result<(Evidence, Running), Failure> {
+pub(crate) fn agree_before_running(
+    process: &Process,
+    held: Held,
+) -> Result<(Evidence, Running), Failure> {
     let read = evidence::read(process.role, held.pid(), &process.confinement);
     match read.map_err(Failure::from).and_then(|e| agree(&e).map(|()| e)) {
         Ok(evidence) => Ok((evidence, held.release()?)),

@@ -15,7 +15,7 @@ mod monitor;
 mod request;
 mod serve;
 
-pub(crate) use live::{Live, finish, is_alive};
+pub(crate) use live::{Live, agree_before_running, finish, is_alive, launcher};
 pub(crate) use request::{Reply, Request};
 
 use crate::{
@@ -44,8 +44,10 @@ pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, reporter: Rep
     exit(0)
 }
 
-/// Leaves the terminal and the streams of the command that forked this.
+/// Leaves the terminal and the streams of the command that forked this. What it makes from now on
+/// only its own user may touch.
 fn detach() -> Result<(), Failure> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     rustix::process::setsid().doing(|| "leave the terminal")?;
     rustix::process::chdir("/").doing(|| "leave the working directory")?;
     let null =

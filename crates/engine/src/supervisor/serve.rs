@@ -19,6 +19,8 @@ use svirt_model::Ending;
 const CLIENTS_MAX: usize = 64;
 /// A listener to the console may be this far behind, in bytes.
 const BEHIND_MAX: usize = 1 << 20;
+/// How long a guest may seem not to have felt the power button.
+const PRESS_AGAIN: Duration = Duration::from_secs(1);
 /// What a supervisor allows a guest that it must end because it was told to end itself.
 const OWN_END: Duration = Duration::from_secs(10);
 
@@ -44,7 +46,11 @@ struct Service {
 
 /// What is to be done when, to a machine that was asked to stop.
 struct Stopping {
+    /// When the power button is pressed next: a guest that is still booting does not feel it.
+    press_at: Option<Instant>,
+    /// When the VMM is asked to end.
     terminate_at: Option<Instant>,
+    /// When it is killed.
     kill_at: Instant,
 }
 
@@ -129,29 +135,38 @@ impl Service {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let stopping = self.stopping.as_ref()?;
-        Some(stopping.terminate_at.map_or(stopping.kill_at, |at| at.min(stopping.kill_at)))
+        let Stopping { press_at, terminate_at, kill_at } = self.stopping.as_ref()?;
+        [*press_at, *terminate_at, Some(*kill_at)].into_iter().flatten().min()
     }
 
     /// The next step towards the end, if its time has come; false when nothing is left but to kill.
     fn press_on(&mut self) -> bool {
         let Some(stopping) = &mut self.stopping else { return true };
         let now = Instant::now();
-        if stopping.terminate_at.is_some_and(|at| at <= now) {
-            stopping.terminate_at = None;
+        let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        if due(&mut stopping.terminate_at) {
+            stopping.press_at = None;
             // If its init is gone, so is the VMM.
             let _ = self.live.vmm().map(svirt_host::launch::Running::terminate);
         }
-        self.stopping.as_ref().is_none_or(|s| s.kill_at > now)
+        if due(&mut stopping.press_at) {
+            let button = self.live.monitor.as_mut().map(|m| m.send("system_powerdown"));
+            stopping.press_at = button.and_then(Result::ok).map(|()| now + PRESS_AGAIN);
+        }
+        stopping.kill_at > now
     }
 
     fn stop(&mut self, acpi: Duration, terminate: Duration) {
         self.drain_signals();
         let now = Instant::now();
-        let button = self.live.monitor.as_mut().is_some_and(|m| m.send("system_powerdown").is_ok());
+        // What has no monitor has no power button.
+        let button = self.live.monitor.is_some() && !acpi.is_zero();
         let terminate_at = if button { now + acpi } else { now };
-        self.stopping =
-            Some(Stopping { terminate_at: Some(terminate_at), kill_at: terminate_at + terminate });
+        self.stopping = Some(Stopping {
+            press_at: button.then_some(now),
+            terminate_at: Some(terminate_at),
+            kill_at: terminate_at + terminate,
+        });
     }
 
     fn drain_signals(&self) {

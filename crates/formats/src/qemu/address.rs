@@ -27,12 +27,7 @@ const VSOCK: Refusal = Refusal {
 };
 
 /// Reads an address and notes the socket or descriptor in it.
-pub(super) fn read(
-    at: &mut Current<'_>,
-    options: &Options,
-    side: Side,
-    others: &[&str],
-) -> Result<(), Problem> {
+pub(super) fn read(at: &mut Current<'_>, options: &Options, side: Side) -> Result<(), Problem> {
     let kind = options.need("type")?;
     let keys: &[&str] = match kind.text() {
         "unix" => &["type", "path", "abstract", "tight"],
@@ -41,8 +36,7 @@ pub(super) fn read(
         "vsock" => return Err(Problem::refused("type=vsock", &VSOCK)),
         other => return Err(Problem::kind("socket address type", other)),
     };
-    let known = |key: &str| covers(keys, key) || covers(others, key);
-    if let Some(entry) = options.entries().iter().find(|entry| !known(&entry.key)) {
+    if let Some(entry) = options.entries().iter().find(|entry| !covers(keys, &entry.key)) {
         return Err(unknown_key(entry, "a socket address"));
     }
     match kind.text() {

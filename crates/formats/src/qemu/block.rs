@@ -130,21 +130,21 @@ impl Spot {
 /// `-blockdev`.
 pub(super) fn blockdev(at: &mut Current<'_>) -> Result<(), Problem> {
     let Some(options) = at.options(Some("driver"))? else { return Ok(()) };
-    node(at, &options, Spot::top(Style::Blockdev)).map(drop)
+    node(at, &options, &Spot::top(Style::Blockdev)).map(drop)
 }
 
 /// Reads a node and all that are written inside of it; its number in the graph.
-pub(super) fn node(at: &mut Current<'_>, options: &Options, spot: Spot) -> Result<usize, Problem> {
+pub(super) fn node(at: &mut Current<'_>, options: &Options, spot: &Spot) -> Result<usize, Problem> {
     if spot.depth > MAX_DEPTH {
         return Err(Problem::TooMuch { what: "the levels of block nodes", limit: MAX_DEPTH });
     }
-    let driver = driver(at, options, &spot)?;
+    let driver = driver(at, options, spot)?;
     check_keys(options, driver)?;
-    let node = described(at, options, driver, &spot)?;
+    let node = described(at, options, driver, spot)?;
     let number = at.draft.graph.nodes.len();
     at.draft.graph.nodes.push(node);
-    opened(at, options, driver, &spot, number)?;
-    children(at, options, driver, &spot, number)?;
+    opened(at, options, driver, spot, number)?;
+    children(at, options, driver, spot, number)?;
     Ok(number)
 }
 
@@ -301,7 +301,7 @@ fn nbd(at: &mut Current<'_>, options: &Options, spot: &Spot) -> Result<(), Probl
             what.into_iter().for_each(|what| at.add(named, what));
             Ok(())
         }
-        _ => address::read(at, &server, Side::Connect, &[]),
+        _ => address::read(at, &server, Side::Connect),
     }
 }
 
@@ -370,7 +370,7 @@ fn child(
         style: spot.style,
         named: spot.named.clone().filter(|_| key == "file"),
     };
-    node(at, &inner, spot).map(drop)
+    node(at, &inner, &spot).map(drop)
 }
 
 fn role(key: &str) -> Role {

@@ -4,6 +4,7 @@
 //! paths, and notes which parts of the value are replaced. It knows no option.
 
 use super::{
+    Forward, Network,
     block::{Graph, Where},
     json::Json,
     keyval::{Entry, Options, Place},
@@ -11,8 +12,6 @@ use super::{
 use crate::command_line::{Found, Problem, ReadError, Refusal, Thing, shortened};
 use std::path::PathBuf;
 use svirt_model::{Argument, Origin, Piece, Stream};
-
-use super::{Forward, Network};
 
 /// Where QEMU's own names for descriptors that were passed to it start: they are on no file
 /// system, and the descriptors themselves are found where they are added.
@@ -178,7 +177,7 @@ impl<'a> Current<'a> {
 
     /// Notes inherited descriptors: numbers with colons between them.
     pub(super) fn descriptors(&mut self, entry: &Entry) -> Result<(), Problem> {
-        entry.text().split(':').map(|text| self.add_descriptor(entry, text)).collect()
+        entry.text().split(':').try_for_each(|text| self.add_descriptor(entry, text))
     }
 
     fn add_descriptor(&mut self, entry: &Entry, text: &str) -> Result<(), Problem> {
@@ -216,9 +215,15 @@ impl<'a> Current<'a> {
 
     /// Which argument this is, for errors that are found later.
     pub(super) fn place(&self) -> Where {
-        let text = shortened(format!("{} {}", self.option, self.text).trim_end());
+        let shown = if holds_secret(self.text) { "..." } else { self.text };
+        let text = shortened(format!("{} {shown}", self.option).trim_end());
         Where { number: self.number, text }
     }
+}
+
+/// Whether a value has a password in it, which no message should repeat.
+fn holds_secret(text: &str) -> bool {
+    ["password=", "data=", "\"password\"", "\"data\""].iter().any(|key| text.contains(key))
 }
 
 /// The path that an entry names. Nothing, where it names one of QEMU's sets of descriptors.

@@ -256,7 +256,7 @@ pub(super) fn device(at: &mut Current<'_>) -> Result<(), Problem> {
         More::Vhost(node) if options.get("vhostfd")?.is_none() => host_device(at, &options, node),
         More::Vfio => vfio(at, &options),
         More::Usb => usb(at, &options),
-        More::Socket => address::read(at, &options.under("socket"), Side::Connect, &[]),
+        More::Socket => address::read(at, &options.under("socket"), Side::Connect),
         More::Share => share(at, &options),
         More::No | More::Needs(..) | More::Vhost(_) | More::Refused(_) => Ok(()),
     }

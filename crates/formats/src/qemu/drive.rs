@@ -52,7 +52,7 @@ pub(super) fn drive(at: &mut Current<'_>) -> Result<(), Problem> {
     match file {
         Some(file) => named(at, inner, &file, None),
         None if is_empty(&inner) => Ok(()),
-        None => node(at, &inner, Spot::top(Style::Drive)).map(drop),
+        None => node(at, &inner, &Spot::top(Style::Drive)).map(drop),
     }
 }
 
@@ -94,7 +94,7 @@ fn named(
         Name::Node(inner) => join(&mut options, &inner)?,
     }
     let spot = Spot { named: Some(file.clone()), ..Spot::top(Style::Drive) };
-    let number = node(at, &options, spot)?;
+    let number = node(at, &options, &spot)?;
     if let Some(node) = at.draft.graph.nodes.get_mut(number) {
         node.slot = slot.or(node.slot.take());
     }

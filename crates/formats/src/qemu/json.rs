@@ -98,8 +98,10 @@ fn leaf_word(word: &str) -> Option<String> {
 }
 
 fn collect_list(key: &str, items: &[Json], entries: &mut Vec<Entry>) -> Result<(), Problem> {
-    let named = items.iter().enumerate();
-    named.map(|(number, item)| item.collect(&joined(key, &number.to_string()), entries)).collect()
+    for (number, item) in items.iter().enumerate() {
+        item.collect(&joined(key, &number.to_string()), entries)?;
+    }
+    Ok(())
 }
 
 fn collect_object(

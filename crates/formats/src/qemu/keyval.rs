@@ -83,7 +83,7 @@ impl Options {
     pub fn parse(text: &str, implied: Option<&str>) -> Result<Self, Problem> {
         let mut entries = Vec::new();
         let (mut at, mut implied) = (0, implied);
-        while at < text.len() {
+        while at < text.len() && entries.len() <= MAX_KEYS {
             let (entry, next) = parameter(text, at, implied.take())?;
             entries.push(entry);
             at = next;

@@ -63,7 +63,7 @@ fn channel(at: &mut Current<'_>, options: &Options) -> Result<(), Problem> {
     let transport = from.need("transport")?.text().to_owned();
     from.remove(&["transport"]);
     match transport.as_str() {
-        "socket" => address::read(at, &from, Side::Listen, &[]),
+        "socket" => address::read(at, &from, Side::Listen),
         "file" => at.used(from.need("filename")?, Use::File(Access::Read)),
         "exec" => Err(Problem::refused("transport=exec", &EXECUTES)),
         "rdma" => Err(Problem::refused("transport=rdma", &NETWORK)),

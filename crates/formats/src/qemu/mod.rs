@@ -3,7 +3,7 @@
 //! [`read`] takes the arguments that a user would give to `qemu-system-*` and answers with every
 //! file, directory, socket and device in them, so that each path is written once and in QEMU's
 //! own words. It is pure: it opens nothing, and whether a path exists, or what is at it, is for
-//! others to find out. One table ([`table`]) has every option of QEMU; what is not in it, and
+//! others to find out. One table, `table.rs`, has every option of QEMU; what is not in it, and
 //! every driver, backend and key that nobody has looked at, is an error with a hint.
 //!
 //! The reading is a list of wishes, not a licence: QEMU is granted what was found and has no way

@@ -262,14 +262,14 @@ fn stream(at: &mut Current<'_>, options: &Options) -> Result<(), Problem> {
         Some(true) => Side::Listen,
         _ => Side::Connect,
     };
-    address::read(at, &options.under("addr"), side, &[])
+    address::read(at, &options.under("addr"), side)
 }
 
 fn datagram(at: &mut Current<'_>, options: &Options) -> Result<(), Problem> {
     for (name, side) in [("local", Side::Listen), ("remote", Side::Connect)] {
         let address = options.under(name);
         if !address.is_empty() {
-            address::read(at, &address, side, &[])?;
+            address::read(at, &address, side)?;
         }
     }
     Ok(())

@@ -51,11 +51,6 @@ const BUS: Refusal = Refusal {
     why: "sVirt reads only D-Bus addresses of the form `unix:path=PATH`",
     hint: "write the address as `unix:path=PATH`",
 };
-const QTEST: Refusal = Refusal {
-    why: "it lets whoever connects drive the machine's devices and memory, for QEMU's own tests",
-    hint: "leave it out",
-};
-
 const fn keys(named: &'static [(&'static str, Use)], plain: &'static [&'static str]) -> Keys {
     Keys { named, plain }
 }
@@ -199,7 +194,7 @@ const OBJECTS: &[Object] = &[
     with("memory-backend-epc", MEMORY, More::Device { path: "/dev/sgx_vepc", key: "" }),
     with("iommufd", &["fd"], More::Device { path: "/dev/iommu", key: "fd" }),
     named("pr-manager-helper", &[("path", Use::Connect)], &[]),
-    with("qtest", &["chardev", "log"], More::Refused(&QTEST)),
+    named("qtest", &[("log", Use::Output)], &["chardev"]),
     plain("rng-builtin", &[]),
     plain("rng-egd", &["chardev"]),
     with("rng-random", &["filename"], More::Device { path: "/dev/urandom", key: "filename" }),
@@ -291,7 +286,7 @@ fn optional_address(
     let address = options.under(key);
     match address.is_empty() {
         true => Ok(()),
-        false => address::read(at, &address, side, &[]),
+        false => address::read(at, &address, side),
     }
 }
 

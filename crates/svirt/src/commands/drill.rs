@@ -21,7 +21,7 @@ pub(crate) fn drill(args: &DrillArgs) -> Outcome {
     check(&engine, &args.name, &program)?;
     let mut words = vec![probe::WORD.to_owned(), args.attempt.word()];
     words.extend(args.target.clone());
-    match engine.drill(&args.name, &program, words)? {
+    match engine.drill(&args.name, &program, &words)? {
         Ending::Exited(code) if code == i32::from(probe::REFUSED) => Ok(probe::REFUSED),
         Ending::Exited(code) if code == i32::from(probe::OPEN) => Ok(probe::OPEN),
         Ending::Killed(SIGSYS) => {
@@ -35,7 +35,7 @@ pub(crate) fn drill(args: &DrillArgs) -> Outcome {
 /// A probe that could not run here at all would have been refused nothing.
 fn check(engine: &Engine, name: &MachineName, program: &Path) -> Result<(), Failure> {
     let words = vec![probe::WORD.to_owned(), probe::NOTHING.to_owned()];
-    match engine.drill(name, program, words)? {
+    match engine.drill(name, program, &words)? {
         Ending::Exited(0) => Ok(()),
         other => Err(no_answer(name, other)),
     }

@@ -5,15 +5,17 @@ use crate::{
     args::{InspectArgs, PsArgs},
     error::Outcome,
     output::{Style, print},
-    render::{self, json},
+    render::{self, Listed, json},
 };
-use svirt_engine::{Engine, Failure};
+use svirt_engine::{Engine, spec::Spec};
 use svirt_model::{State, Status};
 
 /// `svirt ps`.
 pub(crate) fn list(args: &PsArgs) -> Outcome {
-    let mut machines = Engine::new()?.list()?;
+    let engine = Engine::new()?;
+    let mut machines = engine.list()?;
     machines.retain(|machine| args.all || machine.state != State::Stopped);
+    let machines: Vec<_> = machines.into_iter().map(|machine| listed(&engine, machine).0).collect();
     if args.json {
         let machines = machines.iter().map(json::summary).collect();
         print_json(&json::versioned([("machines", machines)]))?;
@@ -26,21 +28,33 @@ pub(crate) fn list(args: &PsArgs) -> Outcome {
 /// `svirt inspect`.
 pub(crate) fn inspect(args: &InspectArgs) -> Outcome {
     let engine = Engine::new()?;
-    let status = engine.status(&args.name)?;
+    let (listed, definition) = listed(&engine, engine.status(&args.name)?);
     if args.json {
-        let definition = definition(&engine, &status)?;
-        print_json(&json::versioned([("machine", json::of(&status)), ("definition", definition)]))?;
+        let machine = json::of(&listed.machine);
+        let weakened = json::of(&listed.weakened);
+        let definition = json::of(&definition);
+        print_json(&json::versioned([
+            ("machine", machine),
+            ("weakened", weakened),
+            ("definition", definition),
+        ]))?;
     } else {
-        print(&render::status(&status, args.all, Style::of_output()))?;
+        let style = Style::of_output();
+        let definition = definition.map(|spec| render::definition(&spec, style));
+        let text = render::status(&listed, args.all, style);
+        print(&(text + &definition.unwrap_or_default()))?;
     }
     Ok(0)
 }
 
-/// Null for a machine that has none.
-fn definition(engine: &Engine, status: &Status) -> Result<serde_json::Value, Failure> {
-    match engine.definition(&status.name) {
-        Ok(spec) => Ok(json::of(&spec)),
-        Err(failure) if failure.code == svirt_engine::Code::NotFound => Ok(serde_json::Value::Null),
-        Err(failure) => Err(failure),
-    }
+/// A machine with what its definition, if it has one, adds: a layer that was given up shows also
+/// while the machine does not run.
+fn listed(engine: &Engine, machine: Status) -> (Listed, Option<Spec>) {
+    let definition = engine.definition(&machine.name).ok();
+    let weakened = match (&machine.plan, &definition) {
+        (Some(plan), _) => render::layers::weakened(plan),
+        (None, Some(spec)) => spec.weaken.iter().copied().collect(),
+        (None, None) => Default::default(),
+    };
+    (Listed { machine, weakened }, definition)
 }

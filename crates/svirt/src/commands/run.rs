@@ -4,14 +4,16 @@ use super::print_json;
 use crate::{
     args::{ExecArgs, RunArgs, StartArgs},
     console::{Left, Manner, attend, exit_code},
-    error::{Error, Outcome},
+    error::Outcome,
     output::print,
     progress::Progress,
     render::json,
     signals::Signals,
     specification,
 };
-use svirt_engine::{Engine, Failure, Started, Streams, spec::Spec};
+use std::os::unix::net::UnixStream;
+use svirt_engine::{Code, Engine, Failure, Started, Streams, spec::Spec};
+use svirt_model::MachineName;
 
 /// `svirt run`.
 pub(crate) fn run(args: &RunArgs) -> Outcome {
@@ -35,7 +37,7 @@ pub(crate) fn start(args: &StartArgs) -> Outcome {
     let spec = engine.definition(&args.name)?;
     let signals = Signals::watch()?;
     let started = patiently(Some(&spec), || engine.start_defined(&args.name))?;
-    stay(&engine, &spec, &started, &signals)
+    stay(&engine, &spec, started, &signals)
 }
 
 fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
@@ -48,7 +50,7 @@ fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
     let signals = Signals::watch()?;
     let streams = if is_guest(spec) { Streams::none() } else { Streams::inherit()? };
     let started = patiently(Some(spec), || engine.start(spec, streams))?;
-    stay(&engine, spec, &started, &signals)
+    stay(&engine, spec, started, &signals)
 }
 
 /// Whether sVirt writes the VMM's command line.
@@ -84,12 +86,20 @@ fn announce(started: &Started, json: bool) -> Outcome {
 }
 
 /// At the machine's side until it ends; its exit code is this command's.
-fn stay(engine: &Engine, spec: &Spec, started: &Started, signals: &Signals) -> Outcome {
-    let name = &started.name;
-    let waiter = engine.wait(name)?;
-    let console = is_guest(spec).then(|| engine.console(name)).transpose()?;
-    match attend(name, console, waiter, signals, Manner::Owner).map_err(Error::from)? {
+fn stay(engine: &Engine, spec: &Spec, started: Started, signals: &Signals) -> Outcome {
+    let name = started.name.clone();
+    let console = if is_guest(spec) { console(engine, &name)? } else { None };
+    match attend(&name, console, started.waiter(), signals, Manner::Owner)? {
         Left::Ended(ending) => Ok(exit_code(ending, is_guest(spec))),
         Left::Running => Ok(0),
+    }
+}
+
+/// None where the machine has ended already.
+fn console(engine: &Engine, name: &MachineName) -> Result<Option<UnixStream>, Failure> {
+    match engine.console(name) {
+        Ok(console) => Ok(Some(console)),
+        Err(Failure { code: Code::NotFound | Code::InUse, .. }) => Ok(None),
+        Err(failure) => Err(failure),
     }
 }

@@ -18,7 +18,6 @@ use crate::{
 };
 use attempts::Tried;
 use leftovers::Traces;
-use machine::Machine;
 use outcome::Verdict;
 use serde_json::json;
 use stage::Stage;

@@ -1,10 +1,10 @@
 //! Answers for programs. Every document is an object with `"version": 1`; fields may be added to
 //! that version, and none is removed or changes its meaning.
 
-use super::{layers, machines};
+use super::machines::{self, Listed};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use svirt_model::{Event, Evidence, Status};
+use svirt_model::{Event, Evidence};
 
 /// The version of every document.
 const VERSION: u32 = 1;
@@ -29,7 +29,8 @@ pub(crate) fn event(event: &Event) -> Value {
 }
 
 /// What a list says about a machine.
-pub(crate) fn summary(machine: &Status) -> Value {
+pub(crate) fn summary(listed: &Listed) -> Value {
+    let Listed { machine, weakened } = listed;
     let plan = machine.plan.as_ref();
     let processes: Vec<_> =
         machine.evidence.iter().map(|read| json!({"role": read.role, "pid": read.pid})).collect();
@@ -42,15 +43,15 @@ pub(crate) fn summary(machine: &Status) -> Value {
         "vmm": machines::vmm(machine),
         "processes": processes,
         "layers": vmm.map_or(&[][..], |vmm| &vmm.layers),
-        "weakened": plan.map(layers::weakened).unwrap_or_default(),
-        "evidence_holds": machine.evidence.iter().all(Evidence::holds),
+        "weakened": weakened,
+        "evidence_holds": plan.map(|_| machine.evidence.iter().all(Evidence::holds)),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use svirt_model::{EventKind, State};
+    use svirt_model::{EventKind, Layer, State, Status};
 
     #[test]
     fn every_document_has_a_version() {
@@ -65,7 +66,7 @@ mod tests {
             kind: EventKind::Created,
             detail: String::new(),
         };
-        insta::assert_snapshot!(event(&happened), @"");
+        insta::assert_snapshot!(event(&happened), @r#"{"detail":"","kind":"created","machine":"web","sequence":1,"time_ms":2,"version":1}"#);
     }
 
     #[test]
@@ -78,6 +79,7 @@ mod tests {
             plan: None,
             evidence: Vec::new(),
         };
-        insta::assert_snapshot!(summary(&machine), @"");
+        let weakened = [Layer::Cgroup].into();
+        insta::assert_snapshot!(summary(&Listed { machine, weakened }), @r#"{"evidence_holds":null,"id":"00000000-0000-0000-0000-000000000000","layers":[],"name":"web","processes":[],"state":"stopped","supervisor":null,"vmm":null,"weakened":["cgroup"]}"#);
     }
 }

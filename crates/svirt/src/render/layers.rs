@@ -77,6 +77,12 @@ mod tests {
             LayerStatus::missing(Layer::Selinux, "the kernel does not have it"),
             LayerStatus::weakened(Layer::User),
         ];
-        insta::assert_snapshot!(table(&layers, Style::PLAIN), @"");
+        insta::assert_snapshot!(table(&layers, Style::PLAIN), @r"
+        LAYER     ASKED  ENFORCED  HOW, OR WHY NOT
+        landlock  yes    yes       ABI 7
+        cgroup    yes    partly    pids; but no memory controller
+        selinux   yes    no        the kernel does not have it
+        user      no     no        weakened by the user
+        ");
     }
 }

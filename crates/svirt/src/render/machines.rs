@@ -6,14 +6,23 @@ use super::{
     weakened,
 };
 use crate::output::Style;
-use svirt_model::{Evidence, Finding, Plan, Role, State, Status};
+use std::collections::BTreeSet;
+use svirt_model::{Evidence, Finding, Layer, Plan, Role, State, Status};
+
+/// A machine in a list.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// How it is.
+    pub(crate) machine: Status,
+    /// The layers that the user gave up.
+    pub(crate) weakened: BTreeSet<Layer>,
+}
 
 /// One row a machine.
-pub(crate) fn machines(machines: &[Status], style: Style) -> String {
+pub(crate) fn machines(machines: &[Listed], style: Style) -> String {
     let mut table = Table::new(&["NAME", "STATE", "VMM", "LAYERS", "WEAKENED"]).flush_left();
-    for machine in machines {
-        let given_up = machine.plan.as_ref().map(layers::weakened).unwrap_or_default();
-        let given_up: Vec<_> = given_up.iter().map(|layer| layer.word()).collect();
+    for Listed { machine, weakened } in machines {
+        let given_up: Vec<_> = weakened.iter().map(|layer| layer.word()).collect();
         table.toned([
             (machine.name.to_string(), Tone::Plain),
             (machine.state.to_string(), state_tone(machine.state)),
@@ -40,10 +49,11 @@ pub(crate) fn vmm(machine: &Status) -> Option<u32> {
 }
 
 /// Everything about one machine.
-pub(crate) fn status(machine: &Status, all: bool, style: Style) -> String {
+pub(crate) fn status(listed: &Listed, all: bool, style: Style) -> String {
+    let machine = &listed.machine;
     let number = |pid: Option<u32>| pid.map_or("-".to_owned(), |pid| pid.to_string());
     let mut text = format!("{} {}\n", style.heading("machine"), machine.name);
-    text.push_str(&machine.plan.as_ref().map_or(String::new(), |plan| weakened(plan, style)));
+    text.push_str(&weakened(&listed.weakened, style));
     text.push_str(&facts(&[
         ("identity", machine.id.to_string()),
         ("state", machine.state.to_string()),

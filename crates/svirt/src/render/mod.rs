@@ -9,16 +9,18 @@ mod resources;
 mod table;
 
 pub(crate) use event::event;
-pub(crate) use machines::{machines, status};
+pub(crate) use machines::{Listed, machines, status};
 pub(crate) use table::{Table, Tone};
 
-use crate::output::Style;
-use svirt_model::{Plan, Process};
+use crate::{escape, output::Style};
+use std::collections::BTreeSet;
+use svirt_engine::spec::Spec;
+use svirt_model::{Layer, Plan, Process};
 
 /// A plan: what is changed, and each process.
 pub(crate) fn plan(plan: &Plan, all: bool, style: Style) -> String {
     let mut text = format!("{} {}\n", style.heading("plan for"), plan.name);
-    text.push_str(&weakened(plan, style));
+    text.push_str(&weakened(&layers::weakened(plan), style));
     text.push_str(&section(
         "changes to the host, undone at the end",
         &resources::ops(&plan.ops),
@@ -28,6 +30,13 @@ pub(crate) fn plan(plan: &Plan, all: bool, style: Style) -> String {
         text.push_str(&process_text(process, all, style));
     }
     text
+}
+
+/// A definition, as `svirt edit` shows it.
+pub(crate) fn definition(spec: &Spec, style: Style) -> String {
+    let text = serde_json::to_string_pretty(spec).unwrap_or_default();
+    let lines = text.lines().map(|line| format!("  {}\n", escape::line(line)));
+    section("definition", &lines.collect::<String>(), style)
 }
 
 fn process_text(process: &Process, all: bool, style: Style) -> String {
@@ -50,8 +59,7 @@ fn section(title: &str, body: &str, style: Style) -> String {
 }
 
 /// The line that nobody can overlook, where there is something to say.
-fn weakened(plan: &Plan, style: Style) -> String {
-    let given_up = layers::weakened(plan);
+fn weakened(given_up: &BTreeSet<Layer>, style: Style) -> String {
     if given_up.is_empty() {
         return String::new();
     }

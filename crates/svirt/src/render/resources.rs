@@ -7,25 +7,19 @@ use svirt_model::{
     Resource, Sharing, Stream, Target, Value,
 };
 
-/// What a process may reach. The program's own files are counted, unless all are wanted.
+/// What a process may reach. The program's code is counted, unless all of it is wanted.
 pub(crate) fn manifest(manifest: &Manifest, all: bool, style: Style) -> String {
-    let is_shown = |resource: &&Resource| all || !is_program(resource);
+    let is_shown = |resource: &&Resource| all || !matches!(resource.target, Target::Code(_));
     let mut table = Table::new(&["KIND", "WHAT", "ACCESS", "SHARED", "AS", "BECAUSE OF"]);
     manifest.resources.iter().filter(is_shown).for_each(|resource| row(&mut table, resource));
     let hidden = manifest.resources.iter().filter(|r| !is_shown(r)).count();
     let mut text = table.text(style);
     if hidden > 0 {
         text.push_str(&format!(
-            "  and {hidden} files of the program itself, read-only (--all shows them)\n"
+            "  and {hidden} files of the program's code, read-only (--all shows them)\n"
         ));
     }
     text
-}
-
-/// Code, and data that stands where the program's own is: read, and there for the program's sake.
-fn is_program(resource: &Resource) -> bool {
-    let is_data = matches!(resource.target, Target::Object(_)) && resource.origin.0 == "program";
-    matches!(resource.target, Target::Code(_)) || is_data
 }
 
 fn row(table: &mut Table, resource: &Resource) {

@@ -34,11 +34,6 @@ impl Table {
         Self { indent: 0, ..self }
     }
 
-    /// Adds a row of plain cells.
-    pub(crate) fn row<T: AsRef<str>>(&mut self, cells: &[T]) {
-        self.toned(cells.iter().map(|cell| (cell.as_ref(), Tone::Plain)));
-    }
-
     /// Adds a row.
     pub(crate) fn toned<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = (T, Tone)>) {
         let cells =
@@ -99,15 +94,15 @@ mod tests {
     #[test]
     fn columns_line_up_and_lines_do_not_end_with_blanks() {
         let mut table = Table::new(&["NAME", "STATE"]);
-        table.row(&["web", "running"]);
-        table.row(&["größer", ""]);
+        table.toned(["web", "running"].map(|cell| (cell, Tone::Plain)));
+        table.toned(["größer", ""].map(|cell| (cell, Tone::Bad)));
         assert_eq!(table.text(Style::PLAIN), "  NAME    STATE\n  web     running\n  größer\n");
     }
 
     #[test]
     fn a_cell_cannot_make_a_row_of_its_own() {
         let mut table = Table::new(&["PATH"]).flush_left();
-        table.row(&["/a\n/b\u{1b}[31m"]);
+        table.toned([("/a\n/b\u{1b}[31m", Tone::Good)]);
         assert_eq!(table.text(Style::PLAIN), "PATH\n/a\\n/b\\u{1b}[31m\n");
         assert_eq!(facts(&[("path", "a\rb".into())]), "  path  a\\rb\n");
     }

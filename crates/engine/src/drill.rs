@@ -1,0 +1,76 @@
+//! An attack on one's own walls: a probe takes the place of a running machine's VMM, in exactly its
+//! confinement, by the same launch.
+
+use crate::{
+    Code, Engine, Failure, Streams, program,
+    resolve::Pins,
+    supervisor::{agree_before_running, launcher},
+};
+use std::{collections::BTreeMap, path::Path};
+use svirt_host::sources::{self, Supplies};
+use svirt_model::{
+    Confinement, Descriptor, DescriptorSource, Ending, Entry, EntrySource, Grant, MachineName,
+    Process, Program, Role,
+};
+
+impl Engine {
+    /// Runs `probe` in the confinement of a running machine, with this process's standard streams in
+    /// place of the machine's descriptors, and returns how it ended. The machine is not touched.
+    ///
+    /// # Errors
+    /// There is no such machine, it does not run, or the probe could not be started.
+    pub fn drill(
+        &self,
+        name: &MachineName,
+        probe: &Path,
+        arguments: &[String],
+    ) -> Result<Ending, Failure> {
+        let mut store = self.store()?;
+        let run = store.run(name)?.ok_or_else(|| self.not_running(name))?;
+        let planned = store.plan(run.id)?.ok_or_else(|| self.not_running(name))?;
+        let mut pins = Pins::default();
+        let program = program::resolve(&mut pins, &mut store, probe, &[], &[])?;
+        let vmm = planned.vmm();
+        let confinement = in_place_of_the_vmm(&vmm.confinement, &program, arguments);
+        let process = Process { role: Role::Vmm, confinement, ..vmm.clone() };
+        self.run_probe(&process)
+    }
+
+    fn run_probe(&self, process: &Process) -> Result<Ending, Failure> {
+        let supplies = Supplies {
+            channels: BTreeMap::new(),
+            streams: Streams::inherit()?.0,
+            scratch: self.paths.state.clone(),
+            overlay: |_| Err(std::io::Error::other("a probe has no disk")),
+        };
+        let opened = sources::open(&process.confinement, &supplies)?;
+        let held = launcher(self)?.start(&process.confinement, &sources::borrow(&opened))?;
+        let (_, running) = agree_before_running(process, held)?;
+        running.ended().map_err(|e| Failure::from_error(Code::Host, &e))
+    }
+}
+
+fn in_place_of_the_vmm(vmm: &Confinement, probe: &Program, arguments: &[String]) -> Confinement {
+    let path = probe.binary.path.to_string_lossy().into_owned();
+    let code = |at: &Path, object: &svirt_model::Object| Entry {
+        at: at.to_owned(),
+        source: EntrySource::Bind(object.clone()),
+        grant: Grant::Execute,
+    };
+    let mut entries: BTreeMap<_, _> =
+        vmm.entries.iter().map(|e| (e.at.clone(), e.clone())).collect();
+    let libraries = probe.libraries.iter().map(|l| code(&l.name, &l.object));
+    for entry in libraries.chain([code(&probe.binary.path, &probe.binary)]) {
+        entries.entry(entry.at.clone()).or_insert(entry);
+    }
+    let stream = |(number, stream)| Descriptor { number, source: DescriptorSource::Stream(stream) };
+    use svirt_model::Stream::{Error, Input, Output};
+    Confinement {
+        program: probe.binary.clone(),
+        arguments: std::iter::once(path).chain(arguments.iter().cloned()).collect(),
+        directory: "/".into(),
+        entries: entries.into_values().collect(),
+        descriptors: [(0, Input), (1, Output), (2, Error)].map(stream).to_vec(),
+        ..vmm.clone()
+    }
+}
