@@ -16,6 +16,7 @@ mod paths;
 mod program;
 mod qmp;
 mod resolve;
+mod rules;
 mod start;
 mod supervisor;
 

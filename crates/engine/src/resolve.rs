@@ -4,7 +4,7 @@
 use crate::{
     Code, Engine, Failure, accelerator,
     image::{self, Named as NamedImage},
-    program,
+    program, rules,
 };
 use std::path::{Path, PathBuf};
 use svirt_formats::{
@@ -55,6 +55,7 @@ pub(crate) fn machine(
     streams: &[Stream],
 ) -> Result<(Machine, Pins), Failure> {
     spec::check(spec)?;
+    let spec = &rules::apply(spec)?;
     let mut resolver = Resolver {
         engine,
         store,

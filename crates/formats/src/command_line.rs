@@ -44,7 +44,7 @@ pub enum Thing {
         path: PathBuf,
     },
     /// A shared object that the VMM loads and executes.
-    Part {
+    Library {
         /// Where.
         path: PathBuf,
     },

@@ -82,7 +82,8 @@ impl Live {
         let log = ends.ours(Channel::Log).map(UnixStream::from);
         let console =
             ends.ours(Channel::Console).map(|end| Console::new(end.into(), &logs)).transpose()?;
-        let monitor = ends.ours(Channel::Monitor).map(|end| Monitor::new(end.into()));
+        let monitor = ends.ours(Channel::Monitor).map(|end| Monitor::new(end.into())).transpose();
+        let monitor = monitor.doing(|| "listen to the monitor")?;
         let mut supplies = Supplies {
             channels: BTreeMap::new(),
             streams: streams.0,

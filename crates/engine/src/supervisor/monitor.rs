@@ -18,8 +18,13 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    pub(crate) fn new(stream: UnixStream) -> Self {
-        Self { stream, session: Session::default(), ready: false }
+    /// A VMM that does not listen must not hold up its supervisor, so nothing here waits.
+    ///
+    /// # Errors
+    /// The socket cannot be told not to block.
+    pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream, session: Session::default(), ready: false })
     }
 
     /// Whether QEMU takes commands.
@@ -33,7 +38,10 @@ impl Monitor {
     /// QEMU hung up, or said what is no message.
     pub(crate) fn read(&mut self) -> io::Result<Vec<String>> {
         let mut bytes = [0; 16 * 1024];
-        let count = self.stream.read(&mut bytes)?;
+        let count = match self.stream.read(&mut bytes) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Vec::new()),
+            other => other?,
+        };
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -54,7 +62,7 @@ impl Monitor {
     /// Sends a command whose result is of no interest.
     ///
     /// # Errors
-    /// QEMU hung up.
+    /// QEMU hung up, or has long not listened.
     pub(crate) fn send(&mut self, command: &str) -> io::Result<()> {
         let (_, bytes) = self.session.command(command, &json!({}));
         self.stream.write_all(&bytes)

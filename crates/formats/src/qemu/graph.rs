@@ -57,7 +57,10 @@ impl Graph {
             for (role, name) in &node.references {
                 let missing = || node.error(Problem::refused(name.as_str(), &NO_NODE));
                 let below = names.get(name.as_str()).and_then(|number| above.get_mut(*number));
-                below.ok_or_else(missing)?.push((number, *role));
+                let below = below.ok_or_else(missing)?;
+                if below.last() != Some(&(number, *role)) {
+                    below.push((number, *role));
+                }
             }
         }
         Ok(above)

@@ -77,7 +77,7 @@ pub(super) fn trace(at: &mut Current<'_>) -> Result<(), Problem> {
 /// `-plugin`.
 pub(super) fn plugin(at: &mut Current<'_>) -> Result<(), Problem> {
     let Some(options) = at.options(Some("file"))? else { return Ok(()) };
-    at.add_path(options.need("file")?, |path| Thing::Part { path })?;
+    at.add_path(options.need("file")?, |path| Thing::Library { path })?;
     let mut rest = options.clone();
     rest.remove(&["file"]);
     at.by_tables(&rest, "the plugin", &[], Unknown::JudgeByValue)
