@@ -7,7 +7,7 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::FileExt,
-    path::Path,
+    path::{Component, Path, PathBuf},
 };
 use svirt_formats::image::{
     Header, MAX_CHAIN_DEPTH, Sample, format_from_extension, head_len, inspect, resolve_backing,
@@ -25,6 +25,8 @@ pub(crate) struct Named<'a> {
     pub(crate) path: &'a Path,
     pub(crate) format: Option<ImageFormat>,
     pub(crate) access: Access,
+    /// Whether what its header names below it counts.
+    pub(crate) follow: bool,
 }
 
 /// Pins an image and all below it.
@@ -33,7 +35,8 @@ pub(crate) fn resolve(
     store: &mut Store,
     named: &Named<'_>,
 ) -> Result<Image, Failure> {
-    let mut chain = Chain { pins, store, root: named.path.to_owned(), depth: 0 };
+    let name = absolute(named.path)?;
+    let mut chain = Chain { pins, store, root: name.clone(), follow: named.follow, depth: 0 };
     let purpose = match named.access {
         Access::Write => Purpose::WriteDisk,
         Access::Read => Purpose::ReadDisk,
@@ -43,28 +46,36 @@ pub(crate) fn resolve(
         above.clone_into(&mut chain.root);
     }
     let format = chain.format(&pin, named.format)?;
-    chain.image(pin, format)
+    chain.image(name, pin, format)
 }
 
 struct Chain<'a> {
     pins: &'a mut Pins,
     store: &'a mut Store,
     /// The directory that holds the first image; those below it must be in it too.
-    root: std::path::PathBuf,
+    root: PathBuf,
+    follow: bool,
     depth: usize,
 }
 
 impl Chain<'_> {
-    fn image(&mut self, pin: Pin, format: ImageFormat) -> Result<Image, Failure> {
+    fn image(&mut self, name: PathBuf, pin: Pin, format: ImageFormat) -> Result<Image, Failure> {
         let header = read_header(&pin, format)?;
         let object = self.pins.keep(pin);
         refuse_unsupported(&header, &object)?;
-        let backing = self.backing(&header, &object)?.map(Box::new);
-        Ok(Image { object, format, virtual_size: header.virtual_size, backing })
+        let backing = self.backing(&header, &name, &object)?.map(Box::new);
+        Ok(Image { name, object, format, virtual_size: header.virtual_size, backing })
     }
 
-    fn backing(&mut self, header: &Header, above: &Object) -> Result<Option<Image>, Failure> {
-        let Some(backing) = &header.backing else { return Ok(None) };
+    fn backing(
+        &mut self,
+        header: &Header,
+        name_above: &Path,
+        above: &Object,
+    ) -> Result<Option<Image>, Failure> {
+        let Some(backing) = header.backing.as_ref().filter(|_| self.follow) else {
+            return Ok(None);
+        };
         self.depth += 1;
         if self.depth > MAX_CHAIN_DEPTH {
             let message =
@@ -75,11 +86,12 @@ impl Chain<'_> {
             |e| Failure { message: format!("{}: {e}", above.path.display()), ..Failure::from(e) };
         let name = backing.name().map_err(named)?;
         let format = backing.format().map_err(named)?;
-        let directory = above.path.parent().unwrap_or(Path::new("/"));
-        let pin = Pin::new(&resolve_backing(directory, &name), Purpose::ReadDisk)?;
+        let directory = name_above.parent().unwrap_or(Path::new("/"));
+        let name = absolute(&resolve_backing(directory, &name))?;
+        let pin = Pin::new(&name, Purpose::ReadDisk)?;
         self.allow(pin.object(), above)?;
         let format = self.format(&pin, Some(format))?;
-        self.image(pin, format).map(Some)
+        self.image(name, pin, format).map(Some)
     }
 
     fn allow(&self, below: &Object, above: &Object) -> Result<(), Failure> {
@@ -118,6 +130,21 @@ impl Chain<'_> {
         Err(Failure::new(Code::Data, message)
             .hint(format!("state format={was}, or give the image another name")))
     }
+}
+
+/// An absolute path without `.` and `..`: in a machine's own root there are no links, so it means
+/// there what it means to whoever reads it.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    let path = std::path::absolute(path).on("understand", path)?;
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        if component == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(component);
+        }
+    }
+    Ok(plain)
 }
 
 /// A block device has no name that could state a format, and is what its bytes are.

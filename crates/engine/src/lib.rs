@@ -15,6 +15,7 @@ mod image;
 mod paths;
 mod program;
 mod qmp;
+mod reading;
 mod resolve;
 mod rules;
 mod start;

@@ -101,6 +101,12 @@ pub(crate) fn stamp(path: &Path) -> Result<String, Failure> {
     Ok(format!("{:x}.{:x}.{:x}", found.dev(), found.ino(), found.ctime_nsec() ^ found.ctime()))
 }
 
+/// Whether a program is one of QEMU's system emulators, whose command lines are read.
+pub(crate) fn is_qemu(path: &Path) -> bool {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    name.starts_with("qemu-system-") || name == "qemu-kvm"
+}
+
 /// QEMU's emulator for this machine's processor.
 pub(crate) fn qemu() -> Result<PathBuf, Failure> {
     let name = format!("qemu-system-{}", env::consts::ARCH);
@@ -139,6 +145,18 @@ const FIRMWARE: [&str; 6] = [
     "/usr/share/qemu-firmware",
     "/usr/lib/ipxe/qemu",
 ];
+
+/// The names of the modules that a command line may make QEMU load: the translator for its guest and
+/// the devices that are modules.
+pub(crate) fn modules_for(qemu: &Path) -> Vec<String> {
+    let name = qemu.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let guest = name.strip_prefix("qemu-system-").unwrap_or(env::consts::ARCH);
+    let translator = format!("accel-tcg-{guest}");
+    let directories = MODULES.iter().filter_map(|d| std::fs::read_dir(d).ok());
+    let files = directories.flatten().filter_map(Result::ok).map(|e| e.file_name());
+    let names = files.filter_map(|n| Some(n.to_str()?.strip_suffix(".so")?.to_owned()));
+    names.filter(|n| *n == translator || n.starts_with("hw-display-")).collect()
+}
 
 /// QEMU with the modules of these names, where it is built with modules, and its firmware.
 pub(crate) fn resolve_qemu(

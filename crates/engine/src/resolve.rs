@@ -3,7 +3,7 @@
 
 use crate::{
     Code, Engine, Failure, accelerator,
-    image::{self, Named as NamedImage},
+    image::{self, Named as NamedImage, absolute},
     program, rules,
 };
 use std::path::{Path, PathBuf};
@@ -75,25 +75,39 @@ pub(crate) fn machine(
     Ok((Machine { id: identity.id, name: identity.name, vmm, devices, demands }, pins))
 }
 
-struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     engine: &'a Engine,
-    store: &'a mut Store,
+    pub(crate) store: &'a mut Store,
     name: &'a MachineName,
-    pins: Pins,
+    pub(crate) pins: Pins,
     devices: Vec<Device>,
 }
 
 impl Resolver<'_> {
-    fn add(&mut self, kind: DeviceKind, origin: impl Into<String>) {
-        self.devices.push(Device { kind, origin: Origin(origin.into()) });
+    pub(crate) fn add(&mut self, kind: DeviceKind, origin: impl Into<Origin>) {
+        self.devices.push(Device { kind, origin: origin.into() });
     }
 
     /// A device of the host that everybody may use.
     fn common_device(&mut self, path: &str) -> Result<(), Failure> {
-        let object = self.pins.pin(Path::new(path), Purpose::Device)?;
-        let named = Named { object, access: Access::Write, sharing: Sharing::Private };
+        let named = self.pin_named(Path::new(path), Purpose::Device, Access::Write)?;
         self.add(DeviceKind::HostDevice(named), "every machine");
         Ok(())
+    }
+
+    /// Pins something under the name that it was given.
+    pub(crate) fn pin_named(
+        &mut self,
+        path: &Path,
+        purpose: Purpose,
+        access: Access,
+    ) -> Result<Named, Failure> {
+        let object = self.pins.pin(path, purpose)?;
+        if object.kind == FileKind::File && access == Access::Write {
+            // The same name again, now with what writing to it demands.
+            self.pins.pin(path, Purpose::WriteFile)?;
+        }
+        Ok(Named { name: absolute(path)?, object, access, sharing: Sharing::Private })
     }
 
     fn guest(&mut self, guest: &GuestSpec) -> Result<Guest, Failure> {
@@ -151,7 +165,7 @@ impl Resolver<'_> {
             self.disk(guest, index, disk)?;
         }
         if let Some(path) = &guest.cdrom {
-            let named = NamedImage { path, format: None, access: Access::Read };
+            let named = NamedImage { path, format: None, access: Access::Read, follow: true };
             let image = image::resolve(&mut self.pins, self.store, &named)?;
             let (access, sharing, media) = (Access::Read, Sharing::Private, Media::Cdrom);
             let disc = Disk { image, access, sharing, media, scratch: None };
@@ -168,7 +182,7 @@ impl Resolver<'_> {
         let throw_away = guest.ephemeral && !disk.ro;
         let scratch = throw_away.then(|| guest.scratch.unwrap_or(SCRATCH));
         let access = if disk.ro || throw_away { Access::Read } else { Access::Write };
-        let named = NamedImage { path: &path, format, access };
+        let named = NamedImage { path: &path, format, access, follow: true };
         let image = image::resolve(&mut self.pins, self.store, &named)?;
         let sharing = disk.share.clone().map_or(Sharing::Private, Sharing::Group);
         let access = if disk.ro { Access::Read } else { Access::Write };
@@ -217,15 +231,19 @@ impl Resolver<'_> {
             self.add(DeviceKind::Stream(*stream), "the standard streams");
         }
         self.flags(command)?;
-        let (name, arguments) =
-            command.command.split_first().map_or(("", &[][..]), |(n, a)| (n.as_str(), a));
+        let allowed = command.allow_exec.iter();
+        let may_start = allowed.map(|p| self.plain_program(p)).collect::<Result<_, _>>()?;
+        let directory = command.directory.clone();
+        let (name, words) = command.command.split_first().ok_or_else(no_command)?;
         let path = program::find(name)?;
-        let may_start =
-            command.allow_exec.iter().map(|p| self.plain_program(p)).collect::<Result<_, _>>()?;
-        let mut arguments: Vec<Argument> = arguments.iter().map(|a| a.clone().into()).collect();
+        if program::is_qemu(&path) {
+            let (program, arguments, translates) = self.read_qemu(&path, words, &directory)?;
+            let dialect = Dialect::Qemu;
+            return Ok(Command { program, arguments, may_start, dialect, translates, directory });
+        }
+        let mut arguments: Vec<Argument> = words.iter().map(|word| word.clone().into()).collect();
         let program = self.interpreted(&path, &mut arguments)?;
         let dialect = Dialect::Generic;
-        let directory = command.directory.clone();
         Ok(Command { program, arguments, may_start, dialect, translates: true, directory })
     }
 
@@ -241,8 +259,7 @@ impl Resolver<'_> {
             self.named(&share.path, Access::Write, Sharing::Group(share.with.clone()), "--share")?;
         }
         command.dev.iter().try_for_each(|path| {
-            let object = self.pins.pin(path, Purpose::Device)?;
-            let named = Named { object, access: Access::Write, sharing: Sharing::Private };
+            let named = self.pin_named(path, Purpose::Device, Access::Write)?;
             self.add(DeviceKind::HostDevice(named), format!("--dev {}", path.display()));
             Ok(())
         })
@@ -255,15 +272,8 @@ impl Resolver<'_> {
         sharing: Sharing,
         flag: &str,
     ) -> Result<(), Failure> {
-        let object = self.pins.pin(path, Purpose::Any)?;
-        if object.kind == FileKind::File && access == Access::Write {
-            // The same name again, now with what writing to it demands.
-            self.pins.pin(path, Purpose::WriteFile)?;
-        }
-        let kind = object.kind;
-        let named = Named { object, access, sharing };
-        let origin = format!("{flag} {}", path.display());
-        self.add(device_of(kind, named, path)?, origin);
+        let named = Named { sharing, ..self.pin_named(path, Purpose::Any, access)? };
+        self.add(device_of(named)?, format!("{flag} {}", path.display()));
         Ok(())
     }
 
@@ -280,11 +290,10 @@ impl Resolver<'_> {
         let Some((interpreter, argument)) = interpreter(path)? else {
             return self.plain_program(path);
         };
-        let script = self.pins.pin(path, Purpose::ReadFile)?;
-        arguments.insert(0, script.path.to_string_lossy().into_owned().into());
+        let script = self.pin_named(path, Purpose::ReadFile, Access::Read)?;
+        arguments.insert(0, script.name.to_string_lossy().into_owned().into());
         argument.into_iter().for_each(|a| arguments.insert(0, a.into()));
-        let named = Named { object: script, access: Access::Read, sharing: Sharing::Private };
-        self.add(DeviceKind::File(named), "the script");
+        self.add(DeviceKind::File(script), "the script");
         self.plain_program(&interpreter)
     }
 }
@@ -293,19 +302,19 @@ fn embedded(device: &Device) -> bool {
     device.kind == DeviceKind::Kernel(KernelSource::Embedded)
 }
 
-fn device_of(kind: FileKind, named: Named, path: &Path) -> Result<DeviceKind, Failure> {
-    match kind {
-        FileKind::File => Ok(DeviceKind::File(named)),
+fn no_command() -> Failure {
+    Failure::new(Code::Usage, "there is no command")
+}
+
+/// The kind of device that a named thing is.
+pub(crate) fn device_of(named: Named) -> Result<DeviceKind, Failure> {
+    match named.object.kind {
+        FileKind::File | FileKind::Pipe => Ok(DeviceKind::File(named)),
         FileKind::Directory => Ok(DeviceKind::Directory(named)),
         FileKind::Socket => Ok(DeviceKind::Connect(named)),
         FileKind::BlockDevice | FileKind::CharDevice => {
-            let message = format!("{} is a device", path.display());
+            let message = format!("{} is a device", named.name.display());
             Err(Failure::new(Code::Data, message).hint("name it with --dev"))
-        }
-        FileKind::Pipe => {
-            let message =
-                format!("{} is a named pipe, which cannot be given to a machine", path.display());
-            Err(Failure::new(Code::Data, message).hint("use a socket"))
         }
     }
 }

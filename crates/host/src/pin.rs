@@ -245,9 +245,12 @@ pub fn describe(descriptor: BorrowedFd<'_>, path: PathBuf) -> Result<Object, Pin
         Ok(stat) => stat,
         Err(e) => return Err(PinError::Unreachable(path, e.into())),
     };
+    let Some(kind) = kind(&stat) else {
+        return Err(PinError::Unreachable(path, Errno::LOOP.into()));
+    };
     Ok(Object {
         id: FileId { device: stat.st_dev, inode: stat.st_ino },
-        kind: kind(&stat),
+        kind,
         uid: stat.st_uid,
         gid: stat.st_gid,
         mode: stat.st_mode & 0o7777,
@@ -259,15 +262,16 @@ pub fn describe(descriptor: BorrowedFd<'_>, path: PathBuf) -> Result<Object, Pin
     })
 }
 
-fn kind(stat: &Stat) -> FileKind {
-    match FileType::from_raw_mode(stat.st_mode) {
+fn kind(stat: &Stat) -> Option<FileKind> {
+    Some(match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => FileKind::Directory,
         FileType::BlockDevice => FileKind::BlockDevice,
         FileType::CharacterDevice => FileKind::CharDevice,
         FileType::Socket => FileKind::Socket,
         FileType::Fifo => FileKind::Pipe,
-        _ => FileKind::File,
-    }
+        FileType::RegularFile => FileKind::File,
+        _ => return None,
+    })
 }
 
 fn word(kind: FileKind) -> &'static str {
@@ -281,12 +285,13 @@ fn word(kind: FileKind) -> &'static str {
     }
 }
 
-/// The common case in one system call: no link anywhere on the way.
+/// The common case in one system call: no link anywhere on the way. Without `O_NOFOLLOW`, which
+/// together with `O_PATH` would make an exception for a link at the end (`openat2(2)`).
 fn open_without_links(path: &Path) -> Result<OwnedFd, Errno> {
     if !path.is_absolute() || path.components().any(|c| c == Component::ParentDir) {
         return Err(Errno::INVAL);
     }
-    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)
 }

@@ -7,6 +7,7 @@
 
 mod init;
 mod job;
+mod owner;
 mod program;
 mod root;
 mod user;
@@ -52,7 +53,7 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     // Before the cgroup namespace, whose root is then the machine's own group.
     job.join_control_groups()?;
     // Root's mounts and device nodes can only be made in the host's namespaces.
-    let staged = job.as_root().then(|| root::Root::stage(job)).transpose()?;
+    let staged = job.as_root().then(|| root::Root::stage(job, single)).transpose()?;
 
     // The new process waits until its user is mapped: until then it is nobody.
     let (go, told) = pipe()?;
@@ -77,7 +78,7 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
         // The rest of the host's file systems is still there to be bound from.
         let root = match staged {
             Some(root) => root,
-            None => root::Root::stage(job)?,
+            None => root::Root::stage(job, single)?,
         };
         // From here on the host's file systems, and its /proc, are gone.
         root.enter(job)?;

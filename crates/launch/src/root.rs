@@ -1,7 +1,10 @@
 //! The machine's root file system: a small tmpfs, read-only once it is filled, on which the
 //! manifest's objects are bound, each with the flags that its grant leaves.
 
-use crate::job::{Job, out_of_the_way};
+use crate::{
+    job::{Job, out_of_the_way},
+    owner::Owners,
+};
 use rustix::{
     fs::{FileType, Mode, OFlags, ResolveFlags},
     io::Errno,
@@ -17,7 +20,7 @@ use std::{
 };
 use svirt_host::{
     Doing, HostError,
-    sys::{MountFlags, set_mount_flags},
+    sys::{MountFlags, SingleThreaded, set_mount_flags},
 };
 use svirt_model::{Entry, EntrySource, Grant};
 
@@ -46,11 +49,13 @@ impl Root {
     /// Makes the root and takes each object's mount, in the namespaces in which that is allowed:
     /// root's own for root, the machine's for an ordinary user, who must find each object again
     /// there and therefore compares it with the descriptor that was pinned.
-    pub(crate) fn stage(job: &mut Job) -> Result<Self, HostError> {
+    pub(crate) fn stage(job: &Job, single: SingleThreaded) -> Result<Self, HostError> {
         let host = rustix::process::geteuid().is_root();
+        let mut owners = Owners::new(single, job.confinement.identity);
         let mut mounts = Vec::with_capacity(job.entries.len());
         for (entry, pinned) in job.confinement.entries.iter().zip(&job.entries) {
-            mounts.push(mount_of(entry, pinned, host)?);
+            let owners = Some(&mut owners).filter(|_| host);
+            mounts.push(mount_of(entry, pinned, owners)?);
         }
         let tmpfs = new_tmpfs(job, host)?;
         let root = Self { tmpfs, mounts };
@@ -185,15 +190,23 @@ fn tmpfs(options: &[(&str, &str)]) -> Result<OwnedFd, Errno> {
 }
 
 /// A detached mount of an entry's object, with the flags that its grant leaves.
-fn mount_of(entry: &Entry, pinned: &OwnedFd, host: bool) -> Result<Option<OwnedFd>, HostError> {
+fn mount_of(
+    entry: &Entry,
+    pinned: &OwnedFd,
+    owners: Option<&mut Owners>,
+) -> Result<Option<OwnedFd>, HostError> {
     let path = match &entry.source {
         EntrySource::Bind(object) => &object.path,
         EntrySource::Made(path) => path,
         EntrySource::Node(_) => return Ok(None),
     };
-    let found = if host { None } else { Some(find_again(path, pinned)?) };
+    let found = if owners.is_some() { None } else { Some(find_again(path, pinned)?) };
     let object = found.as_ref().unwrap_or(pinned);
     let mount = clone_mount(object).on("take the mount of", path)?;
+    if let Some(owners) = owners {
+        let stat = rustix::fs::fstat(object).on("look at", path)?;
+        owners.adopt(&mount, &stat, entry.grant.writes(), path)?;
+    }
     let flags = MountFlags {
         read_only: !entry.grant.writes(),
         no_exec: entry.grant != Grant::Execute,
@@ -224,7 +237,7 @@ fn find_again(path: &Path, pinned: &OwnedFd) -> Result<OwnedFd, HostError> {
 }
 
 fn find(path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)
 }

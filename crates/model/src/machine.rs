@@ -144,6 +144,18 @@ impl From<&str> for Origin {
     }
 }
 
+impl From<String> for Origin {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&Origin> for Origin {
+    fn from(origin: &Origin) -> Self {
+        origin.clone()
+    }
+}
+
 /// One thing that a machine has and that touches the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
@@ -220,6 +232,8 @@ pub enum Media {
 /// An image, and those below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
+    /// The name under which a VMM that opens it by name looks for it: absolute, links and all.
+    pub name: PathBuf,
     /// The file or block device.
     pub object: Object,
     /// Its stated format.
@@ -305,6 +319,8 @@ pub enum KernelSource {
 /// Something on the host that a command line or a flag names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
+    /// The name, absolute, links and all: what stands in a command line must be found.
+    pub name: PathBuf,
     /// What the name led to.
     pub object: Object,
     /// What the machine may do with it.

@@ -63,7 +63,7 @@ impl FromStr for Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = |(_, shift): &&(char, u32)| self.0 > 0 && self.0 % (1 << shift) == 0;
+        let exact = |(_, shift): &&(char, u32)| self.0 > 0 && self.0.is_multiple_of(1 << shift);
         let text = match UNITS.iter().rev().find(exact) {
             Some((unit, shift)) => format!("{}{unit}", self.0 >> shift),
             None => self.0.to_string(),

@@ -151,7 +151,7 @@ impl Walk<'_> {
     }
 
     fn named(&mut self, named: &Named, origin: &Origin, target: fn(Object) -> Target) {
-        let at = Delivery::At(named.object.path.clone());
+        let at = Delivery::At(named.name.clone());
         self.add((target(named.object.clone()), named.access, at), named.sharing.clone(), origin);
     }
 

@@ -62,6 +62,14 @@ impl SingleThreaded {
         self.clone_into(0)
     }
 
+    /// The same, with the child in new namespaces (the flags of `clone(2)`).
+    ///
+    /// # Errors
+    /// Those of `clone3(2)`.
+    pub fn fork_into(self, namespaces: u64) -> io::Result<Forked> {
+        self.clone_into(namespaces)
+    }
+
     /// `clone3(2)` into new namespaces, as a child of this process's own parent, which alone then
     /// waits for it and whose death it can be told of.
     ///

@@ -9,7 +9,7 @@ mod process;
 mod trace;
 
 pub use fork::{Forked, SingleThreaded};
-pub use mount::{MountFlags, set_mount_flags};
+pub use mount::{MountFlags, map_mount, set_mount_flags};
 pub use process::{
     close_all_except, deny_executable_gain, execute, ignore_signal, install_filter,
     join_new_session_keyring, kill_and_reap, knows_executable_gain, landlock_abi, place_descriptor,

@@ -3,7 +3,7 @@
 use super::checked;
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
 /// What a mount forbids, whatever the file system below allows.
@@ -45,15 +45,35 @@ pub fn set_mount_flags(mount: impl AsFd, flags: MountFlags) -> io::Result<()> {
         propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
+    change(mount.as_fd(), &attributes)
+}
+
+/// Shows the files of a detached mount, and of those below it, with the owners that a user
+/// namespace maps theirs to.
+///
+/// # Errors
+/// `EINVAL` where the file system does not support it; else those of `mount_setattr(2)`.
+pub fn map_mount(mount: impl AsFd, namespace: impl AsFd) -> io::Result<()> {
+    let descriptor = namespace.as_fd().as_raw_fd();
+    let attributes = MountAttr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: u64::try_from(descriptor).map_err(io::Error::other)?,
+    };
+    change(mount.as_fd(), &attributes)
+}
+
+fn change(mount: BorrowedFd<'_>, attributes: &MountAttr) -> io::Result<()> {
     // SAFETY: the path is an empty C string, the structure lives until the call returns, its size
     // is given, and the kernel only reads it.
     checked(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            mount.as_fd().as_raw_fd(),
+            mount.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | RECURSIVE,
-            &raw const attributes,
+            std::ptr::from_ref(attributes),
             size_of::<MountAttr>(),
         )
     })

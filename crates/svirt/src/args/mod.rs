@@ -68,3 +68,49 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Command, clap::Error> {
 pub(crate) fn command() -> clap::Command {
     Cli::command()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_of_the_command_line_holds_together() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_shows_every_command() {
+        let help = command().term_width(100).render_help().to_string();
+        insta::assert_snapshot!(help, @r"
+        Every virtual machine in its own mandatory access control context
+
+        Usage: svirt <COMMAND>
+
+        Commands:
+          run          Run a machine that is gone when it ends
+          exec         Run a VMM, or any program, with your own command line
+          plan         Print what a start would do, and do nothing
+          create       Define a machine that is kept
+          start        Start a machine that is defined
+          stop         Ask machines to power off; end those that do not
+          kill         End machines at once
+          rm           Remove the definitions of machines that do not run
+          edit         Change a machine's definition
+          autostart    Start a machine with the host, or all that are marked so
+          ps           List machines
+          inspect      Show a machine: its layers, what it may reach, what the kernel says about it
+          console      Go to a machine's console
+          logs         Print what a machine said
+          events       Print what happened to machines
+          recover      Clean up after machines whose supervisor died
+          drill        Attack a machine's confinement from inside
+          demo         Show all of this on two machines that attack each other
+          completions  Print the completions of a shell
+          man          Write the manual pages, one for each command
+
+        Options:
+          -h, --help     Print help (see more with '--help')
+          -V, --version  Print version
+        ");
+    }
+}

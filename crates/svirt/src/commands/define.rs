@@ -97,9 +97,8 @@ fn write(path: &Path, spec: &Spec) -> Result<(), Failure> {
 
 /// The editor's words are split at blanks: no shell reads them.
 fn run_editor(path: &Path) -> Result<(), Failure> {
-    let named = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| env::var(name).ok());
-    let words =
-        named.filter(|words| !words.trim().is_empty()).next().unwrap_or_else(|| "vi".into());
+    let mut named = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| env::var(name).ok());
+    let words = named.find(|words| !words.trim().is_empty()).unwrap_or_else(|| "vi".into());
     let mut words = words.split_whitespace();
     let program = words.next().unwrap_or("vi");
     let status = Command::new(program).args(words).arg(path).status();

@@ -2,7 +2,7 @@
 
 use crate::{
     args::{ConsoleArgs, EventsArgs, LogsArgs},
-    console::{Manner, attend},
+    console::{Manner, Terminal, attend},
     error::{self, Error, Outcome},
     escape,
     output::{Style, print},
@@ -35,7 +35,7 @@ pub(crate) fn console(args: &ConsoleArgs) -> Outcome {
     let signals = Signals::watch()?;
     let waiter = engine.wait(&args.name)?;
     let console = engine.console(&args.name)?;
-    attend(&args.name, Some(console), waiter, &signals, Manner::Visitor)?;
+    attend(&args.name, Some(console), waiter, &signals, Manner::Visitor, Terminal::of_input())?;
     Ok(0)
 }
 
@@ -96,7 +96,7 @@ fn copy(file: &mut File, path: &Path) -> Result<(), Error> {
         if count == 0 {
             return Ok(());
         } else if is_terminal {
-            print(&escape::lines(&String::from_utf8_lossy(said).replace("\r\n", "\n")))?;
+            print(&escape::lines(&String::from_utf8_lossy(said).replace('\r', "")))?;
         } else {
             let mut out = io::stdout().lock();
             out.write_all(said).and_then(|()| out.flush())?;

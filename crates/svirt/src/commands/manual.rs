@@ -53,8 +53,7 @@ fn collect(
 }
 
 fn page(command: &clap::Command, name: &str) -> io::Result<Vec<u8>> {
-    // A page of its own does not say the program's version in place of the command's name.
-    let command = command.clone().display_name(name.to_owned()).disable_help_flag(true);
+    let command = command.clone().display_name(name.to_owned());
     let man = clap_mangen::Man::new(command)
         .title(name.to_uppercase())
         .source(format!("svirt {}", env!("CARGO_PKG_VERSION")))

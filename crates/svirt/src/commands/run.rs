@@ -3,7 +3,7 @@
 use super::print_json;
 use crate::{
     args::{ExecArgs, RunArgs, StartArgs},
-    console::{Left, Manner, attend, exit_code},
+    console::{Left, Manner, Terminal, attend, exit_code},
     error::Outcome,
     output::print,
     progress::Progress,
@@ -35,9 +35,9 @@ pub(crate) fn start(args: &StartArgs) -> Outcome {
         return announce(&started, args.json);
     }
     let spec = engine.definition(&args.name)?;
-    let signals = Signals::watch()?;
+    let here = Here::before_the_start()?;
     let started = patiently(Some(&spec), || engine.start_defined(&args.name))?;
-    stay(&engine, &spec, started, &signals)
+    stay(&engine, &spec, started, here)
 }
 
 fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
@@ -46,11 +46,10 @@ fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
         let started = patiently(Some(spec), || engine.start(spec, Streams::none()))?;
         return announce(&started, json);
     }
-    // Before the start, so that a signal that comes in the meantime is not forgotten.
-    let signals = Signals::watch()?;
+    let here = Here::before_the_start()?;
     let streams = if is_guest(spec) { Streams::none() } else { Streams::inherit()? };
     let started = patiently(Some(spec), || engine.start(spec, streams))?;
-    stay(&engine, spec, started, &signals)
+    stay(&engine, spec, started, here)
 }
 
 /// Whether sVirt writes the VMM's command line.
@@ -85,11 +84,26 @@ fn announce(started: &Started, json: bool) -> Outcome {
     Ok(0)
 }
 
+/// What must be known of this command's surroundings before a machine starts: a signal that comes
+/// in the meantime is not forgotten, and a VMM that has the terminal may change its modes and be
+/// killed before it puts them back.
+struct Here {
+    signals: Signals,
+    terminal: Option<Terminal>,
+}
+
+impl Here {
+    fn before_the_start() -> Result<Self, Failure> {
+        Ok(Self { signals: Signals::watch()?, terminal: Terminal::of_input() })
+    }
+}
+
 /// At the machine's side until it ends; its exit code is this command's.
-fn stay(engine: &Engine, spec: &Spec, started: Started, signals: &Signals) -> Outcome {
+fn stay(engine: &Engine, spec: &Spec, started: Started, here: Here) -> Outcome {
     let name = started.name.clone();
     let console = if is_guest(spec) { console(engine, &name)? } else { None };
-    match attend(&name, console, started.waiter(), signals, Manner::Owner)? {
+    let Here { signals, terminal } = here;
+    match attend(&name, console, started.waiter(), &signals, Manner::Owner, terminal)? {
         Left::Ended(ending) => Ok(exit_code(ending, is_guest(spec))),
         Left::Running => Ok(0),
     }

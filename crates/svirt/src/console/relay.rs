@@ -59,7 +59,7 @@ enum Input {
 }
 
 /// Stays at a machine's side until it ends or is left. With a console, standard input and output are
-/// its; without one, they are left alone.
+/// its; without one, they are left alone. The terminal is put back in any case.
 ///
 /// # Errors
 /// The supervisor died, or this host refuses to wait.
@@ -69,9 +69,8 @@ pub(crate) fn attend(
     waiter: Waiter,
     signals: &Signals,
     manner: Manner,
+    terminal: Option<Terminal>,
 ) -> Result<Left, Error> {
-    // A VMM that has the terminal may change its modes, and be killed before it puts them back.
-    let terminal = Terminal::of_input();
     let (input, _terminal) = match &console {
         None => (Input::None, terminal),
         Some(_) => (Input::from(terminal, name), None),

@@ -66,6 +66,8 @@ impl Tried {
                 &[Layer::Namespaces]
             }
             ("ENOENT" | "ENOTDIR" | "EROFS" | "ENXIO", _) => &[Layer::Root],
+            // The filter answers so to sockets of families that it does not have.
+            ("EPERM", Attempt::Tcp) => &[Layer::Seccomp],
             ("EACCES" | "EPERM", _) => &[Layer::Landlock, Layer::User, Layer::UserNamespace],
             _ => &[],
         };
@@ -171,6 +173,10 @@ mod tests {
         assert_eq!(by(Attempt::Connect, denied, &[Layer::User]), Some(Layer::User));
         let killed = "refused: SIGSYS (the filter does not have the system call)";
         assert_eq!(by(Attempt::Ptrace, killed, &[Layer::Seccomp]), Some(Layer::Seccomp));
+        let filtered = "refused: EPERM (Operation not permitted)";
+        let both = [Layer::Landlock, Layer::Seccomp];
+        assert_eq!(by(Attempt::Tcp, filtered, &both), Some(Layer::Seccomp));
+        assert_eq!(by(Attempt::Signal, filtered, &both), Some(Layer::Landlock));
         assert_eq!(by(Attempt::Ptrace, "OPEN: x", &[Layer::Seccomp]), None);
     }
 }

@@ -66,3 +66,114 @@ fn weakened(given_up: &BTreeSet<Layer>, style: Style) -> String {
     let words = given_up.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     format!("{}\n", style.bad(&format!("WEAKENED by the user: {words}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::BTreeSet, path::PathBuf};
+    use svirt_model::{
+        Access, Attribute, Confinement, Delivery, Descriptor, DescriptorSource, ExecutableMemory,
+        FileId, FileKind, Identity, Landlock, LayerStatus, Limit, Manifest, Namespace, Object, Op,
+        Resource, Role, Sharing, SyscallProfile, Target, Uuid, Value,
+    };
+
+    fn object(path: &str) -> Object {
+        let id = FileId { device: 1, inode: 2 };
+        let (kind, path) = (FileKind::File, PathBuf::from(path));
+        Object { path, id, kind, uid: 0, gid: 0, mode: 0o600, links: 1, size: 512, rdev: 0 }
+    }
+
+    fn confinement() -> Confinement {
+        Confinement {
+            program: object("/usr/bin/qemu"),
+            arguments: ["qemu", "-append", "a b"].map(str::to_owned).to_vec(),
+            environment: Vec::new(),
+            directory: "/".into(),
+            host_name: "web".into(),
+            identity: Identity { uid: 7, gid: 7, own: true },
+            namespaces: BTreeSet::from([Namespace::User, Namespace::Pid]),
+            own_root: true,
+            entries: Vec::new(),
+            links: Vec::new(),
+            descriptors: vec![Descriptor { number: 0, source: DescriptorSource::Null }],
+            landlock: Some(Landlock { abi: 7, connect_tcp: false }),
+            seccomp: Some(SyscallProfile::Qemu),
+            limits: vec![(Limit::Core, 0)],
+            cgroups: Vec::new(),
+            executable_memory: ExecutableMemory::Denied,
+            memory_files_no_exec: true,
+            drop_privileges: true,
+        }
+    }
+
+    fn resource(target: Target, delivery: Delivery) -> Resource {
+        let (access, origin) = (Access::Write, "--disk a\u{1b}.raw".into());
+        Resource { target, access, sharing: Sharing::Private, delivery, origin }
+    }
+
+    fn sample() -> Plan {
+        let resources = vec![
+            resource(Target::Object(object("/a\n\u{1b}.raw")), Delivery::Descriptor(5)),
+            resource(Target::Code(object("/usr/bin/qemu")), Delivery::At("/usr/bin/qemu".into())),
+        ];
+        let process = Process {
+            role: Role::Vmm,
+            manifest: Manifest { resources },
+            confinement: confinement(),
+            layers: vec![
+                LayerStatus::full(Layer::Landlock, "ABI 7"),
+                LayerStatus::weakened(Layer::Cgroup),
+            ],
+        };
+        let op = Op {
+            object: "/run/svirt/web".into(),
+            attribute: Attribute::Presence,
+            before: Value::Absent,
+            after: Value::Directory { uid: 0, gid: 0, mode: 0o700 },
+        };
+        let name = "web".parse().unwrap();
+        Plan { id: Uuid::nil(), name, ops: vec![op], processes: vec![process] }
+    }
+
+    #[test]
+    fn a_plan_says_everything_and_nothing_that_a_terminal_obeys() {
+        insta::assert_snapshot!(plan(&sample(), false, Style::PLAIN), @r"
+        plan for web
+        WEAKENED by the user: cgroup
+
+        changes to the host, undone at the end
+          /run/svirt/web: make a directory of 0:0, mode 0700
+
+        VMM
+          program         /usr/bin/qemu
+          arguments       -append 'a b'
+          environment     none
+          user            7:7, which nothing else has
+          namespaces      user, pid
+          root            its own, with 0 entries
+          descriptors     0 /dev/null
+          landlock        ABI 7, no TCP
+          system calls    those that QEMU needs
+          memory          what was written is never executed
+          limits          0 core dumps
+          control groups  none
+
+        VMM: layers
+          LAYER     ASKED  ENFORCED  HOW, OR WHY NOT
+          landlock  yes    yes       ABI 7
+          cgroup    no     no        weakened by the user
+
+        VMM: what it may reach
+          KIND  WHAT            ACCESS       SHARED  AS            BECAUSE OF
+          file  /a\n\u{1b}.raw  read, write  no      descriptor 5  --disk a\u{1b}.raw
+          and the code of the program, read-only; files: 1 (--all shows them)
+        ");
+    }
+
+    #[test]
+    fn all_of_a_plan_shows_the_code_as_well() {
+        let (short, all) = [false, true].map(|all| plan(&sample(), all, Style::PLAIN)).into();
+        assert!(!short.contains("code  "), "{short}");
+        assert!(all.contains("code  /usr/bin/qemu"), "{all}");
+    }
+}

@@ -15,9 +15,8 @@ pub(crate) fn manifest(manifest: &Manifest, all: bool, style: Style) -> String {
     let hidden = manifest.resources.iter().filter(|r| !is_shown(r)).count();
     let mut text = table.text(style);
     if hidden > 0 {
-        text.push_str(&format!(
-            "  and {hidden} files of the program's code, read-only (--all shows them)\n"
-        ));
+        let code = "and the code of the program, read-only; files:";
+        text.push_str(&format!("  {code} {hidden} (--all shows them)\n"));
     }
     text
 }

@@ -1,0 +1,339 @@
+//! Machines from the command line: real ones, with the guest that is inside the program.
+
+mod support;
+
+mod real_qemu {
+    use super::support::{self, Guarded, Host, Listener, Said};
+    use rustix::{
+        process::Signal,
+        termios::{LocalModes, tcgetattr},
+    };
+    use std::{
+        fs::{self, File},
+        io::{BufRead, BufReader, Read, Write},
+        os::fd::OwnedFd,
+        process::Stdio,
+    };
+
+    /// Always translated: whether `/dev/kvm` works is not the question here.
+    const TCG: [&str; 2] = ["--accel", "tcg"];
+
+    fn host() -> Option<Host> {
+        support::has_qemu().then(Host::new)
+    }
+
+    /// `svirt run` with these words more.
+    fn run(words: &[&'static str]) -> Vec<&'static str> {
+        [&["run"], &TCG[..], words].concat()
+    }
+
+    /// A terminal: the end that a person has, and the end that a program gets.
+    fn terminal() -> (File, OwnedFd) {
+        use rustix::{
+            fs::{Mode, OFlags, open},
+            pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+        };
+        let person =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&person).unwrap();
+        unlockpt(&person).unwrap();
+        let name = ptsname(&person, Vec::new()).unwrap();
+        let program = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty());
+        (person.into(), program.unwrap())
+    }
+
+    /// Starts a command on a terminal.
+    fn on_terminal(host: &Host, words: &[&str], terminal: &OwnedFd) -> Guarded {
+        let end = || Stdio::from(terminal.try_clone().unwrap());
+        let mut command = host.svirt(words);
+        Guarded(command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap())
+    }
+
+    fn is_raw(terminal: &OwnedFd) -> bool {
+        let modes = tcgetattr(terminal).unwrap().local_modes;
+        !modes.intersects(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO)
+    }
+
+    #[test]
+    fn the_exit_code_is_the_guests_own() {
+        let Some(host) = host() else { return };
+        for (commands, code) in [("run=exit 7", 7), ("run=poweroff", 0), ("run=panic", 101)] {
+            let said = host.say(&run(&["--append", commands]));
+            assert_eq!(said.code, Some(code), "{commands}: {said:?}");
+            assert!(said.out.contains("svirt guest: ready"), "{commands}: {said:?}");
+        }
+        assert!(host.running().is_empty());
+    }
+
+    #[test]
+    fn a_pipe_is_the_console() {
+        let Some(host) = host() else { return };
+        let mut child = Guarded(host.svirt(&run(&[])).stdin(Stdio::piped()).spawn().unwrap());
+        let mut out = Listener::new(child.0.stdout.take().unwrap());
+        let mut input = child.0.stdin.take().unwrap();
+        out.until("\n> ");
+        input.write_all(b"echo one two\r").unwrap();
+        out.until("\none two");
+        // The end of the input is not the end of the machine.
+        input.write_all(b"exit 3\r").unwrap();
+        drop(input);
+        assert_eq!(child.code(), Some(3));
+    }
+
+    #[test]
+    fn a_signal_stops_the_machine_and_a_second_one_kills_it() {
+        let Some(host) = host() else { return };
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let mut child = Guarded(host.svirt(&run(&[])).spawn().unwrap());
+            Listener::new(child.0.stdout.take().unwrap()).until("\n> ");
+            child.signal(signal);
+            assert_eq!(child.code(), Some(0), "{signal:?}");
+        }
+        let mut child = Guarded(host.svirt(&run(&["--append", "run=hang"])).spawn().unwrap());
+        Listener::new(child.0.stdout.take().unwrap()).until("svirt guest: hanging");
+        let mut talk = Listener::new(child.0.stderr.take().unwrap());
+        child.signal(Signal::TERM);
+        talk.until("stopping it");
+        child.signal(Signal::TERM);
+        talk.until("killing it");
+        assert_eq!(child.code(), Some(128 + 9));
+        assert!(host.running().is_empty());
+    }
+
+    #[test]
+    fn a_terminal_is_the_console_and_is_itself_again_afterwards() {
+        let Some(host) = host() else { return };
+        let (person, program) = terminal();
+        let mut screen = Listener::new(person.try_clone().unwrap());
+        let mut keys = person;
+        assert!(!is_raw(&program));
+
+        let mut child = on_terminal(&host, &run(&["--name", "web"]), &program);
+        screen.until("Ctrl-C goes to the guest");
+        screen.until("svirt guest: ready");
+        screen.until("\n> ");
+        assert!(is_raw(&program));
+        // Ctrl-C is a byte like any other; the guest ignores it.
+        keys.write_all(b"\x03echo here\r").unwrap();
+        screen.until("\nhere");
+        keys.write_all(b"\x1d?").unwrap();
+        screen.until("q stops the machine");
+        keys.write_all(b"\x1dd").unwrap();
+        assert_eq!(child.code(), Some(0));
+        assert!(!is_raw(&program));
+        assert_eq!(host.running(), ["web"]);
+
+        // What was said before is shown to whoever comes.
+        let mut child = on_terminal(&host, &["console", "web"], &program);
+        screen.until("\nhere");
+        keys.write_all(b"\x1dq").unwrap();
+        screen.until("powering off");
+        assert_eq!(child.code(), Some(0));
+        assert!(!is_raw(&program));
+        assert!(host.running().is_empty());
+    }
+
+    #[test]
+    fn a_signal_puts_the_terminal_back_too() {
+        let Some(host) = host() else { return };
+        let (person, program) = terminal();
+        let mut screen = Listener::new(person);
+        let mut child = on_terminal(&host, &run(&[]), &program);
+        screen.until("\n> ");
+        assert!(is_raw(&program));
+        child.signal(Signal::TERM);
+        assert_eq!(child.code(), Some(0));
+        assert!(!is_raw(&program));
+    }
+
+    #[test]
+    fn a_vmm_that_has_the_terminal_does_not_leave_it_changed() {
+        let Some(host) = host() else { return };
+        let (person, program) = terminal();
+        let mut child = on_terminal(&host, &["exec", "--", "stty", "raw", "-echo"], &program);
+        assert_eq!(child.code(), Some(0));
+        assert!(!is_raw(&program));
+        drop(person);
+    }
+
+    #[test]
+    fn a_detached_machine_is_listed_inspected_followed_and_stopped() {
+        let Some(host) = host() else { return };
+        let words = ["--name", "web", "--detach", "--json", "--weaken", "limits"];
+        let started = host.json(&run(&words));
+        assert_eq!(started["name"], "web");
+        assert_eq!(host.running(), ["web"]);
+        let table = host.out(&["ps"]);
+        let row: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!((row[0], row[1], *row.last().unwrap()), ("web", "running", "limits"));
+
+        let document = host.json(&["inspect", "web", "--json"]);
+        assert_eq!(document["machine"]["id"], started["id"]);
+        assert_eq!(document["weakened"], serde_json::json!(["limits"]));
+        let text = host.out(&["inspect", "web"]);
+        assert!(text.lines().nth(1).unwrap().contains("WEAKENED by the user: limits"), "{text}");
+        assert!(text.contains("landlock"), "{text}");
+        assert!(host.out(&["inspect", "web", "--all"]).len() > text.len());
+
+        let taken = host.say(&run(&["--name", "web", "--detach"]));
+        assert_eq!(taken.code, Some(75), "{taken:?}");
+
+        let mut child = Guarded(host.svirt(&["logs", "--follow", "web"]).spawn().unwrap());
+        let mut log = Listener::new(child.0.stdout.take().unwrap());
+        log.until("svirt guest: ready");
+        let stopped = host.say(&["stop", "web"]);
+        assert_eq!((stopped.code, stopped.out.as_str()), (Some(0), ""), "{stopped:?}");
+        log.until("powering off");
+        assert_eq!(child.code(), Some(0));
+        assert!(host.running().is_empty());
+    }
+
+    #[test]
+    fn a_defined_machine_is_started_again_and_again() {
+        let Some(host) = host() else { return };
+        let words =
+            [&["create"], &TCG[..], &["--name", "web", "--autostart", "--weaken", "limits"]];
+        assert_eq!(host.out(&words.concat()), "web\n");
+        assert!(host.running().is_empty());
+        let listed = host.json(&["ps", "--all", "--json"]);
+        assert_eq!(listed["machines"][0]["state"], "stopped");
+        assert_eq!(listed["machines"][0]["weakened"], serde_json::json!(["limits"]));
+
+        assert_eq!(host.out(&["autostart", "--all"]), "web\n");
+        assert_eq!(host.running(), ["web"]);
+        assert_eq!(host.say(&["start", "web"]).code, Some(75));
+        let refused = host.say(&["rm", "web"]);
+        assert_ne!(refused.code, Some(0));
+        assert!(refused.err.starts_with("svirt: machine web is running\nhint: "), "{refused:?}");
+        host.out(&["kill", "web"]);
+        host.out(&["autostart", "web", "--off"]);
+        assert_eq!(host.out(&["autostart", "--all"]), "");
+
+        assert_eq!(host.out(&["start", "web"]), "web\n");
+        host.out(&["stop", "web"]);
+        let kinds: Vec<_> = host
+            .out(&["events", "--json"])
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .inspect(|event| assert_eq!(event["version"], 1))
+            .map(|event| event["kind"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(kinds, ["created", "started", "stopped", "started", "stopped"]);
+        host.out(&["rm", "web"]);
+        assert_eq!(host.json(&["ps", "--all", "--json"])["machines"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn events_are_followed_as_they_happen() {
+        let Some(host) = host() else { return };
+        let mut child = Guarded(host.svirt(&["events", "--follow", "--json"]).spawn().unwrap());
+        let mut events = BufReader::new(child.0.stdout.take().unwrap()).lines();
+        assert_eq!(host.say(&run(&["--append", "run=poweroff"])).code, Some(0));
+        let mut next = || {
+            let line = events.next().unwrap().unwrap();
+            serde_json::from_str::<serde_json::Value>(&line).unwrap()["kind"].clone()
+        };
+        assert_eq!((next(), next()), ("started".into(), "stopped".into()));
+    }
+
+    #[test]
+    fn the_plan_names_the_disk_and_changes_nothing() {
+        let Some(host) = host() else { return };
+        let disk = host.path("a,b\n.raw");
+        fs::write(&disk, [0; 512]).unwrap();
+        let flag = format!("{},format=raw", disk.display().to_string().replace(',', ",,"));
+        let words = [&["plan"], &run(&["--append", "quiet", "--disk"])[..], &[&flag]].concat();
+        let text = host.out(&words);
+        let escaped = disk.display().to_string().replace('\n', "\\n");
+        assert!(text.lines().any(|line| line.contains(&escaped)), "{text}");
+        assert!(!text.contains("a,b\n"), "{text}");
+        let plan = host.json(&[&words[..], &["--json"]].concat());
+        let resources = &plan["plan"]["processes"][0]["manifest"]["resources"];
+        let ours = |r: &&serde_json::Value| r["target"]["object"]["path"] == disk.to_str().unwrap();
+        let found = resources.as_array().unwrap().iter().find(ours).expect("the disk is planned");
+        assert!(found["origin"].as_str().unwrap().starts_with("--disk"), "{found}");
+        assert!(host.running().is_empty());
+        assert_eq!(host.out(&["events"]), "");
+    }
+
+    #[test]
+    fn a_required_layer_that_is_not_there_stops_the_start() {
+        let Some(host) = host() else { return };
+        let lsm = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+        let missing = ["selinux", "smack"].into_iter().find(|layer| !lsm.contains(layer)).unwrap();
+        let said = host.say(&[&run(&["--require"])[..], &[missing]].concat());
+        assert_eq!(said.code, Some(78), "{said:?}");
+        assert!(said.err.contains(missing) && said.err.contains("\nhint: "), "{}", said.err);
+        assert!(host.running().is_empty());
+    }
+
+    #[test]
+    fn any_program_runs_with_its_streams_and_its_exit_code() {
+        let Some(host) = host() else { return };
+        let mut child = host.svirt(&["exec", "--", "cat"]).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"through and through").unwrap();
+        let said: Said = child.wait_with_output().unwrap().into();
+        assert_eq!((said.code, said.out.as_str()), (Some(0), "through and through"), "{said:?}");
+        assert_eq!(host.say(&["exec", "--", "false"]).code, Some(1));
+        let said = host.say(&["exec", "--", "cat", "/etc/hostname"]);
+        assert_eq!(said.code, Some(1), "what no flag names is not there: {said:?}");
+        let said = host.say(&["exec", "--ro", "/etc/passwd", "--", "cat", "/etc/passwd"]);
+        assert!(said.out.contains("root:"), "{said:?}");
+    }
+
+    #[test]
+    fn a_drill_tells_a_wall_from_a_hole() {
+        let Some(host) = host() else { return };
+        let file = host.path("secret");
+        fs::write(&file, "the secret").unwrap();
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        host.out(&run(&["--detach", "--name", "web"]));
+        let drill = |attempt: &str, target: &str| {
+            host.say(&["drill", "web", "--attempt", attempt, "--target", target])
+        };
+        for (attempt, target) in [
+            ("read-file", file.to_str().unwrap()),
+            ("signal", &std::process::id().to_string()),
+            ("tcp", "127.0.0.1:1"),
+        ] {
+            let said = drill(attempt, target);
+            assert_eq!(said.code, Some(0), "{attempt}: {said:?}");
+            assert!(said.out.starts_with("refused: "), "{attempt}: {said:?}");
+        }
+        // What every machine may use is no wall.
+        let said = drill("open-device", "/dev/null");
+        assert_eq!((said.code, said.out.as_str()), (Some(1), "OPEN: opened\n"), "{said:?}");
+        // A try that cannot be made proves nothing.
+        let said = drill("signal", "nobody");
+        assert_eq!(said.code, Some(69), "{said:?}");
+        host.out(&["stop", "web"]);
+        assert_eq!(drill("read-file", "/").code, Some(66));
+    }
+
+    #[test]
+    fn the_demonstration_passes_and_leaves_nothing() {
+        let Some(host) = host() else { return };
+        // Names that are taken are not touched.
+        host.out(&run(&["--detach", "--name", "demo-a"]));
+        let document = host.json(&["demo", "--json"]);
+        assert_eq!(document["passed"], true, "{document}");
+        assert_eq!(document["left_behind"], serde_json::json!([]));
+        assert_eq!(document["machines"][0]["name"], "demo-a-2");
+        let attempts = document["attempts"].as_array().unwrap();
+        assert!(attempts.iter().all(|attempt| attempt["outcome"] == "refused"), "{document}");
+        assert!(attempts.len() >= 9, "{document}");
+        assert_eq!(host.running(), ["demo-a"]);
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_does_not_leave_the_machine_behind() {
+        let Some(host) = host() else { return };
+        let mut child = Guarded(host.svirt(&run(&[])).spawn().unwrap());
+        let mut out = child.0.stdout.take().unwrap();
+        // The first words: the machine runs, and its guest is about to say more.
+        out.read_exact(&mut [0; 8]).unwrap();
+        drop(out);
+        assert_eq!(child.code(), Some(0));
+        assert!(host.running().is_empty());
+    }
+}
