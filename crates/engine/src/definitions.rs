@@ -25,6 +25,9 @@ pub struct Logs {
     pub vmm: PathBuf,
 }
 
+/// A machine, and what came of its start.
+pub type Outcome = (MachineName, Result<Started, Failure>);
+
 impl Engine {
     /// Defines a machine, after everything that it names was found to be usable.
     ///
@@ -88,7 +91,7 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be read; what happens to one machine does not keep others from starting.
-    pub fn autostart(&self) -> Result<Vec<(MachineName, Result<Started, Failure>)>, Failure> {
+    pub fn autostart(&self) -> Result<Vec<Outcome>, Failure> {
         let definitions = self.store()?.definitions()?;
         let marked = definitions.into_iter().filter(|d| d.autostart);
         Ok(marked.map(|d| (d.name.clone(), self.start_defined(&d.name))).collect())

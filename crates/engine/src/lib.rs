@@ -22,7 +22,7 @@ mod start;
 mod supervisor;
 
 pub use client::{StopLimits, Waiter};
-pub use definitions::Logs;
+pub use definitions::{Logs, Outcome};
 pub use failure::{Code, Failure};
 pub use paths::Paths;
 pub use start::{Started, Streams};

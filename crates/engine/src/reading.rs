@@ -76,7 +76,7 @@ impl Resolver<'_> {
                 self.file(&at(path)?, *access, origin)?;
             }
             Thing::Memory { path, .. } | Thing::Output { path } => {
-                self.output(&at(path)?, origin)?
+                self.output(&at(path)?, origin)?;
             }
             Thing::HostDevice { path, access } => {
                 let named = self.pin_named(&at(path)?, Purpose::Device, *access)?;

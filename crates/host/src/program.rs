@@ -74,20 +74,20 @@ impl Search {
     fn examine(&mut self, path: &Path) -> Result<(), HostError> {
         let needs = needs(path).on("read the ELF header of", path)?;
         if let Some(linker) = &needs.linker {
-            self.add(linker.clone(), linker.clone())?;
+            self.add(linker.clone(), linker)?;
         }
         for name in &needs.libraries {
             let (asked, place) = self.locate(name, &needs.search).on("find a library of", path)?;
-            self.add(asked, place)?;
+            self.add(asked, &place)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, name: PathBuf, place: PathBuf) -> Result<(), HostError> {
+    fn add(&mut self, name: PathBuf, place: &Path) -> Result<(), HostError> {
         if self.found.libraries.contains_key(&name) {
             return Ok(());
         }
-        let canonical = std::fs::canonicalize(&place).on("find", &place)?;
+        let canonical = std::fs::canonicalize(place).on("find", place)?;
         self.ahead.push_back(canonical.clone());
         self.found.libraries.insert(name, canonical);
         Ok(())

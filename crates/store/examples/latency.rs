@@ -131,6 +131,7 @@ fn confinement() -> Confinement {
         namespaces: [].into(),
         own_root: true,
         entries: vec![],
+        links: Vec::new(),
         descriptors: vec![],
         landlock: None,
         seccomp: None,

@@ -9,7 +9,9 @@ use super::text::{code, code_without_tests, lines_with};
 const PURE: &[&str] = &["model", "formats", "plan", "policy", "rpc"];
 
 /// Where `unsafe` lives: the room for system calls, and the program inside the guest.
-const UNSAFE_ROOMS: &[&str] = &["crates/host/src/sys/", "crates/host/src/sys.rs", "crates/guest/"];
+/// The tests of the filters make system calls that no library makes, to see them refused.
+const UNSAFE_ROOMS: &[&str] =
+    &["crates/host/src/sys/", "crates/guest/", "crates/host/tests/seccomp/confined.rs"];
 
 /// What may be in a draft, and not in the tree.
 const UNFINISHED: &[&str] = &["todo!", "unimplemented!", "dbg!"];
