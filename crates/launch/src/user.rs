@@ -2,7 +2,7 @@
 
 use crate::job::Job;
 use rustix::process::{Gid, Uid};
-use std::{path::Path, process::Command};
+use std::path::Path;
 use svirt_host::{Doing, HostError};
 use svirt_model::Namespace;
 
@@ -14,10 +14,6 @@ pub(crate) fn map(job: &Job, pid: u32) -> Result<(), HostError> {
     }
     let (uid, gid) = (job.confinement.identity.uid, job.confinement.identity.gid);
     let root = rustix::process::geteuid().is_root();
-    if !root && uid != rustix::process::geteuid().as_raw() {
-        by_delegation("newuidmap", pid, uid)?;
-        return by_delegation("newgidmap", pid, gid);
-    }
     // Whoever may not drop groups must also not be able to regain the rights that groups take away
     // (user_namespaces(7)).
     if !root {
@@ -30,15 +26,6 @@ pub(crate) fn map(job: &Job, pid: u32) -> Result<(), HostError> {
 fn write(pid: u32, file: &str, text: &str) -> Result<(), HostError> {
     let path = format!("/proc/{pid}/{file}");
     std::fs::write(&path, text).on("write", Path::new(&path))
-}
-
-/// `newuidmap(1)` and `newgidmap(1)` map users that `/etc/subuid` delegates.
-fn by_delegation(program: &str, pid: u32, id: u32) -> Result<(), HostError> {
-    let path = Path::new("/usr/bin").join(program);
-    let (pid, id) = (pid.to_string(), id.to_string());
-    let status = Command::new(&path).args([&pid, &id, &id, "1"]).status().on("run", &path)?;
-    let refused = || std::io::Error::other("it refused");
-    if status.success() { Ok(()) } else { Err(refused()).on("map a user with", &path) }
 }
 
 /// Becomes the machine's user, with no other group where groups can be dropped.

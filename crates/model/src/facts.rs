@@ -41,7 +41,7 @@ pub struct HostFacts {
     pub memfd_noexec: Offer,
     /// Whether memory can be denied to become executable (`PR_SET_MDWE`, Linux 6.3).
     pub mdwe: Offer,
-    /// A range of users that this user may give to machines: root's own, or one of `/etc/subuid`.
+    /// A range of users that this user may give to machines.
     pub machine_users: MachineUsers,
     /// The security modules that the kernel lists in `/sys/kernel/security/lsm`; empty if unknown.
     pub security_modules: Vec<String>,

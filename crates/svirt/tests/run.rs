@@ -15,6 +15,8 @@ mod real_qemu {
         process::Stdio,
     };
 
+    // Each test has names of its own: machines of one user share a directory of control groups.
+
     /// Always translated: whether `/dev/kvm` works is not the question here.
     const TCG: [&str; 2] = ["--accel", "tcg"];
 
@@ -108,7 +110,7 @@ mod real_qemu {
         let mut keys = person;
         assert!(!is_raw(&program));
 
-        let mut child = on_terminal(&host, &run(&["--name", "web"]), &program);
+        let mut child = on_terminal(&host, &run(&["--name", "seat"]), &program);
         screen.until("Ctrl-C goes to the guest");
         screen.until("svirt guest: ready");
         screen.until("\n> ");
@@ -121,10 +123,10 @@ mod real_qemu {
         keys.write_all(b"\x1dd").unwrap();
         assert_eq!(child.code(), Some(0));
         assert!(!is_raw(&program));
-        assert_eq!(host.running(), ["web"]);
+        assert_eq!(host.running(), ["seat"]);
 
         // What was said before is shown to whoever comes.
-        let mut child = on_terminal(&host, &["console", "web"], &program);
+        let mut child = on_terminal(&host, &["console", "seat"], &program);
         screen.until("\nhere");
         keys.write_all(b"\x1dq").unwrap();
         screen.until("powering off");
@@ -192,25 +194,25 @@ mod real_qemu {
     fn a_defined_machine_is_started_again_and_again() {
         let Some(host) = host() else { return };
         let words =
-            [&["create"], &TCG[..], &["--name", "web", "--autostart", "--weaken", "limits"]];
-        assert_eq!(host.out(&words.concat()), "web\n");
+            [&["create"], &TCG[..], &["--name", "kept", "--autostart", "--weaken", "limits"]];
+        assert_eq!(host.out(&words.concat()), "kept\n");
         assert!(host.running().is_empty());
         let listed = host.json(&["ps", "--all", "--json"]);
         assert_eq!(listed["machines"][0]["state"], "stopped");
         assert_eq!(listed["machines"][0]["weakened"], serde_json::json!(["limits"]));
 
-        assert_eq!(host.out(&["autostart", "--all"]), "web\n");
-        assert_eq!(host.running(), ["web"]);
-        assert_eq!(host.say(&["start", "web"]).code, Some(75));
-        let refused = host.say(&["rm", "web"]);
+        assert_eq!(host.out(&["autostart", "--all"]), "kept\n");
+        assert_eq!(host.running(), ["kept"]);
+        assert_eq!(host.say(&["start", "kept"]).code, Some(75));
+        let refused = host.say(&["rm", "kept"]);
         assert_ne!(refused.code, Some(0));
-        assert!(refused.err.starts_with("svirt: machine web is running\nhint: "), "{refused:?}");
-        host.out(&["kill", "web"]);
-        host.out(&["autostart", "web", "--off"]);
+        assert!(refused.err.starts_with("svirt: machine kept is running\nhint: "), "{refused:?}");
+        host.out(&["kill", "kept"]);
+        host.out(&["autostart", "kept", "--off"]);
         assert_eq!(host.out(&["autostart", "--all"]), "");
 
-        assert_eq!(host.out(&["start", "web"]), "web\n");
-        host.out(&["stop", "web"]);
+        assert_eq!(host.out(&["start", "kept"]), "kept\n");
+        host.out(&["stop", "kept"]);
         let kinds: Vec<_> = host
             .out(&["events", "--json"])
             .lines()
@@ -219,7 +221,7 @@ mod real_qemu {
             .map(|event| event["kind"].as_str().unwrap().to_owned())
             .collect();
         assert_eq!(kinds, ["created", "started", "stopped", "started", "stopped"]);
-        host.out(&["rm", "web"]);
+        host.out(&["rm", "kept"]);
         assert_eq!(host.json(&["ps", "--all", "--json"])["machines"], serde_json::json!([]));
     }
 
@@ -287,9 +289,9 @@ mod real_qemu {
         let file = host.path("secret");
         fs::write(&file, "the secret").unwrap();
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-        host.out(&run(&["--detach", "--name", "web"]));
+        host.out(&run(&["--detach", "--name", "wall"]));
         let drill = |attempt: &str, target: &str| {
-            host.say(&["drill", "web", "--attempt", attempt, "--target", target])
+            host.say(&["drill", "wall", "--attempt", attempt, "--target", target])
         };
         for (attempt, target) in [
             ("read-file", file.to_str().unwrap()),
@@ -306,7 +308,7 @@ mod real_qemu {
         // A try that cannot be made proves nothing.
         let said = drill("signal", "nobody");
         assert_eq!(said.code, Some(69), "{said:?}");
-        host.out(&["stop", "web"]);
+        host.out(&["stop", "wall"]);
         assert_eq!(drill("read-file", "/").code, Some(66));
     }
 

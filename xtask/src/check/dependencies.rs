@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("svirt-launch", &["svirt-model", "svirt-host"]),
     // The tests and the chores: nothing may use these (but see `TESTKIT`).
     (TESTKIT, FRONT_ENDS),
+    ("svirt-tests-host", FRONT_ENDS),
     ("xtask", &[]),
 ];
 

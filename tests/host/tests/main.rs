@@ -1,0 +1,7 @@
+//! Machines on this very host, as root and as an ordinary user: each test is a claim.
+#![forbid(unsafe_code)]
+
+mod layers;
+mod probe;
+mod real_qemu;
+mod watch;

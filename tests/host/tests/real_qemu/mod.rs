@@ -1,0 +1,7 @@
+//! What runs a real QEMU; at most two of these run at once (`.config/nextest.toml`).
+
+mod faults;
+mod guests;
+mod held;
+mod images;
+mod network;
