@@ -91,8 +91,10 @@ mod real_qemu {
             child.signal(signal);
             assert_eq!(child.code(), Some(0), "{signal:?}");
         }
-        let mut child = Guarded(host.svirt(&run(&["--append", "run=hang"])).spawn().unwrap());
-        Listener::new(child.0.stdout.take().unwrap()).until("svirt guest: hanging");
+        // A program that does not care to be asked.
+        let words = ["exec", "--", "sh", "-c", "trap '' TERM; echo deaf; read line"];
+        let mut child = Guarded(host.svirt(&words).stdin(Stdio::piped()).spawn().unwrap());
+        Listener::new(child.0.stdout.take().unwrap()).until("deaf");
         let mut talk = Listener::new(child.0.stderr.take().unwrap());
         child.signal(Signal::TERM);
         talk.until("stopping it");

@@ -287,10 +287,14 @@ fn boot_id() -> Result<String, Failure> {
     Ok(fs::read_to_string(path).doing(|| "know this boot")?.trim().to_owned())
 }
 
-/// Field 22 of `/proc/PID/stat`; the second may contain blanks and ends with the last parenthesis.
+/// When a process that lives started: field 22 of `/proc/PID/stat`, the third being its state; the
+/// second may contain blanks and ends with the last parenthesis. One that only waits to be reaped
+/// does not live.
 fn start_time(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    let lives = !matches!(fields.next()?, "Z" | "X");
+    fields.nth(18)?.parse().ok().filter(|_| lives)
 }
 
 /// Whether a supervisor that the store knows is still that process.
