@@ -74,7 +74,9 @@ pub(crate) fn groups(
         }
         Some(Cgroups::V1(groups)) => {
             let files = ("pids.max", "memory.limit_in_bytes");
-            groups.iter().map(|(c, group)| (group.join(&name), limits(c, files))).collect()
+            // Joining a group takes the kernel milliseconds, so one without a limit is not made.
+            let all = groups.iter().map(|(c, group)| (group.join(&name), limits(c, files)));
+            all.filter(|(_, limits)| !limits.is_empty()).collect()
         }
     }
 }

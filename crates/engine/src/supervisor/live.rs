@@ -1,6 +1,6 @@
 //! A machine that lives: how it begins, and how everything is put back when it ends.
 
-use super::{console::Console, monitor::Monitor};
+use super::{alive::this_process, console::Console, ends::Ends, monitor::Monitor};
 use crate::{
     Code, Engine, Failure, resolve,
     start::{Birth, Streams},
@@ -8,12 +8,8 @@ use crate::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::BTreeMap,
-    fs,
     io::Read,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::{UnixListener, UnixStream},
-    },
+    os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -22,14 +18,13 @@ use svirt_host::{
     Doing, apply,
     evidence::{self, Moment},
     launch::{Held, Launcher, Running},
-    sources::{self, Supplies, connection},
+    sources::{self, Supplies},
 };
 use svirt_model::{
-    Channel, DescriptorSource, Embedded, Ending, EventKind, Evidence, MachineUsers, Op, Plan,
-    Process, Role, Uuid,
+    Channel, Embedded, Ending, EventKind, Evidence, MachineUsers, Op, Plan, Process, Uuid,
 };
 use svirt_plan::{Inputs, claims, conflict, plan, wants};
-use svirt_store::{NewRun, Outcome, Store, Supervisor};
+use svirt_store::{NewRun, Outcome, Store};
 
 /// QEMU greets in less than a tenth of a second; a loaded machine may take a while.
 const GREETING: Duration = Duration::from_secs(30);
@@ -275,34 +270,6 @@ fn reserve(
     Ok(plan)
 }
 
-/// This process, told from any later one with its number.
-fn this_process() -> Result<Supervisor, Failure> {
-    let pid = std::process::id();
-    let boot_id = boot_id()?;
-    Ok(Supervisor { pid, start_time: start_time(pid).unwrap_or(0), boot_id })
-}
-
-fn boot_id() -> Result<String, Failure> {
-    let path = "/proc/sys/kernel/random/boot_id";
-    Ok(fs::read_to_string(path).doing(|| "know this boot")?.trim().to_owned())
-}
-
-/// When a process that lives started: field 22 of `/proc/PID/stat`, the third being its state; the
-/// second may contain blanks and ends with the last parenthesis. One that only waits to be reaped
-/// does not live.
-fn start_time(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    let lives = !matches!(fields.next()?, "Z" | "X");
-    fields.nth(18)?.parse().ok().filter(|_| lives)
-}
-
-/// Whether a supervisor that the store knows is still that process.
-pub(crate) fn is_alive(supervisor: &Supervisor) -> Result<bool, Failure> {
-    let same_boot = supervisor.boot_id == boot_id()?;
-    Ok(same_boot && start_time(supervisor.pid) == Some(supervisor.start_time))
-}
-
 fn make(ops: &[Op]) -> Result<(), Failure> {
     let contents = |which| match which {
         Embedded::Guest => svirt_guest::GUEST.unwrap_or_default(),
@@ -361,46 +328,4 @@ pub(crate) fn finish(
         outcomes.push((entry.sequence, outcome));
     }
     Ok(end.commit(&outcomes, kind, detail)?)
-}
-
-/// Both ends of the connections of a machine's processes.
-struct Ends {
-    ours: BTreeMap<Channel, OwnedFd>,
-    vmm: BTreeMap<Channel, OwnedFd>,
-    helper: BTreeMap<Channel, OwnedFd>,
-}
-
-impl Ends {
-    fn make(plan: &Plan) -> Result<Self, Failure> {
-        let mut ends =
-            Self { ours: BTreeMap::new(), vmm: BTreeMap::new(), helper: BTreeMap::new() };
-        let descriptors = plan.processes.iter().flat_map(|p| &p.confinement.descriptors);
-        for descriptor in descriptors {
-            let DescriptorSource::Channel(channel) = descriptor.source else { continue };
-            if ends.vmm.contains_key(&channel) {
-                continue;
-            }
-            let (one, other) = connection()?;
-            let known = if channel == Channel::Network { &mut ends.helper } else { &mut ends.ours };
-            known.insert(channel, one);
-            ends.vmm.insert(channel, other);
-        }
-        Ok(ends)
-    }
-
-    fn ours(&mut self, channel: Channel) -> Option<OwnedFd> {
-        self.ours.remove(&channel)
-    }
-
-    /// What a process gets. The VMM is the last, so what remains is its own; of the log every
-    /// process has a copy.
-    fn theirs(&mut self, process: &Process) -> BTreeMap<Channel, OwnedFd> {
-        if process.role == Role::Vmm {
-            return std::mem::take(&mut self.vmm);
-        }
-        let mut ends = std::mem::take(&mut self.helper);
-        let log = self.vmm.get(&Channel::Log).and_then(|l| l.as_fd().try_clone_to_owned().ok());
-        ends.extend(log.map(|log| (Channel::Log, log)));
-        ends
-    }
 }

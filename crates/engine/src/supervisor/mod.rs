@@ -9,13 +9,16 @@
 //!   finish: undo what nobody else wants, commit, answer those who wait
 //! ```
 
+mod alive;
 mod console;
+mod ends;
 mod live;
 mod monitor;
 mod request;
 mod serve;
 
-pub(crate) use live::{Live, agree_before_running, finish, is_alive, launcher};
+pub(crate) use alive::is_alive;
+pub(crate) use live::{Live, agree_before_running, finish, launcher};
 pub(crate) use request::{Reply, Request};
 
 use crate::{
