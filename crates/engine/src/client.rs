@@ -10,6 +10,7 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
+    path::PathBuf,
     time::Duration,
 };
 use svirt_host::Doing;
@@ -103,6 +104,15 @@ impl Engine {
         Ok(Waiter(self.ask(name, &Request::Wait)?))
     }
 
+    /// Where a running machine's supervisor answers.
+    ///
+    /// # Errors
+    /// There is no such machine, or it does not run.
+    pub fn control_socket(&self, name: &MachineName) -> Result<PathBuf, Failure> {
+        let run = self.store()?.run(name)?.ok_or_else(|| self.not_running(name))?;
+        Ok(self.paths.control(name, run.id))
+    }
+
     fn ask(&self, name: &MachineName, request: &Request) -> Result<BufReader<UnixStream>, Failure> {
         let mut stream = self.connect(name)?;
         send(&mut stream, request)?;
@@ -112,7 +122,7 @@ impl Engine {
     }
 
     fn connect(&self, name: &MachineName) -> Result<UnixStream, Failure> {
-        let path = self.paths.control(name);
+        let path = self.control_socket(name)?;
         match UnixStream::connect(&path) {
             Ok(stream) => Ok(stream),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
@@ -123,6 +133,11 @@ impl Engine {
     }
 
     pub(crate) fn not_running(&self, name: &MachineName) -> Failure {
+        let lives = self.store().and_then(|store| Ok(store.run(name)?.is_some()));
+        if lives == Ok(true) {
+            return Failure::new(Code::InUse, format!("machine {name} is starting or ending"))
+                .hint("try again in a moment");
+        }
         match self.defined(name) {
             Ok(_) => Failure::new(Code::InUse, format!("machine {name} is not running"))
                 .hint(format!("svirt start {name}")),

@@ -8,11 +8,16 @@ use crate::{
 };
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    io::Write,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
-use svirt_formats::spec::{self, Spec};
+use svirt_formats::{
+    image::qcow2_empty,
+    spec::{self, Spec},
+};
+use svirt_host::Doing;
 use svirt_model::{Event, EventKind, MachineName, State, Status, Uuid};
 use svirt_store::{Definition, Run, Store};
 
@@ -44,7 +49,12 @@ impl Engine {
             autostart,
             created_ms: u64::try_from(created_ms.as_millis()).unwrap_or(0),
         };
-        self.store()?.define(&definition)?;
+        let disks = self.make_disks(&spec, definition.id)?;
+        let defined = self.store()?.define(&definition);
+        if defined.is_err() {
+            disks.iter().for_each(|path| drop(fs::remove_file(path)));
+        }
+        defined?;
         Ok(definition.name)
     }
 
@@ -103,15 +113,33 @@ impl Engine {
     /// There is none of that name, or it runs.
     pub fn remove(&self, name: &MachineName) -> Result<(), Failure> {
         self.recover()?;
-        let spec = self.definition(name)?;
+        let Definition { id, request, .. } = self.defined(name)?;
+        let spec = spec::read(request.as_bytes())?;
         self.store()?.undefine(name)?;
-        let logs = self.paths.logs(name)?;
-        let _ = fs::remove_dir_all(logs);
+        // What is not there need not be removed.
+        let _ = fs::remove_dir_all(self.paths.logs(name)?);
         let disks = spec.guest.map_or(0, |guest| guest.disks.len());
-        for index in 0..disks {
-            let _ = fs::remove_file(self.paths.images()?.join(format!("{name}-{index}.qcow2")));
-        }
+        (0..disks).for_each(|index| drop(fs::remove_file(self.paths.made_disk(id, index))));
         Ok(())
+    }
+
+    /// Makes the new disks of a machine that is kept.
+    fn make_disks(&self, spec: &Spec, id: Uuid) -> Result<Vec<PathBuf>, Failure> {
+        let disks = spec.guest.iter().flat_map(|guest| guest.disks.iter().enumerate());
+        let sizes: Vec<_> = disks.filter_map(|(index, disk)| Some((index, disk.new?))).collect();
+        let mut made = Vec::new();
+        for (index, size) in sizes {
+            self.paths.images()?;
+            let path = self.paths.made_disk(id, index);
+            let bytes = qcow2_empty(size.0)?;
+            let written = new_file(&path).and_then(|mut file| file.write_all(&bytes));
+            made.push(path.clone());
+            if let Err(error) = written {
+                made.iter().for_each(|path| drop(fs::remove_file(path)));
+                return Err(error).on("make the disk", &path)?;
+            }
+        }
+        Ok(made)
     }
 
     /// Every machine, defined or running, in the order of their names.
@@ -151,7 +179,7 @@ impl Engine {
     pub fn logs(&self, name: &MachineName) -> Result<Logs, Failure> {
         let run = self.store()?.run(name)?;
         let directory = match run {
-            Some(run) if run.transient => self.paths.place(name).run,
+            Some(run) if run.transient => self.paths.place(name, run.id).run,
             _ => self.defined(name).and_then(|_| self.paths.logs(name))?,
         };
         Ok(Logs { console: directory.join("console.log"), vmm: directory.join("vmm.log") })
@@ -196,6 +224,10 @@ impl Engine {
                 .hint("it belongs beside svirt, or into /usr/libexec/svirt; cargo build makes both")
         })
     }
+}
+
+fn new_file(path: &Path) -> std::io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn text(spec: &Spec) -> Result<String, Failure> {

@@ -61,10 +61,33 @@ struct Chain<'a> {
 impl Chain<'_> {
     fn image(&mut self, name: PathBuf, pin: Pin, format: ImageFormat) -> Result<Image, Failure> {
         let header = read_header(&pin, format)?;
+        self.unchanged(&pin, &header)?;
         let object = self.pins.keep(pin);
         refuse_unsupported(&header, &object)?;
         let backing = self.backing(&header, &name, &object)?.map(Box::new);
         Ok(Image { name, object, format, virtual_size: header.virtual_size, backing })
+    }
+
+    /// Format and name of the image below are what they were at the first use: a guest that has
+    /// taken over its VMM can write the header, so no later header is believed.
+    fn unchanged(&mut self, pin: &Pin, header: &Header) -> Result<(), Failure> {
+        let object = pin.object();
+        let below = header.backing.as_ref().map_or(String::new(), |b| b.file().to_owned());
+        let (key, format) = (key(pin)?, header.format);
+        let was = self.store.pin_format(&key, object.id.inode, format, &below, &object.path)?;
+        if was.format == format && was.below == below {
+            return Ok(());
+        }
+        let say = |format, below: &str| match below {
+            "" => format!("{format} with nothing below it"),
+            below => format!("{format} on {below:?}"),
+        };
+        let (now, was) = (say(format, &below), say(was.format, &was.below));
+        let message =
+            format!("{} was {was} when it was first used, and is {now} now", object.path.display());
+        Err(Failure::new(Code::Data, message).hint(
+            "a guest may have written that; if it was you, make a copy of the image and use that",
+        ))
     }
 
     fn backing(
@@ -105,30 +128,21 @@ impl Chain<'_> {
         Err(Failure::new(Code::Data, message).hint(hint))
     }
 
-    /// The format that the user states, that the name's ending states, or that was pinned; never
-    /// one that the content suggests.
-    fn format(&mut self, pin: &Pin, stated: Option<ImageFormat>) -> Result<ImageFormat, Failure> {
+    /// The format that the user states, that was pinned, or that the name's ending states; never one
+    /// that the content suggests.
+    fn format(&self, pin: &Pin, stated: Option<ImageFormat>) -> Result<ImageFormat, Failure> {
         let object = pin.object();
-        let (system, inode) = (filesystem(pin)?, object.id.inode);
-        let pinned = self.store.pinned_format(&system, inode)?.filter(|p| p.path == object.path);
-        let said = stated.or(pinned.as_ref().map(|p| p.format));
-        let format = said.or_else(|| format_from_extension(&object.path)).or(device(object));
-        let Some(format) = format else {
+        let pinned = self.store.pinned_format(&key(pin)?, object.id.inode)?.map(|p| p.format);
+        if let Some(format) = stated.or(pinned) {
+            return Ok(format);
+        }
+        let Some(format) = format_from_extension(&object.path).or(device(object)) else {
             let message = format!("the format of {} is not stated", object.path.display());
             return Err(Failure::new(Code::Data, message)
                 .hint("add format=qcow2, format=raw or another to the disk"));
         };
-        if pinned.is_none() && stated.is_none() {
-            agrees_at_first_sight(pin, format)?;
-        }
-        let holds = self.store.pin_format(&system, inode, format, &object.path)?;
-        if holds.format == format || holds.path != object.path {
-            return Ok(format);
-        }
-        let (path, was) = (object.path.display(), holds.format);
-        let message = format!("{path} was used as {was} before, and is {format} now");
-        Err(Failure::new(Code::Data, message)
-            .hint(format!("state format={was}, or give the image another name")))
+        agrees_at_first_sight(pin, format)?;
+        Ok(format)
     }
 }
 
@@ -152,11 +166,15 @@ fn device(object: &Object) -> Option<ImageFormat> {
     (object.kind == FileKind::BlockDevice).then_some(ImageFormat::Raw)
 }
 
-/// The file system, by what outlives a boot where the file system has such a thing.
-fn filesystem(pin: &Pin) -> Result<String, Failure> {
-    let object = pin.object();
-    let stat = rustix::fs::fstatfs(pin).on("look at the file system of", &object.path)?;
-    Ok(format!("{:x}-{:?}", stat.f_type, stat.f_fsid))
+/// The file beside its inode: its file system, by what outlives a boot where it has such a thing, and
+/// the time of its making, so that an inode that is used again is another file.
+fn key(pin: &Pin) -> Result<String, Failure> {
+    use rustix::fs::{AtFlags, StatxFlags, fstatfs, statx};
+    let path = &pin.object().path;
+    let system = fstatfs(pin).on("look at the file system of", path)?;
+    let made =
+        statx(pin, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).on("look at", path)?.stx_btime;
+    Ok(format!("{:x}-{:?}-{}.{}", system.f_type, system.f_fsid, made.tv_sec, made.tv_nsec))
 }
 
 /// Only where a name's ending alone says "raw", and only before a guest has ever written to it:

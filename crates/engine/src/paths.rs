@@ -3,10 +3,11 @@
 use crate::{Code, Failure};
 use std::{
     env,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 use svirt_host::pin::private_directory;
-use svirt_model::MachineName;
+use svirt_model::{MachineName, Object, Uuid};
 use svirt_plan::Place;
 
 /// A unix socket's path is at most this long (`unix(7)`).
@@ -36,7 +37,7 @@ impl Paths {
             None if root => "/run/svirt".into(),
             None => directory("XDG_RUNTIME_DIR").map_or(state.join("run"), |d| d.join("svirt")),
         };
-        Ok(Self { state, runtime })
+        Ok(Self { state: without_links(&state), runtime: without_links(&runtime) })
     }
 
     pub(crate) fn make_state(&self) -> Result<(), Failure> {
@@ -47,25 +48,44 @@ impl Paths {
         make(&self.runtime)
     }
 
-    /// A machine's place.
-    pub(crate) fn place(&self, name: &MachineName) -> Place {
-        Place { run: self.runtime.join(name.as_str()) }
+    /// A machine's place: nobody else's, whatever other state directory uses the same run-time one.
+    pub(crate) fn place(&self, name: &MachineName, id: Uuid) -> Place {
+        let id = id.simple().to_string();
+        Place { run: self.runtime.join(format!("{name}.{}", id.get(..8).unwrap_or_default())) }
     }
 
     /// The socket on which a machine's supervisor answers.
-    pub(crate) fn control(&self, name: &MachineName) -> PathBuf {
-        self.place(name).run.join("control")
+    pub(crate) fn control(&self, name: &MachineName, id: Uuid) -> PathBuf {
+        self.place(name, id).run.join("control")
     }
 
     /// Refuses a place whose sockets nobody could reach.
-    pub(crate) fn check(&self, name: &MachineName) -> Result<(), Failure> {
-        let longest = self.place(name).endpoints().join("vnc");
+    pub(crate) fn check(&self, name: &MachineName, id: Uuid) -> Result<(), Failure> {
+        let longest = self.place(name, id).endpoints().join("vnc");
         if longest.as_os_str().len() <= SOCKET_PATH_MAX {
             return Ok(());
         }
         let message = format!("{} is too long for a socket's path", longest.display());
         Err(Failure::new(Code::Usage, message)
             .hint("choose a shorter name, or a shorter SVIRT_RUNTIME_DIR"))
+    }
+
+    /// Refuses to give a machine anything of sVirt's own, except the disks that were made for it.
+    pub(crate) fn guard(&self, object: &Object, machine: Uuid) -> Result<(), Failure> {
+        let own = self.state.join("images").join(format!("{machine}-"));
+        let path = &object.path;
+        let meets = |place: &&PathBuf| path.starts_with(place) || place.starts_with(path);
+        let theirs = [&self.state, &self.runtime].into_iter().find(meets);
+        let made_for_it = path.as_os_str().as_bytes().starts_with(own.as_os_str().as_bytes());
+        let Some(place) = theirs.filter(|_| !made_for_it) else { return Ok(()) };
+        let message =
+            format!("{} holds or is part of sVirt's own {}", path.display(), place.display());
+        Err(Failure::new(Code::Denied, message).hint("name only what the machine needs"))
+    }
+
+    /// The disk that sVirt makes for a machine that is kept, as the one with this number.
+    pub(crate) fn made_disk(&self, machine: Uuid, index: usize) -> PathBuf {
+        self.state.join("images").join(format!("{machine}-{index}.qcow2"))
     }
 
     /// Where images that sVirt makes are kept.
@@ -82,6 +102,15 @@ impl Paths {
         let own = logs.join(name.as_str());
         private_directory(&own)?;
         Ok(own)
+    }
+}
+
+/// The same place by a path without links, as far as it exists.
+fn without_links(path: &Path) -> PathBuf {
+    match (std::fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Ok(canonical), ..) => canonical,
+        (Err(_), Some(above), Some(name)) => without_links(above).join(name),
+        _ => path.to_owned(),
     }
 }
 

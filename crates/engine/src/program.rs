@@ -1,7 +1,7 @@
 //! From a program's name to the program with all that it needs to be executed. What the linker would
 //! load is remembered by the program's identity, so that it is read once.
 
-use crate::{Code, Failure, resolve::Pins};
+use crate::{Code, Failure, image::absolute, resolve::Pins};
 use std::{
     env,
     os::unix::fs::MetadataExt,
@@ -18,11 +18,14 @@ use svirt_store::Store;
 /// Where programs are when `PATH` says nothing.
 const DIRECTORIES: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/usr/libexec";
 
-/// The file that a name leads to: a path, or a name in one of the directories of `PATH`.
+/// The file that a name leads to: a path, from this directory on, or a name in one of the directories
+/// of `PATH`.
+pub(crate) fn find_from(directory: &Path, name: &str) -> Result<PathBuf, Failure> {
+    if name.contains('/') { absolute(&directory.join(name)) } else { find(name) }
+}
+
+/// The program of this name in one of the directories of `PATH`.
 pub(crate) fn find(name: &str) -> Result<PathBuf, Failure> {
-    if name.contains('/') {
-        return std::path::absolute(name).doing(|| format!("find {name}")).map_err(Failure::from);
-    }
     let path = env::var("PATH").unwrap_or_else(|_| DIRECTORIES.to_owned());
     let mut places =
         path.split(':').filter(|d| d.starts_with('/')).map(|d| Path::new(d).join(name));

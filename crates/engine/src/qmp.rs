@@ -55,12 +55,15 @@ pub(crate) struct Session {
 impl Session {
     /// Takes what came and returns the messages that are complete.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Message>, QmpError> {
-        self.pending.extend_from_slice(bytes);
         let mut messages = Vec::new();
-        while let Some(end) = self.pending.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = self.pending.drain(..=end).collect();
-            if !line.trim_ascii().is_empty() {
-                messages.extend(message(&serde_json::from_slice(&line)?));
+        // What was pending has no end of a line in it, so only what is new is looked at.
+        for part in bytes.split_inclusive(|b| *b == b'\n') {
+            self.pending.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.pending);
+                if !line.trim_ascii().is_empty() {
+                    messages.extend(message(&serde_json::from_slice(&line)?));
+                }
             }
         }
         if self.pending.len() > MESSAGE_MAX { Err(QmpError::TooLong) } else { Ok(messages) }

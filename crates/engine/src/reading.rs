@@ -3,7 +3,7 @@
 
 use crate::{
     Code, Failure, accelerator,
-    image::{self, Named as NamedImage, absolute},
+    image::{Named as NamedImage, absolute},
     program,
     resolve::{Resolver, device_of},
 };
@@ -87,7 +87,7 @@ impl Resolver<'_> {
                 self.add(DeviceKind::Connect(named), origin);
             }
             Thing::Listen { number, path } => {
-                let listen = Listen { number: *number, path: at(path)? };
+                let listen = Listen { number: *number, path: self.to_be_made(&at(path)?)?.path };
                 self.add(DeviceKind::Listen(listen), origin);
             }
             Thing::Pipe { path } => self.pipes(&at(path)?, origin)?,
@@ -115,7 +115,7 @@ impl Resolver<'_> {
         let ImageFile { format, access, backing, .. } = *file;
         let follow = backing == Below::Header;
         let named = NamedImage { path, format, access, follow };
-        let image = image::resolve(&mut self.pins, self.store, &named)?;
+        let image = self.image(&named)?;
         let unstated = format.is_none().then_some(image.format);
         self.images(&image, access, origin);
         Ok(unstated)
@@ -160,7 +160,8 @@ impl Resolver<'_> {
         if path.exists() {
             return self.file(path, Access::Write, origin);
         }
-        self.add(DeviceKind::Output(path.to_owned()), origin);
+        let output = self.to_be_made(path)?;
+        self.add(DeviceKind::Output(output), origin);
         Ok(())
     }
 

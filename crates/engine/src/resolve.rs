@@ -6,20 +6,16 @@ use crate::{
     image::{self, Named as NamedImage, absolute},
     program, rules,
 };
-use std::path::{Path, PathBuf};
-use svirt_formats::{
-    image::qcow2_empty,
-    spec::{self, CommandSpec, DiskSpec, DisplaySpec, GuestSpec, NetSpec, Spec},
-};
+use std::path::Path;
+use svirt_formats::spec::{self, CommandSpec, DiskSpec, DisplaySpec, GuestSpec, NetSpec, Spec};
 use svirt_host::{
-    Doing,
     pin::{Pin, Purpose},
     program::interpreter,
 };
 use svirt_model::{
     Accelerator, Access, Argument, Bytes, Command, Demands, Device, DeviceKind, Dialect, Disk,
-    FileKind, Guest, KernelSource, Machine, MachineName, Media, Named, Object, Origin, Program,
-    Sharing, Stream, Uuid, Vmm,
+    FileKind, Guest, Image, ImageFormat, KernelSource, Machine, MachineName, Media, Named, Object,
+    Origin, Output, Program, Scratch, Sharing, Stream, Uuid, Vmm,
 };
 use svirt_store::Store;
 
@@ -56,13 +52,8 @@ pub(crate) fn machine(
 ) -> Result<(Machine, Pins), Failure> {
     spec::check(spec)?;
     let spec = &rules::apply(spec)?;
-    let mut resolver = Resolver {
-        engine,
-        store,
-        name: &identity.name,
-        pins: Pins::default(),
-        devices: Vec::new(),
-    };
+    let mut resolver =
+        Resolver { engine, store, id: identity.id, pins: Pins::default(), devices: Vec::new() };
     let vmm = match &spec.command {
         Some(command) => Vmm::Command(resolver.command(command, streams)?),
         None => Vmm::Guest(resolver.guest(&spec.guest.clone().unwrap_or_default())?),
@@ -78,7 +69,7 @@ pub(crate) fn machine(
 pub(crate) struct Resolver<'a> {
     engine: &'a Engine,
     pub(crate) store: &'a mut Store,
-    name: &'a MachineName,
+    id: Uuid,
     pub(crate) pins: Pins,
     devices: Vec<Device>,
 }
@@ -103,11 +94,26 @@ impl Resolver<'_> {
         access: Access,
     ) -> Result<Named, Failure> {
         let object = self.pins.pin(path, purpose)?;
+        self.engine.paths().guard(&object, self.id)?;
         if object.kind == FileKind::File && access == Access::Write {
             // The same name again, now with what writing to it demands.
             self.pins.pin(path, Purpose::WriteFile)?;
         }
         Ok(Named { name: absolute(path)?, object, access, sharing: Sharing::Private })
+    }
+
+    /// Something that is yet to be made: its name, and where that leads without links in the
+    /// directory that will hold it.
+    pub(crate) fn to_be_made(&mut self, path: &Path) -> Result<Output, Failure> {
+        let name = absolute(path)?;
+        let (Some(above), Some(file)) = (name.parent(), name.file_name()) else {
+            return Err(Failure::new(Code::Data, format!("{} names no file", path.display())));
+        };
+        let directory = self.pins.pin(above, Purpose::Directory)?;
+        self.engine
+            .paths()
+            .guard(&Object { path: directory.path.join(file), ..directory.clone() }, self.id)?;
+        Ok(Output { path: directory.path.join(file), name })
     }
 
     fn guest(&mut self, guest: &GuestSpec) -> Result<Guest, Failure> {
@@ -145,7 +151,7 @@ impl Resolver<'_> {
     /// A kernel that was named; without one, and without a disk to boot from, the embedded guest.
     fn kernel(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
         if let Some(kernel) = &guest.kernel {
-            let object = self.pins.pin(kernel, Purpose::ReadFile)?;
+            let object = self.pin_named(kernel, Purpose::ReadFile, Access::Read)?.object;
             self.add(
                 DeviceKind::Kernel(KernelSource::File(object)),
                 format!("--kernel {}", kernel.display()),
@@ -154,7 +160,7 @@ impl Resolver<'_> {
             self.add(DeviceKind::Kernel(KernelSource::Embedded), "the embedded guest");
         }
         if let Some(initrd) = &guest.initrd {
-            let object = self.pins.pin(initrd, Purpose::ReadFile)?;
+            let object = self.pin_named(initrd, Purpose::ReadFile, Access::Read)?.object;
             self.add(DeviceKind::Initrd(object), format!("--initrd {}", initrd.display()));
         }
         Ok(())
@@ -166,7 +172,7 @@ impl Resolver<'_> {
         }
         if let Some(path) = &guest.cdrom {
             let named = NamedImage { path, format: None, access: Access::Read, follow: true };
-            let image = image::resolve(&mut self.pins, self.store, &named)?;
+            let image = Some(self.image(&named)?);
             let (access, sharing, media) = (Access::Read, Sharing::Private, Media::Cdrom);
             let disc = Disk { image, access, sharing, media, scratch: None };
             self.add(DeviceKind::Disk(disc), format!("--cdrom {}", path.display()));
@@ -175,33 +181,50 @@ impl Resolver<'_> {
     }
 
     fn disk(&mut self, guest: &GuestSpec, index: usize, disk: &DiskSpec) -> Result<(), Failure> {
-        let (path, format) = match (&disk.path, disk.new) {
-            (Some(path), _) => (path.clone(), disk.format),
-            (None, size) => (self.new_disk(index, size)?, Some(svirt_model::ImageFormat::Qcow2)),
-        };
-        let throw_away = guest.ephemeral && !disk.ro;
-        let scratch = throw_away.then(|| guest.scratch.unwrap_or(SCRATCH));
-        let access = if disk.ro || throw_away { Access::Read } else { Access::Write };
-        let named = NamedImage { path: &path, format, access, follow: true };
-        let image = image::resolve(&mut self.pins, self.store, &named)?;
         let sharing = disk.share.clone().map_or(Sharing::Private, Sharing::Group);
         let access = if disk.ro { Access::Read } else { Access::Write };
-        let kind = DeviceKind::Disk(Disk { image, access, sharing, media: Media::Disk, scratch });
+        let (path, format) = match (&disk.path, disk.new) {
+            (Some(path), _) => (path.clone(), disk.format),
+            (None, Some(size)) => {
+                let made = self.engine.paths().made_disk(self.id, index);
+                if !made.exists() {
+                    return self.passing_disk(size, access);
+                }
+                (made, Some(ImageFormat::Qcow2))
+            }
+            (None, None) => return Ok(()),
+        };
+        let throw_away = guest.ephemeral && !disk.ro;
+        let opened = if throw_away { Access::Read } else { access };
+        let named = NamedImage { path: &path, format, access: opened, follow: true };
+        let image = self.image(&named)?;
+        let limit = guest.scratch.unwrap_or(SCRATCH);
+        let scratch = throw_away.then_some(Scratch { limit, virtual_size: image.virtual_size });
+        let (image, media) = (Some(image), Media::Disk);
+        let kind = DeviceKind::Disk(Disk { image, access, sharing, media, scratch });
         self.add(kind, format!("--disk {}", path.display()));
         Ok(())
     }
 
-    /// An empty disk that is kept with the machine; on a later start it is there already.
-    fn new_disk(&self, index: usize, size: Option<Bytes>) -> Result<PathBuf, Failure> {
-        use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt};
-        let path = self.engine.paths().images()?.join(format!("{}-{index}.qcow2", self.name));
-        if path.exists() {
-            return Ok(path);
+    /// A new disk of a machine that is not kept: it is gone when the machine is.
+    fn passing_disk(&mut self, size: Bytes, access: Access) -> Result<(), Failure> {
+        // Beside its contents an image holds the map of its clusters and their counts.
+        let limit = Bytes(size.0.saturating_add(size.0 / 512).saturating_add(1 << 20));
+        let scratch = Some(Scratch { limit, virtual_size: size.0 });
+        let (sharing, media) = (Sharing::Private, Media::Disk);
+        let kind = DeviceKind::Disk(Disk { image: None, access, sharing, media, scratch });
+        self.add(kind, format!("--disk new:{size}"));
+        Ok(())
+    }
+
+    /// Resolves an image, of which no part may be sVirt's own but for disks made for this machine.
+    pub(crate) fn image(&mut self, named: &NamedImage<'_>) -> Result<Image, Failure> {
+        let image = image::resolve(&mut self.pins, self.store, named)?;
+        let chain = std::iter::successors(Some(&image), |i| i.backing.as_deref());
+        for part in chain {
+            self.engine.paths().guard(&part.object, self.id)?;
         }
-        let bytes = qcow2_empty(size.unwrap_or(Bytes(0)).0)?;
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        made.and_then(|mut f| f.write_all(&bytes)).on("make the disk", &path)?;
-        Ok(path)
+        Ok(image)
     }
 
     fn surroundings(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
@@ -235,7 +258,7 @@ impl Resolver<'_> {
         let may_start = allowed.map(|p| self.plain_program(p)).collect::<Result<_, _>>()?;
         let directory = command.directory.clone();
         let (name, words) = command.command.split_first().ok_or_else(no_command)?;
-        let path = program::find(name)?;
+        let path = program::find_from(&directory, name)?;
         if program::is_qemu(&path) {
             let (program, arguments, translates) = self.read_qemu(&path, words, &directory)?;
             let dialect = Dialect::Qemu;

@@ -90,7 +90,7 @@ impl Engine {
     pub fn plan(&self, spec: &Spec) -> Result<Plan, Failure> {
         let mut store = self.store()?;
         let identity = self.identity(spec)?;
-        let place = self.paths.place(&identity.name);
+        let place = self.paths.place(&identity.name, identity.id);
         let streams = if spec.command.is_some() {
             &[Stream::Input, Stream::Output, Stream::Error][..]
         } else {
@@ -129,7 +129,7 @@ impl Engine {
             Some(name) => name.clone(),
             None => free_name(id)?,
         };
-        self.paths.check(&name)?;
+        self.paths.check(&name, id)?;
         Ok(Identity { id, name })
     }
 

@@ -4,13 +4,15 @@
 
 use crate::{Doing, HostError};
 use rustix::{
-    fs::{AtFlags, Mode, OFlags},
+    fs::{AtFlags, Mode, OFlags, ResolveFlags, unlinkat},
     io::Errno,
     process::{Gid, Uid},
 };
 use std::{
+    ffi::OsStr,
     fs,
     io::{self, Write},
+    os::fd::OwnedFd,
     path::Path,
 };
 use svirt_model::{Embedded, Op, Value};
@@ -36,7 +38,9 @@ pub fn make(op: &Op, contents: Contents) -> Result<(), HostError> {
     match &op.after {
         Value::Absent => Err(io::Error::other("no plan removes it")).on("remove", path),
         Value::Directory { uid, gid, mode } => directory(path, *uid, *gid, *mode),
-        Value::Link(text) => rustix::fs::symlink(text, path).on("link", path),
+        Value::Link(text) => held(path)
+            .and_then(|(directory, name)| rustix::fs::symlinkat(text, directory, name))
+            .on("link", path),
         Value::Cgroup(limits) => group(path, limits),
         Value::EmptyFile => new_file(path, &[], 0o600),
         Value::Embedded(which) => new_file(path, contents(*which), 0o444),
@@ -74,6 +78,18 @@ fn new_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HostError> {
     fs::File::from(file).write_all(bytes).on("write", path)
 }
 
+/// The directory that holds a path, which was found to have no link in it, and the name there. A
+/// link that has come into it since is an error, not a way.
+fn held(path: &Path) -> Result<(OwnedFd, &OsStr), Errno> {
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::INVAL);
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let directory = rustix::fs::openat2(rustix::fs::CWD, above, flags, Mode::empty(), resolve)?;
+    Ok((directory, name))
+}
+
 /// Takes one change back, if it is still there as it was made.
 ///
 /// # Errors
@@ -89,7 +105,10 @@ pub fn undo(op: &Op) -> Result<Undone, HostError> {
         Value::EmptyFile => left("it is kept: it was asked for by name"),
         Value::Absent => left("no plan removes it"),
         Value::Link(text) => match fs::read_link(path) {
-            Ok(found) if found == *text => fs::remove_file(path).on("remove", path).map(restored),
+            Ok(found) if found == *text => held(path)
+                .and_then(|(directory, name)| unlinkat(directory, name, AtFlags::empty()))
+                .on("remove", path)
+                .map(restored),
             _ => left("it was replaced"),
         },
         Value::Embedded(_) => fs::remove_file(path).on("remove", path).map(restored),

@@ -216,11 +216,25 @@ impl Pin {
             let (found, wanted) = (word(object.kind), purpose.needs());
             return Err(PinError::WrongKind { path: path(), found, wanted });
         }
+        if object.kind == FileKind::BlockDevice {
+            self.unused_by_the_host()?;
+        }
         let linked = object.kind == FileKind::File && object.links > 1;
         if linked && (purpose.writes() || !self.only_we_name_it()) {
             return Err(PinError::HardLinked { path: path(), links: object.links });
         }
         Ok(())
+    }
+
+    /// A block device that is mounted, or part of one that is, cannot be opened exclusively. Who may
+    /// not open it at all finds that out when it is opened to be used.
+    fn unused_by_the_host(&self) -> Result<(), PinError> {
+        let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let name = format!("/proc/self/fd/{}", self.descriptor.as_raw_fd());
+        match rustix::fs::open(name, flags, Mode::empty()) {
+            Err(Errno::BUSY) => Err(PinError::DeviceBusy(self.object.path.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// Whether only root and the caller could have given the object the name that it was found by.

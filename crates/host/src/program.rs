@@ -16,7 +16,8 @@ const LIBRARIES_MAX: usize = 1024;
 /// The files of a program, by the names under which they are looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Closure {
-    /// The linker and every library: the name that is opened, and where it leads on this host.
+    /// The linker and every library: the name that is opened, and where it is on this host, links
+    /// and all, so that whoever pins it judges them.
     pub libraries: BTreeMap<PathBuf, PathBuf>,
 }
 
@@ -27,7 +28,7 @@ pub struct Closure {
 /// The file cannot be read.
 pub fn interpreter(path: &Path) -> Result<Option<(PathBuf, Option<String>)>, HostError> {
     let mut first = [0; 256];
-    let length = File::open(path).and_then(|mut f| f.read(&mut first)).on("read", path)?;
+    let length = open_regular(path).and_then(|mut f| f.read(&mut first)).on("read", path)?;
     let Some(line) = first.get(..length).and_then(|bytes| bytes.strip_prefix(b"#!")) else {
         return Ok(None);
     };
@@ -36,6 +37,14 @@ pub fn interpreter(path: &Path) -> Result<Option<(PathBuf, Option<String>)>, Hos
     let mut words = line.splitn(2, [' ', '\t']);
     let program = words.next().unwrap_or_default();
     Ok(Some((program.into(), words.next().map(|w| w.trim().to_owned()))))
+}
+
+/// Opens a regular file, and never waits for somebody at the other end of a pipe.
+fn open_regular(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let regular = file.metadata()?.is_file();
+    if regular { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 /// Finds everything that these programs and modules need to be loaded.
@@ -87,9 +96,8 @@ impl Search {
         if self.found.libraries.contains_key(&name) {
             return Ok(());
         }
-        let canonical = std::fs::canonicalize(place).on("find", place)?;
-        self.ahead.push_back(canonical.clone());
-        self.found.libraries.insert(name, canonical);
+        self.ahead.push_back(place.to_owned());
+        self.found.libraries.insert(name, place.to_owned());
         Ok(())
     }
 
@@ -130,7 +138,7 @@ const STANDARD: [&str; 8] = [
 
 fn needs(path: &Path) -> io::Result<Needs> {
     let mut file =
-        ElfStream::<AnyEndian, _>::open_stream(File::open(path)?).map_err(io::Error::other)?;
+        ElfStream::<AnyEndian, _>::open_stream(open_regular(path)?).map_err(io::Error::other)?;
     let mut needs = Needs::default();
     let linker = file.segments().iter().find(|s| s.p_type == abi::PT_INTERP).copied();
     if let Some(segment) = linker {

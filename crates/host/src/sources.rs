@@ -6,7 +6,8 @@ use crate::{
     pin::{Pin, PinError},
 };
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{FileType, Mode, OFlags, ResolveFlags},
+    io::Errno,
     net::{AddressFamily, SocketFlags, SocketType},
 };
 use std::{
@@ -66,8 +67,21 @@ fn entry_source(source: &EntrySource) -> Result<OwnedFd, SourceError> {
         EntrySource::Bind(object) | EntrySource::Node(object) => {
             Ok(Pin::again(object)?.into_parts().0)
         }
-        EntrySource::Made(path) => Ok(open_plain(path, OFlags::PATH | OFlags::NOFOLLOW)?),
+        EntrySource::Made(path) => Ok(made(path)?),
     }
+}
+
+/// Something that this plan's ops made. Its directory may be somebody else's, so a file must be the
+/// one that was made there: of no other name and no other owner.
+fn made(path: &Path) -> Result<OwnedFd, HostError> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let found = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve);
+    let found = found.on("open", path)?;
+    let stat = rustix::fs::fstat(&found).on("look at", path)?;
+    let file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_nlink == 1;
+    if file && !ours { Err(Errno::STALE).on("find again", path) } else { Ok(found) }
 }
 
 fn descriptor_source(

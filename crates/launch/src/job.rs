@@ -55,6 +55,9 @@ impl Job {
         if all.len() != entries + held + confinement.cgroups.len() {
             return Err(Errno::INVAL).doing(|| "match the descriptors with the job");
         }
+        if confinement.descriptors.iter().any(|d| !(0..RESERVED).contains(&d.number)) {
+            return Err(Errno::MFILE).doing(|| "give a descriptor so high a number");
+        }
         let control_groups = all.split_off(entries + held);
         let descriptors = all.split_off(entries);
         Ok(Self { confinement, entries: all, descriptors, control_groups })

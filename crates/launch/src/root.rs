@@ -203,7 +203,8 @@ fn mount_of(
     let found = if owners.is_some() { None } else { Some(find_again(path, pinned)?) };
     let object = found.as_ref().unwrap_or(pinned);
     let mount = clone_mount(object).on("take the mount of", path)?;
-    if let Some(owners) = owners {
+    // What is executed is never shown to a user who could not read it anyway.
+    if let Some(owners) = owners.filter(|_| entry.grant != Grant::Execute) {
         let stat = rustix::fs::fstat(object).on("look at", path)?;
         owners.adopt(&mount, &stat, entry.grant.writes(), path)?;
     }

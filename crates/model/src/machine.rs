@@ -1,6 +1,6 @@
 //! A machine, resolved: every path pinned, every format stated, every default filled in.
 
-use crate::{Bytes, GroupName, Layer, MachineName, Object, Program};
+use crate::{Bytes, GroupName, Layer, MachineName, Object, Program, Scratch};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 use uuid::Uuid;
@@ -197,7 +197,7 @@ pub enum DeviceKind {
     /// A unix socket on the host that the VMM connects to.
     Connect(Named),
     /// A file that the VMM makes: sVirt makes it, empty, with mode 0600, before the start.
-    Output(PathBuf),
+    Output(Output),
     /// A unix socket that the VMM listens on and that the host finds at this path.
     Listen(Listen),
     /// A standard stream of the command that started the machine.
@@ -207,16 +207,16 @@ pub enum DeviceKind {
 /// A disk of a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
-    /// Where its sectors are kept.
-    pub image: Image,
+    /// Where its sectors are kept; none for a disk that begins empty and is thrown away.
+    pub image: Option<Image>,
     /// Whether the guest may write.
     pub access: Access,
     /// Who else may use it.
     pub sharing: Sharing,
     /// How the guest sees it.
     pub media: Media,
-    /// For a throw-away disk: the most that may be written, in bytes. The image is then read-only.
-    pub scratch: Option<Bytes>,
+    /// For a disk that is thrown away: where what is written goes. The image is then read-only.
+    pub scratch: Option<Scratch>,
 }
 
 /// How the guest sees a disk.
@@ -327,6 +327,15 @@ pub struct Named {
     pub access: Access,
     /// Who else may use it.
     pub sharing: Sharing,
+}
+
+/// A file that is made for the VMM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The name, absolute, links and all: what stands in a command line must be found.
+    pub name: PathBuf,
+    /// Where it will be: without links but for what may become of them.
+    pub path: PathBuf,
 }
 
 /// A socket that the VMM listens on.

@@ -2,7 +2,9 @@
 //! touch, except what both share in one group.
 
 use std::path::PathBuf;
-use svirt_model::{Access, Claim, HeldClaim, MachineName, Plan, Sharing, Target};
+use svirt_model::{
+    Access, Claim, FileId, FileKind, HeldClaim, MachineName, Plan, Resource, Sharing, Target,
+};
 
 /// Two machines cannot have an object at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,38 +32,48 @@ impl Conflict {
     }
 }
 
-/// The objects that a plan's machine uses. Programs and devices of the host are not claimed: no
-/// machine writes to the former, and the latter are not one machine's.
+/// The objects that a plan's machine uses. Programs that root owns are not claimed: only root can
+/// let a machine write them. A block device is itself under whatever name, so its number counts.
 pub fn claims(plan: &Plan) -> Vec<Claim> {
     let resources = plan.processes.iter().flat_map(|p| &p.manifest.resources);
-    let claim = |resource: &svirt_model::Resource| match &resource.target {
-        Target::Object(object) => Some(Claim {
-            file: object.id,
-            path: object.path.clone(),
-            access: resource.access,
-            sharing: resource.sharing.clone(),
-        }),
-        _ => None,
+    let claim = |resource: &Resource| {
+        let object = match &resource.target {
+            Target::Object(object) => object,
+            Target::Code(object) if object.uid != 0 => object,
+            Target::Device(object) if object.kind == FileKind::BlockDevice => object,
+            _ => return None,
+        };
+        let file = match object.kind {
+            FileKind::BlockDevice => FileId { device: u64::MAX >> 1, inode: object.rdev },
+            _ => object.id,
+        };
+        let (path, access, sharing) =
+            (object.path.clone(), resource.access, resource.sharing.clone());
+        Some(Claim { file, path, access, sharing })
     };
     resources.filter_map(claim).collect()
 }
 
-/// The first object that both want and that one of them writes, unshared.
+/// The first object that both want and that one of them writes, unshared. A directory is all that
+/// lies below it.
 pub fn conflict(new: &[Claim], live: &[HeldClaim]) -> Option<Conflict> {
-    let clash = |a: &Claim, b: &Claim| {
-        a.file == b.file
-            && (a.access == Access::Write || b.access == Access::Write)
-            && !matches!((&a.sharing, &b.sharing), (Sharing::Group(x), Sharing::Group(y)) if x == y)
-    };
     let held = new.iter().find_map(|n| live.iter().find(|l| clash(n, &l.claim)))?;
     let (path, access) = (held.claim.path.clone(), held.claim.access);
     Some(Conflict { path, machine: held.name.clone(), access })
 }
 
+fn clash(a: &Claim, b: &Claim) -> bool {
+    let meet = a.file == b.file || a.path.starts_with(&b.path) || b.path.starts_with(&a.path);
+    let written = a.access == Access::Write || b.access == Access::Write;
+    let shared =
+        matches!((&a.sharing, &b.sharing), (Sharing::Group(x), Sharing::Group(y)) if x == y);
+    meet && written && !shared
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use svirt_model::{FileId, Uuid};
+    use svirt_model::Uuid;
 
     fn claim(inode: u64, access: Access, group: Option<&str>) -> Claim {
         let sharing = group.map_or(Sharing::Private, |g| Sharing::Group(g.parse().unwrap()));
@@ -80,6 +92,16 @@ mod tests {
         let found = conflict(&[claim(8, Write, None)], &live).unwrap();
         assert_eq!(found.to_string(), "/disk is in use by machine db (read-only)");
         assert!(conflict(&[claim(7, Read, None)], &live).is_some());
+    }
+
+    #[test]
+    fn a_directory_is_all_that_lies_below_it() {
+        let at =
+            |inode, access, path: &str| Claim { path: path.into(), ..claim(inode, access, None) };
+        let live = [held("web", at(7, Access::Write, "/srv/web"))];
+        assert!(conflict(&[at(9, Access::Read, "/srv/web/disk")], &live).is_some());
+        assert!(conflict(&[at(9, Access::Read, "/srv")], &live).is_some());
+        assert!(conflict(&[at(9, Access::Write, "/srv/webs")], &live).is_none());
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub(crate) fn groups(
     inputs: Inputs<'_>,
     choice: &Choice<'_>,
 ) -> Vec<(PathBuf, Vec<(String, String)>)> {
-    let name = format!("svirt-{}", inputs.machine.name);
+    let id = inputs.machine.id.simple().to_string();
+    let name = format!("svirt-{}.{}", inputs.machine.name, id.get(..8).unwrap_or_default());
     let memory = memory_limit(&inputs.machine.vmm);
     let limits = |controller: &str, files: (&str, &str)| -> Vec<(String, String)> {
         match controller {

@@ -129,7 +129,7 @@ impl Line {
             None => (None, resources),
         };
         let images: Vec<&Image> =
-            std::iter::successors(Some(&disk.image), |i| i.backing.as_deref()).collect();
+            std::iter::successors(disk.image.as_ref(), |i| i.backing.as_deref()).collect();
         let mut below = None;
         for (depth, (image, resource)) in images.iter().zip(chain).enumerate().rev() {
             let node = format!("disk{index}-{depth}");

@@ -5,7 +5,7 @@ use crate::{Inputs, Place, choice::Choice};
 use std::{ops::Range, path::PathBuf};
 use svirt_model::{
     Access, Channel, Delivery, Device, DeviceKind, Disk, Embedded, Endpoint, Image, KernelSource,
-    Listen, Machine, Manifest, Named, Object, Origin, Program, Resource, Scratch, Sharing, Target,
+    Listen, Machine, Manifest, Named, Object, Origin, Output, Program, Resource, Sharing, Target,
     Vmm,
 };
 
@@ -115,8 +115,8 @@ impl Walk<'_> {
             }
             DeviceKind::HostDevice(named) => self.named(named, origin, Target::Device),
             DeviceKind::Connect(named) => self.named(named, origin, Target::Socket),
-            DeviceKind::Output(path) => {
-                self.at(Target::Output(path.clone()), path.clone(), Access::Write, origin);
+            DeviceKind::Output(Output { name, path }) => {
+                self.at(Target::Output(path.clone()), name.clone(), Access::Write, origin);
             }
             DeviceKind::Stream(stream) => {
                 let number = Delivery::Descriptor(*stream as i32);
@@ -130,13 +130,12 @@ impl Walk<'_> {
     }
 
     fn disk(&mut self, disk: &Disk, origin: &Origin) {
-        if let Some(limit) = disk.scratch {
-            let virtual_size = disk.image.virtual_size;
-            let scratch = Target::Scratch(Scratch { limit, virtual_size });
-            self.descriptor(scratch, Access::Write, Sharing::Private, origin);
+        if let Some(scratch) = &disk.scratch {
+            let target = Target::Scratch(scratch.clone());
+            self.descriptor(target, Access::Write, Sharing::Private, origin);
         }
         let top = if disk.scratch.is_some() { Access::Read } else { disk.access };
-        let mut next = Some((&disk.image, top));
+        let mut next = disk.image.as_ref().map(|image| (image, top));
         while let Some((image, access)) = next {
             let Image { object, backing, .. } = image;
             self.descriptor(Target::Object(object.clone()), access, disk.sharing.clone(), origin);

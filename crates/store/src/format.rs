@@ -12,6 +12,8 @@ use svirt_model::ImageFormat;
 pub struct PinnedFormat {
     /// The format.
     pub format: ImageFormat,
+    /// What its header named below it at that time; empty if nothing.
+    pub below: String,
     /// Where the image was at that time.
     pub path: PathBuf,
     /// When that was, in milliseconds since 1970 (UTC).
@@ -32,7 +34,7 @@ impl Store {
         self.read(|c| Ok(find(c, filesystem, inode).optional()?))
     }
 
-    /// Pins the image to this format unless it is pinned already; returns what holds from now on.
+    /// Pins the image to this format, and to what its header names below it, unless it is pinned already; returns what holds from now on.
     /// Whether a difference is an error is for the caller to say.
     ///
     /// # Errors
@@ -42,6 +44,7 @@ impl Store {
         filesystem: &str,
         inode: u64,
         format: ImageFormat,
+        below: &str,
         path: &Path,
     ) -> Result<PinnedFormat, StoreError> {
         // Nearly every start uses an image that is pinned already, and needs no commit for it.
@@ -50,9 +53,9 @@ impl Store {
         }
         self.write(|tx| {
             tx.execute(
-                "INSERT OR IGNORE INTO formats (filesystem, inode, format, path, seen_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![filesystem, Bits(inode), Word(format), Text(path), Bits(now_ms())],
+                "INSERT OR IGNORE INTO formats (filesystem, inode, format, below, path, seen_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![filesystem, Bits(inode), Word(format), below, Text(path), Bits(now_ms())],
             )?;
             Ok(find(tx, filesystem, inode)?)
         })
@@ -70,14 +73,16 @@ impl Store {
 }
 
 fn find(c: &Connection, filesystem: &str, inode: u64) -> rusqlite::Result<PinnedFormat> {
-    let query = "SELECT format, path, seen_ms FROM formats WHERE filesystem = ?1 AND inode = ?2";
+    let query =
+        "SELECT format, below, path, seen_ms FROM formats WHERE filesystem = ?1 AND inode = ?2";
     c.query_row(query, params![filesystem, Bits(inode)], from_row)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<PinnedFormat> {
     Ok(PinnedFormat {
         format: row.get::<_, Word<ImageFormat>>(0)?.0,
-        path: row.get::<_, TextBuf>(1)?.0,
-        seen_ms: row.get::<_, Bits>(2)?.0,
+        below: row.get(1)?,
+        path: row.get::<_, TextBuf>(2)?.0,
+        seen_ms: row.get::<_, Bits>(3)?.0,
     })
 }

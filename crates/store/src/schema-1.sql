@@ -80,6 +80,7 @@ CREATE TABLE formats (
   filesystem TEXT NOT NULL,
   inode      INTEGER NOT NULL,
   format     TEXT NOT NULL,
+  below      TEXT NOT NULL,          -- what its header named below it then, or nothing
   path       TEXT NOT NULL,          -- where it was then
   seen_ms    INTEGER NOT NULL,
   PRIMARY KEY (filesystem, inode)

@@ -94,6 +94,8 @@ mod real_qemu {
         // A program that does not care to be asked.
         let words = ["exec", "--", "sh", "-c", "trap '' TERM; echo deaf; read line"];
         let mut child = Guarded(host.svirt(&words).stdin(Stdio::piped()).spawn().unwrap());
+        // Waiting for a child would close its standard input.
+        let held = child.0.stdin.take();
         Listener::new(child.0.stdout.take().unwrap()).until("deaf");
         let mut talk = Listener::new(child.0.stderr.take().unwrap());
         child.signal(Signal::TERM);
@@ -101,6 +103,7 @@ mod real_qemu {
         child.signal(Signal::TERM);
         talk.until("killing it");
         assert_eq!(child.code(), Some(128 + 9));
+        drop(held);
         assert!(host.running().is_empty());
     }
 

@@ -78,8 +78,9 @@ impl LogFile {
 
     /// A log that cannot be written must not stop a machine.
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        if self.size + bytes.len() as u64 > FILE_MAX {
-            let _ = self.turn();
+        let full = self.size + bytes.len() as u64 > FILE_MAX;
+        if full && self.turn().is_err() {
+            return;
         }
         if self.file.write_all(bytes).is_ok() {
             self.size += bytes.len() as u64;

@@ -55,7 +55,7 @@ impl Live {
         let mut store = engine.store()?;
         let (machine, pins) =
             resolve::machine(engine, &mut store, &birth.spec, birth.identity, &streams.which())?;
-        let place = engine.paths.place(&machine.name);
+        let place = engine.paths.place(&machine.name, machine.id);
         let plan = reserve(engine, &mut store, &machine, transient)?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
         let begun = make(&plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams));
@@ -153,8 +153,10 @@ impl Live {
             let _ = log.take(LAST_WORDS as u64).read_to_end(&mut said);
         }
         let said = String::from_utf8_lossy(&said).trim().to_owned();
-        let ended = self.running.last().filter(|_| said.is_empty());
-        let ending = ended.and_then(|r| r.ended().ok()).map(|e| e.to_string());
+        // Only of a process that has ended can it be asked how, without waiting for it.
+        let ended = self.running.iter().rev().find(|r| readable_soon(r));
+        let ending = ended.filter(|_| said.is_empty()).and_then(|r| r.ended().ok());
+        let ending = ending.map(|e| e.to_string());
         let causes = [Some(said), ending].into_iter().flatten().filter(|s| !s.is_empty()).collect();
         Failure { causes, ..Failure::new(Code::Host, what) }
     }
@@ -171,7 +173,7 @@ impl Live {
 
     /// Answers requests from now on.
     pub(crate) fn listen(mut self, engine: &Engine) -> Result<Self, Failure> {
-        let path = engine.paths.control(&self.plan.name);
+        let path = engine.paths.control(&self.plan.name, self.id);
         let listener = UnixListener::bind(&path).on("listen at", &path)?;
         listener.set_nonblocking(true).on("listen at", &path)?;
         self.listener = Some(listener);
@@ -181,6 +183,11 @@ impl Live {
     /// The VMM's process.
     pub(crate) fn vmm(&self) -> Option<&Running> {
         self.running.last()
+    }
+
+    /// Kills whatever runs, the VMM first: helpers serve it to its end.
+    pub(crate) fn kill(&mut self) {
+        while self.running.pop().is_some() {}
     }
 
     pub(crate) fn note_panic(&mut self) {
@@ -224,11 +231,9 @@ impl Live {
     }
 
     /// Ends what still runs, puts everything back, and makes the end durable.
-    pub(crate) fn finish(self, engine: &Engine, detail: &str) -> Result<(), Failure> {
-        let (id, running) = (self.id, self.running);
-        // The VMM first: helpers serve it to its end.
-        running.into_iter().rev().for_each(drop);
-        finish(&mut engine.store()?, id, EventKind::Stopped, detail)
+    pub(crate) fn finish(mut self, engine: &Engine, detail: &str) -> Result<(), Failure> {
+        self.kill();
+        finish(&mut engine.store()?, self.id, EventKind::Stopped, detail)
     }
 }
 
@@ -259,7 +264,7 @@ fn reserve(
         MachineUsers::Range { first, count } => Some(start.reserve_user(first..first + count)?),
         MachineUsers::None(_) => None,
     };
-    let place = engine.paths.place(&machine.name);
+    let place = engine.paths.place(&machine.name, machine.id);
     let inputs = Inputs { machine, host: &engine.facts, place: &place, user };
     let plan = plan(inputs)?;
     let claims = claims(&plan);

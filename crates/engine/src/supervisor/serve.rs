@@ -21,6 +21,10 @@ const CLIENTS_MAX: usize = 64;
 const BEHIND_MAX: usize = 1 << 20;
 /// How long a guest may seem not to have felt the power button.
 const PRESS_AGAIN: Duration = Duration::from_secs(1);
+/// How often the monitor is read after the end; more than its socket holds.
+const LAST_READS: usize = 256;
+/// No step of a stop takes longer, whatever was asked.
+const STEP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a supervisor allows a guest that it must end because it was told to end itself.
 const OWN_END: Duration = Duration::from_secs(10);
 
@@ -158,14 +162,19 @@ impl Service {
 
     fn stop(&mut self, acpi: Duration, terminate: Duration) {
         self.drain_signals();
+        let (acpi, terminate) = (acpi.min(STEP_MAX), terminate.min(STEP_MAX));
         let now = Instant::now();
         // What has no monitor has no power button.
         let button = self.live.monitor.is_some() && !acpi.is_zero();
         let terminate_at = if button { now + acpi } else { now };
+        // Who asks again may hasten the end, never put it off.
+        let before = self.stopping.take();
+        let earlier = |at: Instant, was: Option<Instant>| was.map_or(at, |was| was.min(at));
+        let kill_at = earlier(terminate_at + terminate, before.as_ref().map(|s| s.kill_at));
         self.stopping = Some(Stopping {
             press_at: button.then_some(now),
-            terminate_at: Some(terminate_at),
-            kill_at: terminate_at + terminate,
+            terminate_at: Some(terminate_at.min(kill_at)),
+            kill_at,
         });
     }
 
@@ -291,6 +300,10 @@ impl Service {
 
     fn end(mut self, engine: &Engine) {
         let killed = self.stopping.as_ref().is_some_and(|s| s.kill_at <= Instant::now());
+        if killed {
+            // First of all: what is still on its way from a VMM that is gone is finite.
+            self.live.kill();
+        }
         // What the guest said last is still on its way.
         self.monitor_to_the_end();
         let ending = if killed { Ending::Killed(9) } else { self.live.ending() };
@@ -308,7 +321,10 @@ impl Service {
             let mut watched = [PollFd::new(monitor, PollFlags::IN)];
             poll(&mut watched, Some(&timespec(Duration::ZERO))).is_ok_and(|n| n > 0)
         };
-        while speaks(monitor) {
+        for _ in 0..LAST_READS {
+            if !speaks(monitor) {
+                break;
+            }
             match monitor.read() {
                 Ok(events) => panicked |= events.iter().any(|e| e == "GUEST_PANICKED"),
                 Err(_) => break,

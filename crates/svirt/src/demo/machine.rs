@@ -65,7 +65,8 @@ impl<'a> Cast<'a> {
         self.stage.show(&words)?;
         self.running.push(name.to_owned());
         let status = self.stage.ask(&["inspect", name, "--json"])?;
-        let control = engine.paths().runtime.join(name).join("control");
+        let known = name.parse().map_err(|e| Failure::from_error(Code::Internal, &e))?;
+        let control = engine.control_socket(&known)?;
         seen(&status, Machine { control, disk, mark, ..Machine::named(name) })
     }
 

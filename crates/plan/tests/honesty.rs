@@ -1,0 +1,193 @@
+//! Statuses that say no more than what is so, and machines that are kept apart where it is easily
+//! forgotten. What does not hold yet is ignored under the reason why, and loses its `ignore` with
+//! the change that makes it true.
+
+mod support;
+
+use support::{
+    hosts,
+    machines::{
+        command, disk, embedded, from, kvm, network, null, output, requiring, tcg, weakened,
+    },
+    objects::{file, image, named, object},
+    plan,
+};
+use svirt_model::{
+    Access, Cgroups, Claim, DeviceKind, Enforced, ExecutableMemory, FileKind, HeldClaim, HostFacts,
+    ImageFormat, Layer, LayerStatus, Limit, Listen, Machine, Namespace, Plan, Process, Role,
+};
+use svirt_plan::{PlanError, claims, conflict};
+
+fn planned(machine: &Machine, host: &HostFacts) -> Plan {
+    plan(machine, host).expect("a plan")
+}
+
+fn helper(plan: &Plan) -> &Process {
+    plan.processes.iter().find(|p| p.role == Role::Network).expect("a helper")
+}
+
+fn status(process: &Process, layer: Layer) -> &LayerStatus {
+    process.layers.iter().find(|s| s.layer == layer).expect("the layer's status")
+}
+
+fn held(machine: &Machine, plan: &Plan) -> Vec<HeldClaim> {
+    let hold = |claim: Claim| HeldClaim { machine: machine.id, name: machine.name.clone(), claim };
+    claims(plan).into_iter().map(hold).collect()
+}
+
+/// Whether the second machine is refused while the first lives.
+fn kept_apart(first: &Machine, second: &Machine) -> bool {
+    let host = hosts::root();
+    let (live, new) = (planned(first, &host), planned(second, &host));
+    conflict(&claims(&new), &held(first, &live)).is_some()
+}
+
+fn with(kind: DeviceKind) -> Machine {
+    let mut machine = command();
+    machine.devices = vec![null(), from(kind, "a flag")];
+    machine
+}
+
+#[test]
+#[ignore = "Choice::layer answers for the VMM whichever process is asked about"]
+fn the_helpers_status_does_not_claim_the_network_namespace_that_it_lacks() {
+    let plan = planned(&kvm(vec![network()]), &hosts::root());
+    let helper = helper(&plan);
+    assert!(!helper.confinement.namespaces.contains(&Namespace::Net));
+    assert_ne!(status(helper, Layer::Namespaces).enforced, Enforced::Fully);
+}
+
+#[test]
+#[ignore = "Choice::seccomp_status names the VMM's profile"]
+fn the_helpers_status_names_its_own_system_calls() {
+    let plan = planned(&kvm(vec![network()]), &hosts::root());
+    assert!(status(helper(&plan), Layer::Seccomp).detail.contains("passt"));
+}
+
+#[test]
+#[ignore = "Choice::closes counts the network namespace, which the helper does not have"]
+fn what_an_old_landlock_leaves_open_to_the_helper_is_named() {
+    let plan = planned(&kvm(vec![network()]), &hosts::old_kernel());
+    assert!(status(helper(&plan), Layer::Landlock).why_not.contains("abstract sockets"));
+}
+
+#[test]
+#[ignore = "Choice::executable_memory asks whether the VMM translates"]
+fn the_helper_of_a_translated_guest_cannot_execute_what_it_wrote() {
+    let plan = planned(&tcg(vec![network()]), &hosts::root());
+    assert_eq!(helper(&plan).confinement.executable_memory, ExecutableMemory::Denied);
+}
+
+#[test]
+#[ignore = "Choice::layer does not look at what Frame::limits leaves out"]
+fn limits_without_a_bound_on_processes_are_not_full() {
+    let plan = planned(&kvm(vec![]), &hosts::user_without_namespaces());
+    let bounded = plan.vmm().confinement.limits.iter().any(|(l, _)| *l == Limit::Processes);
+    assert_eq!(status(plan.vmm(), Layer::Limits).enforced == Enforced::Fully, bounded);
+}
+
+#[test]
+#[ignore = "Choice::cgroup_status does not look at which limits are set"]
+fn a_group_without_a_limit_on_memory_is_not_full() {
+    let pids = Cgroups::V1(vec![("pids".into(), "/sys/fs/cgroup/pids".into())]);
+    let host = HostFacts { cgroups: pids, ..hosts::root() };
+    let plan_of_guest = planned(&kvm(vec![]), &host);
+    assert_ne!(status(plan_of_guest.vmm(), Layer::Cgroup).enforced, Enforced::Fully);
+    let plan_of_command = planned(&command(), &hosts::root());
+    assert_ne!(status(plan_of_command.vmm(), Layer::Cgroup).enforced, Enforced::Fully);
+}
+
+#[test]
+#[ignore = "Choice::memory_status gives one reason for three causes"]
+fn root_is_not_told_that_only_root_can_deny_memory_files() {
+    let machine = weakened(kvm(vec![]), &[Layer::Namespaces]);
+    let plan = planned(&machine, &hosts::root());
+    assert!(!status(plan.vmm(), Layer::ExecutableMemory).why_not.contains("only root"));
+}
+
+#[test]
+#[ignore = "satisfied() has no reason for a module that the kernel does not list"]
+fn a_required_module_that_the_kernel_lacks_is_refused_with_a_reason() {
+    match plan(&requiring(kvm(vec![]), &[Layer::Selinux]), &hosts::root()) {
+        Err(PlanError::Unmet { why, .. }) => assert_ne!(why, "unknown"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+#[ignore = "the run-time directory is the supervisor's with mode 0700"]
+fn a_machine_in_the_hosts_root_with_a_user_of_its_own_reaches_its_guest() {
+    let machine = weakened(kvm(vec![embedded()]), &[Layer::Root]);
+    let plan = planned(&machine, &hosts::root());
+    let user = plan.vmm().confinement.identity.uid;
+    let above = plan.ops.iter().find_map(|op| match op.after {
+        svirt_model::Value::Directory { uid, mode, .. } => Some((uid, mode)),
+        _ => None,
+    });
+    let (owner, mode) = above.expect("a run-time directory");
+    assert!(owner == user || mode & 0o001 != 0, "{owner} has it with mode {mode:o}");
+}
+
+#[test]
+#[ignore = "wider() keeps Execute and drops the write that the manifest and the claims have"]
+fn a_program_that_is_also_to_be_written_is_refused_or_written() {
+    let machine = with(DeviceKind::File(named(file("/opt/vmm"), Access::Write)));
+    if let Ok(plan) = plan(&machine, &hosts::root()) {
+        let at = |e: &&svirt_model::Entry| e.at.ends_with("vmm") && e.grant.writes();
+        assert!(plan.vmm().confinement.entries.iter().any(|e| at(&e)));
+    }
+}
+
+#[test]
+#[ignore = "desire::wants makes a want for each time that a path is named"]
+fn a_path_that_is_named_twice_is_made_once_or_refused() {
+    let once = |one: DeviceKind, other: DeviceKind| {
+        let mut machine = with(one);
+        machine.devices.push(from(other, "another flag"));
+        let Ok(plan) = plan(&machine, &hosts::root()) else { return true };
+        let named = |op: &&svirt_model::Op| op.object.starts_with("/srv/named");
+        plan.ops.iter().filter(named).count() == 1
+    };
+    let output = || DeviceKind::Output(output("/srv/named"));
+    let listen = |number| DeviceKind::Listen(Listen { number, path: "/srv/named".into() });
+    assert!(once(output(), output()), "two outputs");
+    assert!(once(listen(0), listen(1)), "two sockets");
+    assert!(once(output(), listen(1)), "a file and a socket");
+}
+
+#[test]
+#[ignore = "claims() passes over Target::Output"]
+fn a_file_that_one_machine_makes_is_not_written_by_another() {
+    let first = with(DeviceKind::Output(output("/srv/trace")));
+    // When the second is resolved the file is there, so it is a file like any other.
+    let second = with(DeviceKind::File(named(file("/srv/trace"), Access::Write)));
+    assert!(kept_apart(&first, &second));
+}
+
+#[test]
+fn what_lies_below_a_directory_that_one_machine_writes_is_not_anothers() {
+    let tree = named(object("/srv/tree", FileKind::Directory), Access::Write);
+    let first = with(DeviceKind::Directory(tree));
+    let inside = disk(image("/srv/tree/a.raw", ImageFormat::Raw, None));
+    assert!(kept_apart(&first, &kvm(vec![from(DeviceKind::Disk(inside), "--disk")])));
+}
+
+#[test]
+fn a_block_device_is_one_machines_whichever_flag_names_it() {
+    let block = || object("/dev/sdb", FileKind::BlockDevice);
+    let first = with(DeviceKind::HostDevice(named(block(), Access::Write)));
+    let mut second = image("/dev/sdb", ImageFormat::Raw, None);
+    second.object = block();
+    assert!(kept_apart(&first, &kvm(vec![from(DeviceKind::Disk(disk(second)), "--disk")])));
+}
+
+#[test]
+fn two_nodes_of_one_block_device_are_one_object() {
+    let node = |path: &str| {
+        let mut node = image(path, ImageFormat::Raw, None);
+        node.object = object(path, FileKind::BlockDevice);
+        node.object.rdev = 0x811;
+        kvm(vec![from(DeviceKind::Disk(disk(node)), "--disk")])
+    };
+    assert!(kept_apart(&node("/dev/sdb1"), &node("/srv/sdb1")));
+}

@@ -1,0 +1,65 @@
+//! Hosts as machines meet them.
+
+use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer};
+
+/// Root, on a kernel that has everything.
+pub(crate) fn root() -> HostFacts {
+    HostFacts {
+        kernel: "6.18.0".into(),
+        uid: 0,
+        gid: 0,
+        landlock_abi: 9,
+        seccomp: Offer::Yes,
+        user_namespaces: Offer::Yes,
+        cgroups: Cgroups::V2("/sys/fs/cgroup".into(), vec!["memory".into(), "pids".into()]),
+        memfd_noexec: Offer::Yes,
+        mdwe: Offer::Yes,
+        machine_users: MachineUsers::Range { first: 0x7000_0000, count: 65_536 },
+        security_modules: vec!["landlock".into(), "yama".into()],
+    }
+}
+
+/// An ordinary user of the same kernel, in a session that delegates control groups.
+pub(crate) fn user() -> HostFacts {
+    let group = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service";
+    HostFacts {
+        uid: 1000,
+        gid: 1000,
+        cgroups: Cgroups::V2(group.into(), vec!["memory".into(), "pids".into()]),
+        machine_users: MachineUsers::None("only root can give machines users of their own".into()),
+        ..root()
+    }
+}
+
+/// An ordinary user who may make no user namespaces, and so no root and no namespaces.
+pub(crate) fn user_without_namespaces() -> HostFacts {
+    let why = "the sysctl kernel.unprivileged_userns_clone is 0";
+    HostFacts { user_namespaces: Offer::No(why.into()), ..user() }
+}
+
+/// Root on a kernel of the year 2022, with control groups in separate hierarchies.
+pub(crate) fn old_kernel() -> HostFacts {
+    let old = Offer::No("the kernel is older than 6.3".into());
+    HostFacts {
+        kernel: "5.19.0".into(),
+        landlock_abi: 2,
+        cgroups: Cgroups::V1(vec![
+            ("memory".into(), "/sys/fs/cgroup/memory".into()),
+            ("pids".into(), "/sys/fs/cgroup/pids".into()),
+        ]),
+        memfd_noexec: old.clone(),
+        mdwe: old,
+        ..root()
+    }
+}
+
+/// An ordinary user of a kernel without Landlock.
+pub(crate) fn no_landlock() -> HostFacts {
+    let none = Cgroups::None("this user can make no control group".into());
+    HostFacts { landlock_abi: 0, cgroups: none, ..user() }
+}
+
+/// Root on a kernel whose SELinux and AppArmor nobody labels for.
+pub(crate) fn with_security_modules() -> HostFacts {
+    HostFacts { security_modules: vec!["selinux".into(), "apparmor".into()], ..root() }
+}
