@@ -77,7 +77,8 @@ mod tests {
 
     fn claim(inode: u64, access: Access, group: Option<&str>) -> Claim {
         let sharing = group.map_or(Sharing::Private, |g| Sharing::Group(g.parse().unwrap()));
-        Claim { file: FileId { device: 1, inode }, path: "/disk".into(), access, sharing }
+        let path = format!("/disk{inode}").into();
+        Claim { file: FileId { device: 1, inode }, path, access, sharing }
     }
 
     fn held(name: &str, claim: Claim) -> HeldClaim {
@@ -90,7 +91,7 @@ mod tests {
         let live = [held("web", claim(7, Write, None)), held("db", claim(8, Read, None))];
         assert!(conflict(&[claim(8, Read, None)], &live).is_none());
         let found = conflict(&[claim(8, Write, None)], &live).unwrap();
-        assert_eq!(found.to_string(), "/disk is in use by machine db (read-only)");
+        assert_eq!(found.to_string(), "/disk8 is in use by machine db (read-only)");
         assert!(conflict(&[claim(7, Read, None)], &live).is_some());
     }
 

@@ -93,7 +93,7 @@ pub(crate) fn disks() -> Vec<Device> {
 
 /// Disks of which nothing is kept: one upon an image, one that begins empty.
 pub(crate) fn throw_away() -> Vec<Device> {
-    let scratch = |gib| Some(Scratch { limit: Bytes(gib << 30), virtual_size: 1 << 30 });
+    let scratch = |gib: u64| Some(Scratch { limit: Bytes(gib << 30), virtual_size: 1 << 30 });
     let upon = Disk { scratch: scratch(4), ..disk(chain()) };
     let empty = Disk { image: None, scratch: scratch(2), ..disk(chain()) };
     vec![
