@@ -103,7 +103,8 @@ impl Capture {
     #[track_caller]
     pub fn refusals(&self) -> Vec<Denial> {
         let mark = format!("svirt-testkit mark {}", mark());
-        send(&self.control, MARK, mark.as_bytes());
+        // The kernel takes the last byte for the end of the text.
+        send(&self.control, MARK, format!("{mark}\0").as_bytes());
         let mut records = Vec::new();
         loop {
             let (kind, text) = self.next();
@@ -261,7 +262,8 @@ fn denial(event: Vec<(u16, String)>) -> Option<Denial> {
         let (_, by) = REFUSALS.iter().find(|(k, _)| k == kind)?;
         (!text.contains("status=deallocated")).then_some(*by)
     })?;
-    let field = |name: &str| event.iter().find_map(|(_, text)| field(text, name));
+    // The later records say who it was at that moment; the first one whose domain it is.
+    let field = |name: &str| event.iter().rev().find_map(|(_, text)| field(text, name));
     Some(Denial {
         by,
         pid: field("pid").and_then(|p| p.parse().ok()),

@@ -184,10 +184,16 @@ impl Host {
         Talk::start(command).finish()
     }
 
-    /// Starts `svirt run` with the embedded guest's or another kernel's console on its streams.
+    /// Starts `svirt run`, small and without a look at `/dev/kvm`, with the console on its streams.
     #[track_caller]
     pub fn boot(&self, name: &str, arguments: &[&str]) -> Machine<'_> {
         Machine::boot(self, name, arguments)
+    }
+
+    /// The same, with no memory and no accelerator chosen for it.
+    #[track_caller]
+    pub fn boot_with(&self, name: &str, arguments: &[&str]) -> Machine<'_> {
+        Machine::boot_with(self, name, arguments)
     }
 
     /// What `svirt inspect` says of a machine.
@@ -229,6 +235,8 @@ impl Host {
     /// They have.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
+        // A supervisor that has said its last word is gone a moment later.
+        self.traces().processes().into_iter().for_each(|p| p.ends());
         let left = self.traces();
         assert!(left.is_empty(), "left behind: {left:#?}");
     }

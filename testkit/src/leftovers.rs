@@ -1,8 +1,9 @@
 //! What on this host belongs to one test's machines: found by the test's own directory and tag,
 //! which are in no other test's names, whatever runs beside it.
 
-use crate::{Host, Process, process::threads_of_all};
+use crate::{Host, Process, process::all_processes};
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -70,29 +71,27 @@ impl Traces {
     }
 }
 
-/// A supervisor has the test's environment, a VMM its machine's name in its arguments or a file of
-/// the test's among its mounts or descriptors.
+/// A supervisor has the test's environment, a VMM its machine's name in its arguments; what either
+/// started is the test's too, like a helper whose arguments and environment say nothing.
 fn processes(tag: &str, place: &str) -> Vec<Trace> {
     let own = Process(std::process::id());
-    let ours = |p: &Process| {
-        let names = |text: &str| text.contains(place) || text.contains(tag);
-        *p != own
-            && p.runs()
-            && (["environ", "cmdline", "mountinfo"].iter().any(|f| names(&p.text(f)))
-                || p.descriptors().values().any(|d| names(&d.to_string_lossy())))
-            && own.link("ns/mnt").is_some()
-            && !is_host_side_only(*p, &names)
-    };
+    let names = |text: &str| text.contains(place) || text.contains(tag);
+    let others: Vec<Process> = all_processes().into_iter().filter(|p| *p != own).collect();
+    let (mut ours, mut rest): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|p| ["environ", "cmdline"].iter().any(|f| names(&p.text(f))));
+    let parents: BTreeMap<_, _> = rest.iter().map(|p| (*p, p.parent())).collect();
+    loop {
+        let is_child =
+            |p: &Process| parents.get(p).copied().flatten().is_some_and(|p| ours.contains(&p));
+        let (children, strangers): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_child);
+        rest = strangers;
+        if children.is_empty() {
+            break;
+        }
+        ours.extend(children);
+    }
     let trace = |p: Process| Trace::Process(p.0, p.arguments().join(" "));
-    threads_of_all().into_iter().filter(ours).map(trace).collect()
-}
-
-/// A bystander in the host's mount namespace sees the test's mounts there; that alone says nothing.
-fn is_host_side_only(process: Process, names: &dyn Fn(&str) -> bool) -> bool {
-    let host = process.link("ns/mnt") == Process(std::process::id()).link("ns/mnt");
-    let by_itself = ["environ", "cmdline"].iter().any(|f| names(&process.text(f)))
-        || process.descriptors().values().any(|d| names(&d.to_string_lossy()));
-    host && !by_itself
+    ours.into_iter().filter(|p| p.runs()).map(trace).collect()
 }
 
 fn below(directory: &Path) -> Vec<PathBuf> {

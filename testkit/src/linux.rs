@@ -1,7 +1,7 @@
 //! A Linux guest: Debian's cloud kernel, and a root file system of busybox and the modules that a
 //! virtio network card takes. Made once and kept; the packages come from the host's own archive.
 
-use crate::{Skipped, has_program};
+use crate::{Skipped, has_program, program};
 use rustix::fs::{FlockOperation, flock};
 use std::{
     env, fs,
@@ -12,8 +12,8 @@ use std::{
 
 /// In the order in which each can be loaded.
 const MODULES: [&str; 8] = [
-    "virtio",
     "virtio_ring",
+    "virtio",
     "virtio_pci_modern_dev",
     "virtio_pci_legacy_dev",
     "virtio_pci",
@@ -75,7 +75,8 @@ impl Linux {
         for name in ["bin", "proc", "dev", "sys", "modules", "etc"] {
             fs::create_dir(root.join(name)).expect("a directory of ours");
         }
-        fs::copy(busybox(), root.join("bin/busybox")).expect("busybox can be read");
+        let busybox = program("busybox").expect("it was found before");
+        fs::copy(busybox, root.join("bin/busybox")).expect("busybox can be read");
         for module in &self.modules {
             fs::copy(module, root.join("modules").join(name_of(module))).expect("a copy");
         }
@@ -107,12 +108,6 @@ fn pack(root: &Path, path: &Path) {
     }
     child.stdin.take().expect("a pipe").write_all(&names).expect("cpio reads");
     assert!(child.wait().expect("cpio ends").success(), "cpio failed");
-}
-
-fn busybox() -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).map(|d| d.join("busybox")).find(|p| p.is_file());
-    found.expect("it was found before")
 }
 
 fn cache() -> PathBuf {

@@ -19,9 +19,13 @@ pub struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     pub(crate) fn boot(host: &'a Host, name: &str, arguments: &[&str]) -> Self {
+        Self::boot_with(host, name, &[&SMALL[..], arguments].concat())
+    }
+
+    pub(crate) fn boot_with(host: &'a Host, name: &str, arguments: &[&str]) -> Self {
         let name = host.name(name);
         let mut command = host.svirt(&["run", "--name", &name]);
-        command.args(SMALL).args(arguments);
+        command.args(arguments);
         Self { host, name, talk: Talk::start(command) }
     }
 

@@ -17,7 +17,7 @@ pub struct Process(
 );
 
 /// Every process that there is.
-pub fn threads_of_all() -> Vec<Process> {
+pub fn all_processes() -> Vec<Process> {
     let entries = fs::read_dir("/proc").expect("/proc can be read").flatten();
     entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).map(Process).collect()
 }
@@ -81,10 +81,14 @@ impl Process {
         text.lines().filter_map(mount).collect()
     }
 
+    /// The process that started it.
+    pub fn parent(self) -> Option<Process> {
+        line(&self.text("status"), "PPid")?.parse().ok().map(Process)
+    }
+
     /// The processes that it started.
     pub fn children(self) -> Vec<Process> {
-        let of_us = |p: &Process| line(&p.text("status"), "PPid") == Some(self.0.to_string());
-        threads_of_all().into_iter().filter(of_us).collect()
+        all_processes().into_iter().filter(|p| p.parent() == Some(self)).collect()
     }
 
     /// Kills it, and returns when it has ended.

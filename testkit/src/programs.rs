@@ -23,8 +23,13 @@ pub fn svirt() -> &'static Path {
 
 /// Whether `PATH` leads to a program.
 pub fn has_program(name: &str) -> bool {
+    program(name).is_some()
+}
+
+/// The program to which `PATH` leads.
+pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| directory.join(name).is_file())
+    env::split_paths(&path).map(|directory| directory.join(name)).find(|p| p.is_file())
 }
 
 fn find() -> PathBuf {

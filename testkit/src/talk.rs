@@ -9,12 +9,15 @@ use std::{
     os::unix::process::ExitStatusExt,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
 /// Far more than anything here takes, on a busy host too.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a command's last words may take after its end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a command said and how it ended.
 #[derive(Debug, Clone)]
@@ -57,7 +60,7 @@ pub struct Talk {
     child: Child,
     input: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
-    errors: Option<JoinHandle<String>>,
+    errors: Receiver<Vec<u8>>,
     all: String,
     /// How much of `all` nobody waited for yet.
     unheard: usize,
@@ -74,13 +77,8 @@ impl Talk {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let output = stream(child.stdout.take().expect("it was asked for"));
-        let mut errors = child.stderr.take().expect("it was asked for");
-        let errors = thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = errors.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
-        });
-        let (input, errors) = (child.stdin.take(), Some(errors));
+        let errors = stream(child.stderr.take().expect("it was asked for"));
+        let input = child.stdin.take();
         let deadline = Instant::now() + PATIENCE;
         Self { child, input, output, errors, all: String::new(), unheard: 0, deadline }
     }
@@ -114,10 +112,19 @@ impl Talk {
             }
             if let Err(why) = self.hear() {
                 let _ = self.child.kill();
-                let errors = self.errors.take().and_then(|e| e.join().ok()).unwrap_or_default();
+                let errors = self.complaints();
                 panic!("no {text:?} ({why}) in {:?}; on stderr {errors:?}", self.all);
             }
         }
+    }
+
+    /// What is on standard error; one who still holds it is not waited for.
+    fn complaints(&mut self) -> String {
+        let mut said = Vec::new();
+        while let Ok(bytes) = self.errors.recv_timeout(LAST_WORDS) {
+            said.extend(bytes);
+        }
+        String::from_utf8_lossy(&said).into_owned()
     }
 
     fn hear(&mut self) -> Result<(), RecvTimeoutError> {
@@ -144,8 +151,9 @@ impl Talk {
         drop(self.input.take());
         let status = self.ended();
         // What still holds its output is not waited for any longer than the command itself.
+        self.deadline = self.deadline.min(Instant::now() + LAST_WORDS);
         while self.hear().is_ok() {}
-        let err = self.errors.take().and_then(|e| e.join().ok()).unwrap_or_default();
+        let err = self.complaints();
         let out = std::mem::take(&mut self.all);
         Said { code: status.code(), signal: status.signal(), out, err }
     }
@@ -157,8 +165,8 @@ impl Talk {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if !readable(&handle, left) {
             let _ = self.child.kill();
-            while self.hear().is_ok() {}
-            panic!("it goes on after {PATIENCE:?}: {:?}", self.all);
+            let errors = self.complaints();
+            panic!("it goes on after {PATIENCE:?}: {:?}; on stderr {errors:?}", self.all);
         }
         self.child.wait().expect("it is a child of ours")
     }

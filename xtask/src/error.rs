@@ -45,6 +45,9 @@ pub(crate) enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// A program did not print or do what was expected of it.
+    #[error("{0}")]
+    Answer(String),
     /// The machine lacks what the chore needs.
     #[error("{0}")]
     Needs(&'static str),

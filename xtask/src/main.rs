@@ -5,6 +5,7 @@
 //! what sVirt does.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod command;
 mod error;
@@ -26,6 +27,8 @@ enum Chore {
     Check,
     /// Build, lint and test everything.
     Test(test::Options),
+    /// Measure sVirt beside its peers, and print the figures.
+    Bench(bench::Options),
     /// Try the project where its developers' machine cannot help it (needs root).
     Soak(soak::Options),
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Chore::parse() {
         Chore::Check => check::run(),
         Chore::Test(options) => test::run(&options),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Soak(options) => soak::run(&options),
     };
     match result {

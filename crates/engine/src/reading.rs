@@ -87,7 +87,7 @@ impl Resolver<'_> {
                 self.add(DeviceKind::Connect(named), origin);
             }
             Thing::Listen { number, path } => {
-                let listen = Listen { number: *number, path: self.to_be_made(&at(path)?)?.path };
+                let listen = Listen { number: *number, path: self.future_output(&at(path)?)?.path };
                 self.add(DeviceKind::Listen(listen), origin);
             }
             Thing::Pipe { path } => self.pipes(&at(path)?, origin)?,
@@ -160,7 +160,7 @@ impl Resolver<'_> {
         if path.exists() {
             return self.file(path, Access::Write, origin);
         }
-        let output = self.to_be_made(path)?;
+        let output = self.future_output(path)?;
         self.add(DeviceKind::Output(output), origin);
         Ok(())
     }

@@ -104,7 +104,7 @@ impl Resolver<'_> {
 
     /// Something that is yet to be made: its name, and where that leads without links in the
     /// directory that will hold it.
-    pub(crate) fn to_be_made(&mut self, path: &Path) -> Result<Output, Failure> {
+    pub(crate) fn future_output(&mut self, path: &Path) -> Result<Output, Failure> {
         let name = absolute(path)?;
         let (Some(above), Some(file)) = (name.parent(), name.file_name()) else {
             return Err(Failure::new(Code::Data, format!("{} names no file", path.display())));

@@ -34,7 +34,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The tests and the chores: nothing may use these (but see `TESTKIT`).
     (TESTKIT, FRONT_ENDS),
     ("svirt-tests-host", FRONT_ENDS),
-    ("xtask", &[]),
+    ("svirt-tests-lsm", FRONT_ENDS),
+    // It measures with the guest.
+    ("xtask", &["svirt-guest"]),
 ];
 
 const THINKING: &[&str] = &["svirt-model", "svirt-formats", "svirt-policy", "svirt-plan"];

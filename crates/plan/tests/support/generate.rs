@@ -70,13 +70,14 @@ fn sharing() -> impl Strategy<Value = Sharing> {
     })
 }
 
-/// A few images, so that two disks are now and then of one.
+/// A few images, so that two disks are now and then of one, each in a directory that a command may
+/// have.
 fn images() -> impl Strategy<Value = Image> {
     let format = select(ImageFormat::ALL.to_vec());
     vec((0..6_u8, format), 1..4).prop_map(|layers| {
         let stack = |below: Option<Image>, (number, format): (u8, ImageFormat)| {
             let format = if below.is_some() { ImageFormat::Qcow2 } else { format };
-            Some(image(&format!("/srv/{number}.img"), format, below))
+            Some(image(&format!("/srv/tree/{number}/disk.img"), format, below))
         };
         layers.into_iter().fold(None, stack).expect("at least one layer")
     })

@@ -229,7 +229,7 @@ claims! {
         console.send(b"echo both ways\r");
         console.wait_for("\nboth ways");
         console.finish().exits(0);
-        assert_eq!(host.running(), [name.clone()]);
+        assert_eq!(host.running(), std::slice::from_ref(&name));
         let again = host.run(&["console", &name]).exits(0);
         assert!(again.out.contains("both ways"), "what was said is shown again: {again:#?}");
         host.run(&["stop", &name]).exits(0);

@@ -1,8 +1,8 @@
 //! What a VMM that runs holds and sees, read from outside and compared with what was planned.
 
 use crate::watch::Watch;
-use std::{collections::BTreeSet, fs, path::PathBuf};
-use svirt_model::{Channel, DescriptorSource, EntrySource, Namespace};
+use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt, path::PathBuf};
+use svirt_model::{Descriptor, DescriptorSource, EntrySource, Namespace};
 use svirt_testkit::{Host, Machine, Process, claims};
 
 /// A machine with a disk, and its image.
@@ -19,34 +19,36 @@ fn zero(set: &str) -> bool {
 }
 
 claims! {
-    /// Besides what was planned, a VMM holds only what it made for itself: no file and no
-    /// connection of anybody else.
+    /// At its first instruction a VMM holds exactly what was planned, each object the very one; later
+    /// besides only what it made for itself: no file and no connection of anybody else.
     fn the_descriptors_are_those_that_were_planned(host) {
         let (machine, image) = machine(host);
         let status = machine.status();
         let confinement = &status.plan.as_ref().unwrap().vmm().confinement;
-        let held = machine.vmm().descriptors();
-        let mut sockets = 0;
-        for (number, leads_to) in &held {
-            let planned = confinement.descriptors.iter().find(|d| d.number == *number);
+        let [evidence] = &status.evidence[..] else { panic!("{status:#?}") };
+        let at_first = evidence.findings.iter().find(|f| f.what == "descriptors").unwrap();
+        let identity = fs::metadata(&image).unwrap();
+        let planned: Vec<_> = confinement.descriptors.iter().map(|d| match &d.source {
+            DescriptorSource::ReadWrite(_) => {
+                format!("{}={}:{}", d.number, identity.dev(), identity.ino())
+            }
+            _ => d.number.to_string(),
+        }).collect();
+        assert_eq!(at_first.observed, planned.join(" "));
+        let (mut sockets, mut disks) = (0, 0);
+        for (number, leads_to) in machine.vmm().descriptors() {
             let text = leads_to.to_string_lossy().into_owned();
             sockets += usize::from(text.starts_with("socket:"));
-            let made = text.starts_with("anon_inode:") || text.starts_with("/memfd:");
-            match planned.map(|d| &d.source) {
-                Some(DescriptorSource::ReadWrite(object)) => assert_eq!(*leads_to, object.path),
-                Some(DescriptorSource::Channel(_)) => assert!(text.starts_with("socket:"), "{text}"),
-                Some(DescriptorSource::Null) => assert_eq!(text, "/dev/null"),
-                Some(other) => panic!("{other:?} was not asked for"),
-                // What QEMU opens by itself: copies of its disk for its locks, its event loop's.
-                None => assert!(made || *leads_to == image, "{number} leads to {text}: {held:?}"),
-            }
+            disks += usize::from(leads_to == image);
+            let its = ["anon_inode:", "/memfd:", "socket:"].iter().any(|p| text.starts_with(p))
+                || leads_to == image
+                || text == "/dev/null";
+            assert!(its, "{number} leads to {text}");
         }
-        let is_channel = |d: &&svirt_model::Descriptor| {
-            matches!(d.source, DescriptorSource::Channel(_))
-        };
-        assert_eq!(sockets, confinement.descriptors.iter().filter(is_channel).count());
-        let monitor = DescriptorSource::Channel(Channel::Monitor);
-        assert!(confinement.descriptors.iter().any(|d| d.source == monitor));
+        let is_channel = |d: &&Descriptor| matches!(d.source, DescriptorSource::Channel(_));
+        // It closes what it does not use, and makes no other.
+        assert!(sockets <= confinement.descriptors.iter().filter(is_channel).count());
+        assert!(disks >= 1);
         machine.ends_after("poweroff").exits(0);
     }
 
@@ -91,7 +93,7 @@ claims! {
         if host.is_root() {
             assert!(uid >= 0x7000_0000, "{uid}");
             assert_eq!(vmm.of_every_thread("Groups"), BTreeSet::from([String::new()]));
-            let sharers = svirt_testkit::threads_of_all().into_iter().filter(|p| {
+            let sharers = svirt_testkit::all_processes().into_iter().filter(|p| {
                 *p != vmm && p.of_every_thread("Uid").iter().any(|u| u.starts_with(&uid.to_string()))
             });
             // The init of its own pid namespace is the machine's too.
@@ -120,7 +122,7 @@ claims! {
             "ip6tnl0", "ip6gre0"];
         let real: Vec<_> = devices.iter().filter(|d| !fallback.contains(d)).collect();
         assert_eq!(real, [&"lo"], "{network}");
-        assert_eq!(vmm.text("net/route").lines().count(), 1, "it has no route");
+        assert!(vmm.text("net/route").lines().count() <= 1, "it has a route");
         machine.ends_after("poweroff").exits(0);
     }
 

@@ -1,0 +1,102 @@
+//! Other kernels to run sVirt on: each boots with this host's own programs, runs a script, and is
+//! gone. What a script tells comes back as it was, past whatever the kernel says on its console.
+//!
+//! It knows how to boot a kernel and how to hear what was said, and nothing of what is claimed.
+
+mod kernel;
+mod package;
+mod report;
+mod tree;
+
+pub use report::Report;
+
+use crate::{
+    Host, Skipped,
+    talk::{pid, readable},
+};
+use kernel::Kernel;
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// The words that a script may use; each says what it does.
+const WORDS: &str = include_str!("words.sh");
+
+/// Several times what a script takes on a host with nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// A kernel, and a place on this host for what it is booted with.
+#[derive(Debug)]
+pub struct Lab<'a> {
+    host: &'a Host,
+    kernel: Kernel,
+}
+
+impl<'a> Lab<'a> {
+    /// Debian's cloud kernel, Linux 6.1, with Landlock at ABI 2, in a QEMU that translates.
+    ///
+    /// # Errors
+    /// It, or a program that takes it there, cannot be had.
+    pub fn with_landlock(host: &'a Host) -> Result<Self, Skipped> {
+        Ok(Self { host, kernel: Kernel::cloud()? })
+    }
+
+    /// Linux 6.1 as a program of this host (user-mode-linux), without Landlock.
+    ///
+    /// # Errors
+    /// It, or a program that takes it there, cannot be had.
+    pub fn without_landlock(host: &'a Host) -> Result<Self, Skipped> {
+        Ok(Self { host, kernel: Kernel::user_mode()? })
+    }
+
+    /// Boots the kernel, runs a script in its first process, and gives what the script told. The
+    /// script is for busybox's shell; `words.sh` is what it may say besides.
+    ///
+    /// # Panics
+    /// The kernel does not boot, or the script does not come to its end in time.
+    #[track_caller]
+    pub fn run(&self, script: &str) -> Report {
+        let place = self.host.directory("lab", 0o755);
+        let first = self.kernel.first_words();
+        let init = place.join("script");
+        fs::write(&init, format!("{first}\n{WORDS}\n{script}\nthe_end\n")).expect("ours");
+        fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        fs::write(place.join("report"), "").expect("a file of ours");
+        self.host.give(place.join("report"));
+        let command = self.kernel.command(self.host, &place);
+        let ended = boot(command, &place.join("console"));
+        let console = fs::read(place.join("console")).unwrap_or_default();
+        let console = String::from_utf8_lossy(&console).into_owned();
+        assert!(ended, "the kernel goes on after {PATIENCE:?}: {console}");
+        let told = fs::read(place.join("report")).expect("a file of ours");
+        Report::read(&told, console)
+    }
+}
+
+/// A kernel that runs, with all its processes. Dropping it ends it.
+struct Running(Child);
+
+/// Whether it ended by itself.
+fn boot(mut command: Command, console: &Path) -> bool {
+    let log = fs::File::create(console).expect("a file of ours");
+    let errors = log.try_clone().expect("a descriptor");
+    command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
+    let running = Running(command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}")));
+    let id = pid(running.0.id());
+    let flags = rustix::process::PidfdFlags::empty();
+    let handle = rustix::process::pidfd_open(id, flags).expect("it was not waited for");
+    readable(&handle, PATIENCE)
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It leads its group until it is waited for; what it left there is no longer of use.
+        let _ =
+            rustix::process::kill_process_group(pid(self.0.id()), rustix::process::Signal::KILL);
+        let _ = self.0.wait();
+    }
+}

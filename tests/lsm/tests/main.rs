@@ -1,0 +1,4 @@
+//! Machines under other kernels: what a kernel lacks is missing in the status, and nothing else is.
+#![forbid(unsafe_code)]
+
+mod real_qemu;

@@ -1,0 +1,50 @@
+//! Control groups of version 2: root's at the top, and a branch that was given to an ordinary user.
+
+use super::{full, labs};
+use svirt_model::Layer;
+use svirt_testkit::lab::{Lab, Report};
+
+const SCRIPT: &str = "
+    delegate
+    groups() { find /sys/fs/cgroup -name 'svirt-*'; }
+    begin root r
+    told r.status as root svirt inspect --json r
+    told r.group a_group $(groups)
+    finish
+    told r.left groups
+    begin member m
+    told m.status as member svirt inspect --json m
+    told m.group a_group $(groups)
+    finish
+    told m.left groups
+    begin member k
+    told k.kill as member svirt kill k
+    finish
+    told k.left groups
+";
+
+fn is_limited(report: &Report, name: &str) {
+    let status = format!("{name}.status");
+    assert!(full(report, &status).contains(&Layer::Cgroup), "{report:#?}");
+    let group = report.said(&format!("{name}.group")).exits(0).out;
+    let lines: Vec<_> = group.lines().collect();
+    let [memory, processes, inside] = lines[..] else { panic!("{group}") };
+    let limit = |line: &str| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok());
+    assert!(limit(memory).is_some_and(|bytes| bytes >= 32 << 20), "{memory}");
+    assert!(limit(processes).is_some_and(|count| count > 0), "{processes}");
+    assert_eq!(inside, "it is inside");
+    report.said(name).exits(0);
+    assert_eq!(report.said(&format!("{name}.left")).exits(0).out, "");
+}
+
+labs! {
+    /// The VMM is in a group with limits while it runs, and afterwards there is no group.
+    fn a_machine_has_a_control_group_of_version_2(host) {
+        let report = Lab::with_landlock(host)?.run(SCRIPT);
+        is_limited(&report, "r");
+        is_limited(&report, "m");
+        report.said("k.kill").exits(0);
+        report.said("k").exits(137);
+        assert_eq!(report.said("k.left").exits(0).out, "");
+    }
+}

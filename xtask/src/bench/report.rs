@@ -1,0 +1,205 @@
+//! The figures, as a table and as JSON, with the machine that they were taken on.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::series::Series;
+use crate::command::output;
+use crate::error::{Error, Result};
+
+/// What the figures depend on besides sVirt.
+#[derive(Debug)]
+pub(super) struct Host {
+    cpu: String,
+    cores: usize,
+    kernel: String,
+    qemu: String,
+    bubblewrap: String,
+    /// The one-minute load before and after.
+    load: (f64, f64),
+}
+
+impl Host {
+    pub(super) fn look() -> Result<Self> {
+        let cpus = read("/proc/cpuinfo")?;
+        let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
+        let load = load()?;
+        Ok(Self {
+            cpu: model.unwrap_or_default().trim_start_matches(['\t', ' ', ':']).to_owned(),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            qemu: version("qemu-system-x86_64")?,
+            bubblewrap: version("bwrap")?,
+            load: (load, load),
+        })
+    }
+
+    /// The same, after the measurements.
+    pub(super) fn afterwards(self) -> Result<Self> {
+        Ok(Self { load: (self.load.0, load()?), ..self })
+    }
+
+    fn line(&self) -> String {
+        let Self { cpu, cores, kernel, qemu, bubblewrap, load } = self;
+        format!(
+            "{cpu}, {cores} cores, Linux {kernel}\n{qemu}; {bubblewrap}\n\
+             load {:.2} before, {:.2} after (with the measurements' own)\n",
+            load.0, load.1
+        )
+    }
+}
+
+fn read(file: &str) -> Result<String> {
+    fs::read_to_string(file).map_err(Error::file(file))
+}
+
+fn load() -> Result<f64> {
+    let text = read("/proc/loadavg")?;
+    Ok(text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN))
+}
+
+fn version(program: &str) -> Result<String> {
+    let text = output(Command::new(program).arg("--version"))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// One thing measured, for one person.
+#[derive(Debug)]
+pub(super) struct Measurement {
+    pub(super) name: &'static str,
+    /// Who ran it.
+    pub(super) person: String,
+    pub(super) unit: &'static str,
+    /// At most this is aimed at, of the ratio or, without a peer, of the median.
+    pub(super) target: Option<f64>,
+    /// Whether the second series is a peer that sVirt is compared with.
+    pub(super) compared: bool,
+    /// sVirt first, then its peer if it has one, then what is only shown.
+    pub(super) series: Vec<Series>,
+}
+
+impl Measurement {
+    /// sVirt's median for one of the peer's; without a peer, its median.
+    fn figure(&self) -> f64 {
+        match self.series.as_slice() {
+            [ours, peer, ..] if self.compared => ours.median() / peer.median(),
+            [ours, ..] => ours.median(),
+            [] => f64::NAN,
+        }
+    }
+
+    fn verdict(&self) -> String {
+        let Some(target) = self.target else { return String::new() };
+        let kept = if self.figure() <= target { "kept" } else { "MISSED" };
+        format!("target <= {target}: {kept}")
+    }
+
+    fn rows(&self) -> String {
+        let unit = if self.compared { "x" } else { self.unit };
+        let figure = format!("{:.2} {unit}", self.figure());
+        let head = format!("{} ({})", self.name, self.person);
+        let mut text = format!("{head:<48} {figure:>10}   {}\n", self.verdict());
+        for series in &self.series {
+            text += &format!(
+                "    {:<30} {:>10.2} {:<3} {:>10.2} ..{:>9.2}   n {}\n",
+                series.name,
+                series.median(),
+                self.unit,
+                series.quantile(0.25),
+                series.quantile(0.75),
+                series.samples.len(),
+            );
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let series = |s: &Series| {
+            json!({
+                "name": s.name,
+                "median": s.median(),
+                "quartiles": [s.quantile(0.25), s.quantile(0.75)],
+                "samples": s.samples,
+            })
+        };
+        json!({
+            "name": self.name,
+            "person": self.person,
+            "unit": self.unit,
+            "figure": self.figure(),
+            "target": self.target,
+            "series": self.series.iter().map(series).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Everything that was measured.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) host: Host,
+    pub(super) measurements: Vec<Measurement>,
+}
+
+impl Report {
+    pub(super) fn table(&self) -> String {
+        let heading =
+            "\nsVirt for one of the peer; below, each one's median, quartiles and rounds\n";
+        let rows: String = self.measurements.iter().map(Measurement::rows).collect();
+        format!("\n{}{heading}\n{rows}", self.host.line())
+    }
+
+    pub(super) fn json(&self) -> String {
+        let Host { cpu, cores, kernel, qemu, bubblewrap, load } = &self.host;
+        let all = json!({
+            "machine": {
+                "cpu": cpu, "cores": cores, "kernel": kernel, "qemu": qemu,
+                "bubblewrap": bubblewrap, "load": [load.0, load.1],
+            },
+            "measurements": self.measurements.iter().map(Measurement::json).collect::<Vec<_>>(),
+        });
+        format!("{all:#}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measurement(series: &[(&str, f64)]) -> Measurement {
+        let one = |(name, value): &(&str, f64)| Series {
+            name: (*name).to_owned(),
+            samples: vec![*value],
+        };
+        Measurement {
+            compared: series.len() > 1,
+            name: "m",
+            person: "p".to_owned(),
+            unit: "ms",
+            target: Some(1.5),
+            series: series.iter().map(one).collect(),
+        }
+    }
+
+    #[test]
+    fn the_figure_is_a_ratio_to_the_first_peer() {
+        let two = measurement(&[("svirt", 3.0), ("bwrap", 2.0), ("alone", 1.0)]);
+        assert_eq!(two.figure(), 1.5);
+        assert!(two.verdict().ends_with("kept"));
+        let slow = measurement(&[("svirt", 4.0), ("bwrap", 2.0)]);
+        assert!(slow.verdict().ends_with("MISSED"));
+    }
+
+    #[test]
+    fn what_has_no_peer_is_its_own_figure() {
+        assert_eq!(measurement(&[("svirt", 1.25)]).figure(), 1.25);
+        let parts = [("svirt", 1.25), ("a part of that", 1.0)];
+        assert_eq!(Measurement { compared: false, ..measurement(&parts) }.figure(), 1.25);
+    }
+
+    #[test]
+    fn without_samples_no_target_is_kept() {
+        assert!(measurement(&[]).verdict().ends_with("MISSED"));
+    }
+}
