@@ -120,7 +120,9 @@ fn expected_fields(
         for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
             all.push((Layer::Privileges, set, "0".repeat(16)));
         }
-        let bounded = confinement.namespaces.contains(&Namespace::User) || identity.own;
+        // An ordinary user without a user namespace may not empty it, and has nothing to lose.
+        let root = rustix::process::geteuid().is_root();
+        let bounded = confinement.namespaces.contains(&Namespace::User) || root;
         let bounding = if bounded { "0".repeat(16) } else { own.get("CapBnd") };
         all.push((Layer::Privileges, "CapBnd", bounding));
     }

@@ -25,9 +25,10 @@ pub fn restrict(
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(abi))?;
-    let network = AccessNet::from_all(abi)
-        & if landlock.connect_tcp { AccessNet::BindTcp.into() } else { BitFlags::all() };
-    if !network.is_empty() {
+    // A network helper connects to anywhere, and its sockets are bound on the way; its filter keeps
+    // it from listening.
+    let network = AccessNet::from_all(abi);
+    if !network.is_empty() && !landlock.connect_tcp {
         ruleset = ruleset.handle_access(network)?;
     }
     if !Scope::from_all(abi).is_empty() {

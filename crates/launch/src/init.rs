@@ -46,6 +46,9 @@ pub(crate) fn run(
     let mut go = Some(go);
     loop {
         let spoken_to = wait(control, &signals)?;
+        // The signals are taken before the children are looked at: who ends after that is signalled
+        // anew.
+        let asked = asked(&signals);
         while let Some((pid, status)) = sys::wait_any() {
             if pid == vmm {
                 wire::send(control, &Report::Ended(status))?;
@@ -57,7 +60,7 @@ pub(crate) fn run(
             // Closing it is what the process waits for.
             go.take();
         }
-        if asked(&signals) || order == Some(Order::End) {
+        if asked || order == Some(Order::End) {
             // It may have ended in this moment, which the next turn of the loop finds.
             let _ = Pid::from_raw(vmm).map(|pid| kill_process(pid, Signal::TERM));
         }

@@ -192,7 +192,7 @@ pub enum DescriptorSource {
 pub struct Landlock {
     /// The ABI whose every right is handled, and denied where no entry grants it.
     pub abi: u32,
-    /// Whether TCP connections to anywhere are granted: for a network helper only.
+    /// Whether TCP is left to the process: for a network helper only.
     pub connect_tcp: bool,
 }
 

@@ -1,7 +1,10 @@
 //! Who may use an object at the same time: for any two machines, what one writes the other does not
 //! touch, except what both share in one group.
 
-use std::path::PathBuf;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+};
 use svirt_model::{
     Access, Claim, FileId, FileKind, HeldClaim, MachineName, Plan, Resource, Sharing, Target,
 };
@@ -38,6 +41,12 @@ pub fn claims(plan: &Plan) -> Vec<Claim> {
     let resources = plan.processes.iter().flat_map(|p| &p.manifest.resources);
     let claim = |resource: &Resource| {
         let object = match &resource.target {
+            // It is not there yet, so it is known by its place alone.
+            Target::Output(path) => {
+                let (path, access) = (path.clone(), resource.access);
+                let file = FileId { device: u64::MAX >> 2, inode: place_number(&path) };
+                return Some(Claim { file, path, access, sharing: resource.sharing.clone() });
+            }
             Target::Object(object) => object,
             Target::Code(object) if object.uid != 0 => object,
             Target::Device(object) if object.kind == FileKind::BlockDevice => object,
@@ -52,6 +61,12 @@ pub fn claims(plan: &Plan) -> Vec<Claim> {
         Some(Claim { file, path, access, sharing })
     };
     resources.filter_map(claim).collect()
+}
+
+fn place_number(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The first object that both want and that one of them writes, unshared. A directory is all that

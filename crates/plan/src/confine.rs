@@ -9,8 +9,8 @@ use crate::{
 use std::{collections::BTreeMap, path::PathBuf};
 use svirt_model::{
     Access, Confinement, Delivery, Descriptor, DescriptorSource, Entry, EntrySource, FileKind,
-    Grant, Identity, Landlock, Limit, Manifest, Object, Process, Resource, Role, Stream,
-    SyscallProfile, Target, Vmm,
+    Grant, Identity, Landlock, Limit, Manifest, Object, Process, Resource, Role, Stream, Target,
+    Vmm,
 };
 
 /// The confinement of the process that runs the machine.
@@ -31,14 +31,7 @@ pub(crate) fn vmm(
         Vmm::Guest(_) => PathBuf::from("/"),
         Vmm::Command(command) => command.directory.clone(),
     };
-    let frame = Frame {
-        inputs,
-        choice,
-        program: &program.binary,
-        directory,
-        seccomp: choice.seccomp(),
-        host_network: false,
-    };
+    let frame = Frame { inputs, choice, program: &program.binary, directory };
     let confinement = frame.confine(&walked.manifest, arguments)?;
     let layers = choice.status(confinement.entries.len());
     Ok(Process { role: Role::Vmm, manifest: walked.manifest, confinement, layers })
@@ -50,14 +43,8 @@ pub(crate) fn helper(
     choice: &Choice<'_>,
     helper: Helper<'_>,
 ) -> Result<Process, PlanError> {
-    let frame = Frame {
-        inputs,
-        choice,
-        program: &helper.program.binary,
-        directory: PathBuf::from("/"),
-        seccomp: choice.seccomp().map(|_| SyscallProfile::Passt),
-        host_network: true,
-    };
+    let frame =
+        Frame { inputs, choice, program: &helper.program.binary, directory: PathBuf::from("/") };
     let arguments = qemu::passt(&helper.manifest);
     let confinement = frame.confine(&helper.manifest, arguments)?;
     let layers = choice.status(confinement.entries.len());
@@ -69,8 +56,6 @@ struct Frame<'a> {
     choice: &'a Choice<'a>,
     program: &'a Object,
     directory: PathBuf,
-    seccomp: Option<SyscallProfile>,
-    host_network: bool,
 }
 
 impl Frame<'_> {
@@ -89,13 +74,13 @@ impl Frame<'_> {
             directory: self.directory.clone(),
             host_name: self.inputs.machine.name.to_string(),
             identity,
-            namespaces: choice.namespaces(self.host_network),
+            namespaces: choice.namespaces(),
             own_root: choice.own_root(),
             entries: self.entries(manifest, identity)?,
             links: self.links(),
             descriptors: descriptors(manifest),
             landlock: self.landlock(),
-            seccomp: self.seccomp,
+            seccomp: choice.seccomp(),
             limits: self.limits(manifest),
             cgroups: desire::groups(self.inputs, choice)
                 .into_iter()
@@ -109,12 +94,12 @@ impl Frame<'_> {
 
     /// passt asks procfs which file it is, to choose between its builds. There is no procfs.
     fn links(&self) -> Vec<(PathBuf, PathBuf)> {
-        let asks = self.host_network && self.choice.own_root();
+        let asks = self.choice.host_network() && self.choice.own_root();
         asks.then(|| ("/proc/self/exe".into(), self.program.path.clone())).into_iter().collect()
     }
 
     fn landlock(&self) -> Option<Landlock> {
-        self.choice.landlock().map(|abi| Landlock { abi, connect_tcp: self.host_network })
+        self.choice.landlock().map(|abi| Landlock { abi, connect_tcp: self.choice.host_network() })
     }
 
     /// One entry a path; what is named twice gets the wider of its grants.
@@ -126,7 +111,9 @@ impl Frame<'_> {
                 all.insert(entry.at.clone(), (entry, resource));
                 continue;
             };
-            if known.source != entry.source {
+            let executed = (known.grant == Grant::Execute) != (entry.grant == Grant::Execute);
+            let written = known.grant.writes() || entry.grant.writes();
+            if known.source != entry.source || (executed && written) {
                 let (first, second) = (first.origin.to_string(), resource.origin.to_string());
                 return Err(PlanError::Collision { path: entry.at, first, second });
             }
@@ -185,8 +172,7 @@ impl Frame<'_> {
             (Limit::LockedMemory, 8 << 20),
             (Limit::MessageQueues, 0),
         ];
-        // Outside a user namespace of its own the limit would count the user's other processes.
-        if self.choice.user_namespace() {
+        if self.choice.bounded_processes() {
             limits.push((Limit::Processes, 512));
         }
         limits.extend(scratch_limit(manifest).map(|limit| (Limit::FileSize, limit)));

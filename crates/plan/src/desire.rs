@@ -1,18 +1,13 @@
 //! What a machine wants of the host: its run-time directory and what is in it, its control groups,
 //! the links by which its sockets are found.
 
-use crate::{Inputs, choice::Choice, resources};
+use crate::{Inputs, PlanError, choice::Choice, resources};
 use std::path::PathBuf;
-use svirt_model::{
-    Attribute, Cgroups, DeviceKind, Embedded, KernelSource, Target, Value, Vmm, Want,
-};
+use svirt_model::{Attribute, Cgroups, DeviceKind, Embedded, KernelSource, Target, Value, Want};
 
 /// A machine may have this many processes and threads: QEMU makes up to 64 for block requests, one
 /// for each processor, and a few more.
 const PROCESSES_MAX: u64 = 1024;
-/// QEMU's own memory beside the guest's: its heap, its translated code (at most 1 GiB, or a quarter
-/// of the guest's memory with small guests) and its devices.
-const VMM_MEMORY: u64 = 512 << 20;
 
 /// Everything that the machine wants, in the order in which it is made.
 pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
@@ -38,6 +33,14 @@ pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
     all.extend(
         groups(inputs, choice).into_iter().map(|(path, limits)| (path, Value::Cgroup(limits))),
     );
+    // What is wanted twice alike is wanted once.
+    let mut seen = Vec::new();
+    all.retain(|want| {
+        !seen.contains(want) && {
+            seen.push(want.clone());
+            true
+        }
+    });
     let machine = inputs.machine.id;
     let want = |(object, value)| Want { machine, object, attribute: Attribute::Presence, value };
     all.into_iter().map(want).collect()
@@ -52,6 +55,17 @@ fn embedded(inputs: Inputs<'_>) -> bool {
     inputs.machine.devices.iter().any(|device| device.kind == kernel)
 }
 
+/// Nothing is to be two things.
+pub(crate) fn distinct(wants: &[Want]) -> Result<(), PlanError> {
+    let twice = wants.iter().enumerate().find_map(|(index, one)| {
+        let rest = wants.get(index + 1..).unwrap_or_default();
+        rest.iter().find(|other| other.object == one.object).map(|_| one.object.clone())
+    });
+    let Some(path) = twice else { return Ok(()) };
+    let (first, second) = ("one thing that the machine makes".to_owned(), "another".to_owned());
+    Err(PlanError::Collision { path, first, second })
+}
+
 /// The control groups of a machine and their limits.
 pub(crate) fn groups(
     inputs: Inputs<'_>,
@@ -59,7 +73,7 @@ pub(crate) fn groups(
 ) -> Vec<(PathBuf, Vec<(String, String)>)> {
     let id = inputs.machine.id.simple().to_string();
     let name = format!("svirt-{}.{}", inputs.machine.name, id.get(..8).unwrap_or_default());
-    let memory = memory_limit(&inputs.machine.vmm);
+    let memory = choice.memory_limit();
     let limits = |controller: &str, files: (&str, &str)| -> Vec<(String, String)> {
         match controller {
             "pids" => vec![(files.0.to_owned(), PROCESSES_MAX.to_string())],
@@ -79,13 +93,5 @@ pub(crate) fn groups(
             let all = groups.iter().map(|(c, group)| (group.join(&name), limits(c, files)));
             all.filter(|(_, limits)| !limits.is_empty()).collect()
         }
-    }
-}
-
-/// A command's need is not known, so only its processes are limited.
-fn memory_limit(vmm: &Vmm) -> Option<u64> {
-    match vmm {
-        Vmm::Guest(guest) => Some(guest.memory.0 + guest.memory.0 / 4 + VMM_MEMORY),
-        Vmm::Command(_) => None,
     }
 }

@@ -14,6 +14,7 @@ mod desire;
 mod diff;
 mod qemu;
 mod resources;
+mod status;
 
 pub use claims::{Conflict, claims, conflict};
 pub use diff::ops;
@@ -109,13 +110,16 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     let walked = resources::walk(inputs, &choice);
     let mut processes = Vec::new();
     if let Some(helper) = resources::network_helper(inputs.machine, &choice) {
+        let choice = Choice::of(inputs).for_role(Role::Network);
         processes.push(confine::helper(inputs, &choice, helper)?);
     }
     processes.push(confine::vmm(inputs, &choice, walked)?);
     for process in &processes {
         satisfied(inputs.machine, process)?;
     }
-    let ops = ops(&wants(inputs), &[]);
+    let wants = wants(inputs);
+    desire::distinct(&wants)?;
+    let ops = ops(&wants, &[]);
     let (id, name) = (inputs.machine.id, inputs.machine.name.clone());
     Ok(Plan { id, name, ops, processes })
 }
@@ -124,7 +128,8 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
 fn satisfied(machine: &Machine, process: &Process) -> Result<(), PlanError> {
     let full = |layer: Layer| process.layers.iter().find(|s| s.layer == layer);
     for layer in machine.demands.require.iter().copied().filter(|_| process.role == Role::Vmm) {
-        let why = full(layer).map(|s| s.why_not.clone()).unwrap_or_else(|| "unknown".into());
+        let absent = || "the kernel does not have it".to_owned();
+        let why = full(layer).map_or_else(absent, |s| s.why_not.clone());
         if !why.is_empty() {
             return Err(PlanError::Unmet { layer, why });
         }

@@ -49,7 +49,6 @@ fn with(kind: DeviceKind) -> Machine {
 }
 
 #[test]
-#[ignore = "Choice::layer answers for the VMM whichever process is asked about"]
 fn the_helpers_status_does_not_claim_the_network_namespace_that_it_lacks() {
     let plan = planned(&kvm(vec![network()]), &hosts::root());
     let helper = helper(&plan);
@@ -58,28 +57,24 @@ fn the_helpers_status_does_not_claim_the_network_namespace_that_it_lacks() {
 }
 
 #[test]
-#[ignore = "Choice::seccomp_status names the VMM's profile"]
 fn the_helpers_status_names_its_own_system_calls() {
     let plan = planned(&kvm(vec![network()]), &hosts::root());
     assert!(status(helper(&plan), Layer::Seccomp).detail.contains("passt"));
 }
 
 #[test]
-#[ignore = "Choice::closes counts the network namespace, which the helper does not have"]
 fn what_an_old_landlock_leaves_open_to_the_helper_is_named() {
     let plan = planned(&kvm(vec![network()]), &hosts::old_kernel());
     assert!(status(helper(&plan), Layer::Landlock).why_not.contains("abstract sockets"));
 }
 
 #[test]
-#[ignore = "Choice::executable_memory asks whether the VMM translates"]
 fn the_helper_of_a_translated_guest_cannot_execute_what_it_wrote() {
     let plan = planned(&tcg(vec![network()]), &hosts::root());
     assert_eq!(helper(&plan).confinement.executable_memory, ExecutableMemory::Denied);
 }
 
 #[test]
-#[ignore = "Choice::layer does not look at what Frame::limits leaves out"]
 fn limits_without_a_bound_on_processes_are_not_full() {
     let plan = planned(&kvm(vec![]), &hosts::user_without_namespaces());
     let bounded = plan.vmm().confinement.limits.iter().any(|(l, _)| *l == Limit::Processes);
@@ -87,7 +82,6 @@ fn limits_without_a_bound_on_processes_are_not_full() {
 }
 
 #[test]
-#[ignore = "Choice::cgroup_status does not look at which limits are set"]
 fn a_group_without_a_limit_on_memory_is_not_full() {
     let pids = Cgroups::V1(vec![("pids".into(), "/sys/fs/cgroup/pids".into())]);
     let host = HostFacts { cgroups: pids, ..hosts::root() };
@@ -98,7 +92,6 @@ fn a_group_without_a_limit_on_memory_is_not_full() {
 }
 
 #[test]
-#[ignore = "Choice::memory_status gives one reason for three causes"]
 fn root_is_not_told_that_only_root_can_deny_memory_files() {
     let machine = weakened(kvm(vec![]), &[Layer::Namespaces]);
     let plan = planned(&machine, &hosts::root());
@@ -106,7 +99,6 @@ fn root_is_not_told_that_only_root_can_deny_memory_files() {
 }
 
 #[test]
-#[ignore = "satisfied() has no reason for a module that the kernel does not list"]
 fn a_required_module_that_the_kernel_lacks_is_refused_with_a_reason() {
     match plan(&requiring(kvm(vec![]), &[Layer::Selinux]), &hosts::root()) {
         Err(PlanError::Unmet { why, .. }) => assert_ne!(why, "unknown"),
@@ -129,7 +121,6 @@ fn a_machine_in_the_hosts_root_with_a_user_of_its_own_reaches_its_guest() {
 }
 
 #[test]
-#[ignore = "wider() keeps Execute and drops the write that the manifest and the claims have"]
 fn a_program_that_is_also_to_be_written_is_refused_or_written() {
     let machine = with(DeviceKind::File(named(file("/opt/vmm"), Access::Write)));
     if let Ok(plan) = plan(&machine, &hosts::root()) {
@@ -139,7 +130,6 @@ fn a_program_that_is_also_to_be_written_is_refused_or_written() {
 }
 
 #[test]
-#[ignore = "desire::wants makes a want for each time that a path is named"]
 fn a_path_that_is_named_twice_is_made_once_or_refused() {
     let once = |one: DeviceKind, other: DeviceKind| {
         let mut machine = with(one);
@@ -156,7 +146,6 @@ fn a_path_that_is_named_twice_is_made_once_or_refused() {
 }
 
 #[test]
-#[ignore = "claims() passes over Target::Output"]
 fn a_file_that_one_machine_makes_is_not_written_by_another() {
     let first = with(DeviceKind::Output(output("/srv/trace")));
     // When the second is resolved the file is there, so it is a file like any other.

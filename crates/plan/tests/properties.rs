@@ -79,7 +79,14 @@ fn status(process: &Process, layer: Layer) -> Option<&LayerStatus> {
 fn leaning_on(layer: Layer) -> &'static [Layer] {
     match layer {
         // An ordinary user makes the others inside it; Landlock's gaps open with them.
-        Layer::UserNamespace => &[Layer::Root, Layer::Namespaces, Layer::Landlock],
+        // Processes are counted and memory files refused in there.
+        Layer::UserNamespace => &[
+            Layer::Root,
+            Layer::Namespaces,
+            Layer::Landlock,
+            Layer::Limits,
+            Layer::ExecutableMemory,
+        ],
         Layer::Root => &[Layer::Landlock],
         // `vm.memfd_noexec` belongs to a pid namespace.
         Layer::Namespaces => &[Layer::Landlock, Layer::ExecutableMemory],

@@ -71,6 +71,13 @@ begin() {
     until grep -q '^> ' console || ! kill -0 $run 2>/dev/null; do usleep 50000; done
 }
 
+# ask LINE: says a line to its guest, which has answered then.
+ask() {
+    before=$(grep -c '^> ' console)
+    printf '%s\r' "$1" >&3
+    until [ $(grep -c '^> ' console) -gt $before ] || ! kill -0 $run 2>/dev/null; do usleep 50000; done
+}
+
 # finish: its guest powers off; what its command said goes into the report under its name.
 finish() {
     printf 'poweroff\r' >&3

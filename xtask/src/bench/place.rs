@@ -3,7 +3,7 @@
 //! Everything is in one directory that is gone afterwards. It is on a disk, as the places of real
 //! machines are: on a file system in memory nothing would be paid for durability.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,9 @@ fn release() -> Result<PathBuf> {
 
 fn copy(from: &Path, to: &Path) -> Result {
     fs::copy(from, to).map_err(Error::file(from))?;
-    fs::set_permissions(to, Permissions::from_mode(0o755)).map_err(Error::file(to))
+    fs::set_permissions(to, Permissions::from_mode(0o755)).map_err(Error::file(to))?;
+    // Pages on their way to the disk would count as written by whoever runs the program.
+    File::open(to).and_then(|file| file.sync_all()).map_err(Error::file(to))
 }
 
 fn people(root: &Path) -> Result<Vec<Person>> {

@@ -6,17 +6,26 @@ use svirt_model::{Enforced, Layer};
 use svirt_testkit::lab::{Lab, Report};
 
 const SCRIPT: &str = "
-    begin root r
+    for who in root user; do dd if=/dev/zero of=$who/disk bs=512 count=64; done
+    chown 1000:1000 user/disk
+    begin root r --append x --disk /run/lab/root/disk
     told r.status as root svirt inspect --json r
     told r.kernel the_vmm
     told r.tcp as root svirt drill r --attempt tcp --target 127.0.0.1:1
+    ask 'write 0 1 by root'
     told r.signal as root svirt drill r --attempt signal --target 1
     finish
-    begin user u
+    begin user u --append x --disk /run/lab/user/disk
+    ask 'write 0 1 by the user'
     told u.status as user svirt inspect --json u
     told u.kernel the_vmm
     told u.tcp as user svirt drill u --attempt tcp --target 127.0.0.1:1
     finish
+    told r.disk grep -c 'by root' root/disk
+    told u.disk grep -c 'by the user' user/disk
+    exec_() { as root svirt exec --name x --rw /run/lab/root/disk \"$@\" -- /bin/true; }
+    told foreign exec_
+    told shared exec_ --weaken user
     told left ls /run/lab/root/run /run/lab/user/run
 ";
 
@@ -42,7 +51,8 @@ fn boots_and_is_held(report: &Report, name: &str) {
     vmm.is_unprivileged_and_filtered();
     vmm.has_an_empty_bounding_set();
     assert_eq!(vmm.own_namespaces(), ALL_NAMESPACES);
-    // No ABI of this kernel's governs TCP.
+    report.said(&format!("{name}.disk")).exits(0);
+    // Landlock does not govern TCP there.
     report.said(&format!("{name}.tcp")).exits(0);
 }
 
@@ -56,6 +66,10 @@ labs! {
         report.said("r.signal").exits(0);
         let uid = Vmm::told(&report, "r.kernel").field("Uid");
         assert!(!uid.split('\t').any(|id| id == "0" || id == "1000"), "{uid}");
+        // A tmpfs of this kernel cannot show a file to another user as theirs (6.3): the start says
+        // so and what would do instead.
+        report.said("foreign").exits(74).complains("--weaken user");
+        report.said("shared").exits(0);
         // Nobody gave either of them control groups.
         for status in ["r.status", "u.status"] {
             assert_eq!(report.layer(status, Layer::Cgroup).enforced, Enforced::No);
