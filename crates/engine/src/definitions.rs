@@ -199,11 +199,14 @@ impl Engine {
     /// # Errors
     /// The store cannot be read or written.
     pub fn recover(&self) -> Result<Vec<MachineName>, Failure> {
-        let mut store = self.store()?;
+        self.recover_in(&mut self.store()?)
+    }
+
+    pub(crate) fn recover_in(&self, store: &mut Store) -> Result<Vec<MachineName>, Failure> {
         let mut recovered = Vec::new();
         for run in store.runs()? {
             if !is_alive(&run.supervisor)? {
-                finish(&mut store, run.id, EventKind::Recovered, "its supervisor had died")?;
+                finish(store, run.id, EventKind::Recovered, "its supervisor had died")?;
                 recovered.push(run.name);
             }
         }

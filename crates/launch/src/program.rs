@@ -158,8 +158,10 @@ pub(crate) fn surrender() -> Result<(), HostError> {
 pub(crate) fn empty_bounding_set() -> Result<(), HostError> {
     for capability in (0..64).filter_map(|bit| CapabilitySet::from_bits(1 << bit)) {
         match remove_capability_from_bounding_set(capability) {
-            // The kernel knows fewer, or there was nothing to give up.
-            Ok(()) | Err(Errno::INVAL | Errno::PERM) => {}
+            // There was nothing to give up, and nothing is to be given up for want of the right to.
+            Ok(()) | Err(Errno::PERM) => {}
+            // The kernel knows no more.
+            Err(Errno::INVAL) => break,
             Err(e) => return Err(e).doing(|| "empty the bounding set"),
         }
     }

@@ -46,7 +46,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Root, and whoever has a user namespace, can make the other ones.
-    fn can_unshare(&self) -> bool {
+    pub(crate) fn can_unshare(&self) -> bool {
         self.host.is_root() || self.user_namespace()
     }
 

@@ -33,7 +33,13 @@ impl Choice<'_> {
             Layer::Namespaces => LayerStatus::missing(layer, self.no_namespaces()),
             Layer::UserNamespace => self.user_namespace_status(),
             Layer::User => self.user_status(),
-            Layer::Privileges => LayerStatus::full(layer, "no capabilities, no_new_privs"),
+            Layer::Privileges if self.can_unshare() => {
+                LayerStatus::full(layer, "no capabilities, no_new_privs")
+            }
+            Layer::Privileges => {
+                let why = "this user may not empty the bounding set, which no_new_privs makes moot";
+                LayerStatus::partial(layer, "no capabilities, no_new_privs", why)
+            }
             Layer::Limits if self.bounded_processes() => {
                 LayerStatus::full(layer, "no core dumps, bounded files and threads")
             }

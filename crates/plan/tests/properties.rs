@@ -86,6 +86,7 @@ fn leaning_on(layer: Layer) -> &'static [Layer] {
             Layer::Landlock,
             Layer::Limits,
             Layer::ExecutableMemory,
+            Layer::Privileges,
         ],
         Layer::Root => &[Layer::Landlock],
         // `vm.memfd_noexec` belongs to a pid namespace.

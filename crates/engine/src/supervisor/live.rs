@@ -49,10 +49,10 @@ pub(crate) struct Live {
 impl Live {
     /// Starts a machine; when this returns, it runs confined. On a failure nothing is left.
     pub(crate) fn begin(engine: &Engine, birth: Birth, streams: Streams) -> Result<Self, Failure> {
-        engine.recover()?;
         engine.paths.make_runtime()?;
         let (id, transient) = (birth.identity.id, birth.transient);
         let mut store = engine.store()?;
+        engine.recover_in(&mut store)?;
         let (machine, pins) =
             resolve::machine(engine, &mut store, &birth.spec, birth.identity, &streams.which())?;
         let place = engine.paths.place(&machine.name, machine.id);

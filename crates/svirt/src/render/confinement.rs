@@ -57,8 +57,12 @@ fn namespace(namespace: Namespace) -> &'static str {
 }
 
 fn landlock(Landlock { abi, connect_tcp }: &Landlock) -> String {
-    let tcp = if *connect_tcp { "TCP connections" } else { "no TCP" };
-    format!("ABI {abi}, {tcp}")
+    match (abi, connect_tcp) {
+        // Before its fourth ABI, Landlock does not govern TCP.
+        (..4, _) => format!("ABI {abi}"),
+        (_, true) => format!("ABI {abi}, TCP left to the process"),
+        (_, false) => format!("ABI {abi}, no TCP"),
+    }
 }
 
 fn profile(profile: SyscallProfile) -> &'static str {
@@ -71,7 +75,7 @@ fn profile(profile: SyscallProfile) -> &'static str {
 
 fn memory(memory: ExecutableMemory) -> &'static str {
     match memory {
-        ExecutableMemory::Allowed => "what was written may be executed: guest code is translated",
+        ExecutableMemory::Allowed => "what was written may be executed",
         ExecutableMemory::Denied => "what was written is never executed",
     }
 }

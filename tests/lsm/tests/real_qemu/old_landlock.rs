@@ -6,24 +6,24 @@ use svirt_model::{Enforced, Layer};
 use svirt_testkit::lab::{Lab, Report};
 
 const SCRIPT: &str = "
-    for who in root user; do dd if=/dev/zero of=$who/disk bs=512 count=64; done
-    chown 1000:1000 user/disk
-    begin root r --append x --disk /run/lab/root/disk
+    for who in root user; do dd if=/dev/zero of=$who/d.raw bs=512 count=64; done
+    chown 1000:1000 user/d.raw
+    begin root r --append x --disk /run/lab/root/d.raw
     told r.status as root svirt inspect --json r
     told r.kernel the_vmm
     told r.tcp as root svirt drill r --attempt tcp --target 127.0.0.1:1
     ask 'write 0 1 by root'
     told r.signal as root svirt drill r --attempt signal --target 1
     finish
-    begin user u --append x --disk /run/lab/user/disk
+    begin user u --append x --disk /run/lab/user/d.raw
     ask 'write 0 1 by the user'
     told u.status as user svirt inspect --json u
     told u.kernel the_vmm
     told u.tcp as user svirt drill u --attempt tcp --target 127.0.0.1:1
     finish
-    told r.disk grep -c 'by root' root/disk
-    told u.disk grep -c 'by the user' user/disk
-    exec_() { as root svirt exec --name x --rw /run/lab/root/disk \"$@\" -- /bin/true; }
+    told r.disk grep -c 'by root' root/d.raw
+    told u.disk grep -c 'by the user' user/d.raw
+    exec_() { as root svirt exec --name x --rw /run/lab/root/d.raw \"$@\" -- /bin/true; }
     told foreign exec_
     told shared exec_ --weaken user
     told left ls /run/lab/root/run /run/lab/user/run
