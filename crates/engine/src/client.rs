@@ -66,7 +66,14 @@ impl Engine {
     /// There is no such machine, or it does not run.
     pub fn stop(&self, name: &MachineName, limits: StopLimits) -> Result<Ending, Failure> {
         let StopLimits { acpi, terminate } = limits;
-        Waiter(self.ask(name, &Request::Stop { acpi, terminate })?).ended()
+        let mut stream = self.connect(name)?;
+        send(&mut stream, &Request::Stop { acpi, terminate })?;
+        let mut reader = BufReader::new(stream);
+        match reply(&mut reader)? {
+            // It ended in this moment by itself, or because somebody else had asked.
+            Reply::Ended(ending) => Ok(ending),
+            answer => granted(answer).and_then(|()| Waiter(reader).ended()),
+        }
     }
 
     /// Kills a machine and returns when it is gone.

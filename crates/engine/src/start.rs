@@ -30,12 +30,14 @@ pub struct Started {
     /// Its identity.
     pub id: Uuid,
     waiter: Waiter,
+    console: UnixStream,
 }
 
 impl Started {
-    /// Waits for its end, however soon that is.
-    pub fn waiter(self) -> Waiter {
-        self.waiter
+    /// What waits for its end, however soon that is, and the guest's console from its first byte on,
+    /// which ends at once where there is none.
+    pub fn attended(self) -> (Waiter, UnixStream) {
+        (self.waiter, self.console)
     }
 }
 
@@ -80,7 +82,7 @@ pub(crate) struct Birth {
 }
 
 /// What the supervisor says once. On the same connection follows what anybody is told who waits.
-type Report = Result<(), Failure>;
+pub(crate) type Report = Result<(), Failure>;
 
 impl Engine {
     /// What a start of this machine would do, without doing any of it.
@@ -136,17 +138,18 @@ impl Engine {
     fn fork(&self, birth: Birth, streams: Streams) -> Result<Started, Failure> {
         let single = SingleThreaded::verify().doing(|| "fork the machine's supervisor")?;
         let (ours, theirs) = UnixStream::pair().doing(|| "make a connection to the supervisor")?;
+        let (console, guests) = UnixStream::pair().doing(|| "make a connection to the console")?;
         let Identity { id, name } = birth.identity.clone();
         match single.fork().doing(|| "fork the machine's supervisor")? {
             Forked::Child => {
-                drop(ours);
-                supervisor::run(self, birth, streams, Reporter(theirs))
+                drop((ours, console));
+                supervisor::run(self, birth, streams, Starter { report: theirs, console: guests })
             }
             Forked::Parent { .. } => {
-                drop((theirs, streams));
+                drop((theirs, guests, streams));
                 let mut reader = BufReader::new(ours);
                 hear(&mut reader)?;
-                Ok(Started { name, id, waiter: Waiter::new(reader) })
+                Ok(Started { name, id, waiter: Waiter::new(reader), console })
             }
         }
     }
@@ -159,17 +162,21 @@ fn hear(reader: &mut impl BufRead) -> Report {
     serde_json::from_slice::<Report>(&line).map_err(died)?
 }
 
-/// The connection on which the supervisor says how the start went.
-pub(crate) struct Reporter(UnixStream);
+/// The connections to whoever started a machine.
+pub(crate) struct Starter {
+    /// On which it is said once how the start went, and later how the machine ended.
+    pub(crate) report: UnixStream,
+    /// On which the guest's console is heard from the beginning.
+    pub(crate) console: UnixStream,
+}
 
-impl Reporter {
-    /// Says it, and returns the connection, whose other end now waits for the machine's end.
-    pub(crate) fn say(mut self, report: &Report) -> UnixStream {
+impl Starter {
+    /// Says how the start went.
+    pub(crate) fn say(&mut self, report: &Report) {
         let mut text = serde_json::to_vec(report).unwrap_or_default();
         text.push(b'\n');
         // Whoever started the machine may be gone, which changes nothing for the machine.
-        let _ = self.0.write_all(&text);
-        self.0
+        let _ = self.report.write_all(&text);
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) use request::{Reply, Request};
 
 use crate::{
     Engine, Failure,
-    start::{Birth, Reporter, Streams},
+    start::{Birth, Starter, Streams},
 };
 use std::{fs::File, process::exit};
 use svirt_host::Doing;
@@ -38,11 +38,14 @@ pub(crate) fn first_user(facts: &HostFacts) -> Option<u32> {
 }
 
 /// Becomes the supervisor: starts the machine, reports, and serves until it ends.
-pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, reporter: Reporter) -> ! {
+pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: Starter) -> ! {
     let begun = detach().and_then(|()| Live::begin(engine, birth, streams));
     match begun.and_then(|live| live.listen(engine)) {
-        Ok(live) => serve::until_it_ends(engine, live, reporter.say(&Ok(()))),
-        Err(failure) => drop(reporter.say(&Err(failure))),
+        Ok(live) => {
+            starter.say(&Ok(()));
+            serve::until_it_ends(engine, live, starter);
+        }
+        Err(failure) => starter.say(&Err(failure)),
     }
     exit(0)
 }

@@ -1,7 +1,7 @@
 //! A machine's life between its start and its end: one loop that waits for whatever happens next.
 
 use super::{Live, Reply, Request, console::LogFile, live::timespec, request::REQUEST_MAX};
-use crate::Engine;
+use crate::{Engine, start::Starter};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     collections::VecDeque,
@@ -30,12 +30,16 @@ const OWN_END: Duration = Duration::from_secs(10);
 
 /// Serves until the VMM ends, then puts everything back and answers those who wait: `starter`, who
 /// started the machine, first of all.
-pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: UnixStream) {
+pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
     let log = LogFile::open(&live.logs, "vmm.log").ok();
     let signals = sys::signal_descriptor(&[15, 2]).ok();
-    let _ = starter.set_nonblocking(true);
-    let starter = Client { stream: starter, role: Role::Waiting, pending: VecDeque::new() };
-    let mut service = Service { live, clients: vec![starter], stopping: None, log, signals };
+    let mut clients = vec![Client::new(starter.report, Role::Waiting)];
+    if let Some(console) = &live.console {
+        let mut listener = Client::new(starter.console, Role::Attached);
+        listener.say(&console.replay());
+        clients.push(listener);
+    }
+    let mut service = Service { live, clients, stopping: None, log, signals };
     while service.turn() {}
     service.end(engine);
 }
@@ -222,9 +226,8 @@ impl Service {
         let Ok((stream, _)) = listener.accept() else { return };
         let ours = rustix::net::sockopt::socket_peercred(&stream)
             .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid());
-        if ours && self.clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() {
-            let role = Role::New(Vec::new());
-            self.clients.push(Client { stream, role, pending: VecDeque::new() });
+        if ours && self.clients.len() < CLIENTS_MAX {
+            self.clients.push(Client::new(stream, Role::New(Vec::new())));
         }
     }
 
@@ -337,6 +340,12 @@ impl Service {
 }
 
 impl Client {
+    fn new(stream: UnixStream, role: Role) -> Self {
+        // One that could hold up the supervisor is let go at once.
+        let role = if stream.set_nonblocking(true).is_ok() { role } else { Role::Gone };
+        Self { stream, role, pending: VecDeque::new() }
+    }
+
     fn reply(&mut self, reply: &Reply) {
         let mut line = serde_json::to_vec(reply).unwrap_or_default();
         line.push(b'\n');
@@ -367,10 +376,10 @@ impl Client {
         // A listener may need a moment for the last words; one that does not read is not waited for.
         let _ = self.stream.set_nonblocking(false);
         let _ = self.stream.set_write_timeout(Some(Duration::from_secs(1)));
-        if matches!(self.role, Role::Waiting) {
-            self.reply(&Reply::Ended(ending));
-        } else {
-            self.flush();
+        match self.role {
+            Role::Attached => self.flush(),
+            // Whatever else was asked in this moment, the machine has ended.
+            _ => self.reply(&Reply::Ended(ending)),
         }
     }
 }

@@ -11,9 +11,7 @@ use crate::{
     signals::Signals,
     specification,
 };
-use std::os::unix::net::UnixStream;
-use svirt_engine::{Code, Engine, Failure, Started, Streams, spec::Spec};
-use svirt_model::MachineName;
+use svirt_engine::{Engine, Failure, Started, Streams, spec::Spec};
 
 /// `svirt run`.
 pub(crate) fn run(args: &RunArgs) -> Outcome {
@@ -37,7 +35,7 @@ pub(crate) fn start(args: &StartArgs) -> Outcome {
     let spec = engine.definition(&args.name)?;
     let here = Here::before_the_start()?;
     let started = patiently(Some(&spec), || engine.start_defined(&args.name))?;
-    stay(&engine, &spec, started, here)
+    stay(&spec, started, here)
 }
 
 fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
@@ -49,7 +47,7 @@ fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
     let here = Here::before_the_start()?;
     let streams = if is_guest(spec) { Streams::none() } else { Streams::inherit()? };
     let started = patiently(Some(spec), || engine.start(spec, streams))?;
-    stay(&engine, spec, started, here)
+    stay(spec, started, here)
 }
 
 /// Whether sVirt writes the VMM's command line.
@@ -99,21 +97,13 @@ impl Here {
 }
 
 /// At the machine's side until it ends; its exit code is this command's.
-fn stay(engine: &Engine, spec: &Spec, started: Started, here: Here) -> Outcome {
+fn stay(spec: &Spec, started: Started, here: Here) -> Outcome {
     let name = started.name.clone();
-    let console = if is_guest(spec) { console(engine, &name)? } else { None };
+    let (waiter, console) = started.attended();
+    let console = is_guest(spec).then_some(console);
     let Here { signals, terminal } = here;
-    match attend(&name, console, started.waiter(), &signals, Manner::Owner, terminal)? {
+    match attend(&name, console, waiter, &signals, Manner::Owner, terminal)? {
         Left::Ended(ending) => Ok(exit_code(ending, is_guest(spec))),
         Left::Running => Ok(0),
-    }
-}
-
-/// None where the machine has ended already.
-fn console(engine: &Engine, name: &MachineName) -> Result<Option<UnixStream>, Failure> {
-    match engine.console(name) {
-        Ok(console) => Ok(Some(console)),
-        Err(Failure { code: Code::NotFound | Code::InUse, .. }) => Ok(None),
-        Err(failure) => Err(failure),
     }
 }
