@@ -6,7 +6,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
-use svirt_host::pin::private_directory;
+use svirt_host::{Doing, pin::private_directory};
 use svirt_model::{MachineName, Object, Uuid};
 use svirt_plan::Place;
 
@@ -45,7 +45,11 @@ impl Paths {
     }
 
     pub(crate) fn make_runtime(&self) -> Result<(), Failure> {
-        make(&self.runtime)
+        make(&self.runtime)?;
+        // The users of root's machines may pass through to what is theirs, and see nothing else.
+        let root = rustix::process::geteuid().is_root();
+        let mode = rustix::fs::Mode::from_raw_mode(if root { 0o711 } else { 0o700 });
+        Ok(rustix::fs::chmod(&self.runtime, mode).on("set the mode of", &self.runtime)?)
     }
 
     /// A machine's place: nobody else's, whatever other state directory uses the same run-time one.

@@ -11,8 +11,11 @@ const PROCESSES_MAX: u64 = 1024;
 
 /// Everything that the machine wants, in the order in which it is made.
 pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
-    let mut all = vec![(inputs.place.run.clone(), own_directory(inputs.host.uid, inputs.host.gid))];
     let identity = choice.identity();
+    // A user of the machine's own passes through to what is its own, where it keeps the host's root.
+    let mode = if identity.own && !choice.own_root() { 0o711 } else { 0o700 };
+    let run = Value::Directory { uid: inputs.host.uid, gid: inputs.host.gid, mode };
+    let mut all = vec![(inputs.place.run.clone(), run)];
     let walked = resources::walk(inputs, choice);
     let targets = || walked.manifest.resources.iter().map(|r| &r.target);
     if targets().any(|t| matches!(t, Target::Endpoint(_))) {

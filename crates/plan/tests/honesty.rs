@@ -107,7 +107,6 @@ fn a_required_module_that_the_kernel_lacks_is_refused_with_a_reason() {
 }
 
 #[test]
-#[ignore = "the run-time directory is the supervisor's with mode 0700"]
 fn a_machine_in_the_hosts_root_with_a_user_of_its_own_reaches_its_guest() {
     let machine = weakened(kvm(vec![embedded()]), &[Layer::Root]);
     let plan = planned(&machine, &hosts::root());
