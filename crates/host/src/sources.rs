@@ -57,9 +57,17 @@ pub fn open(confinement: &Confinement, supplies: &Supplies) -> Result<Vec<OwnedF
         all.push(descriptor_source(&descriptor.source, supplies)?);
     }
     for group in &confinement.cgroups {
-        all.push(open_plain(&group.join("cgroup.procs"), OFlags::WRONLY)?);
+        all.push(open_plain(&entrance(group), OFlags::WRONLY)?);
     }
     Ok(all)
+}
+
+/// The file through which a process joins a control group. In a hierarchy of version 1 the launcher,
+/// which has one thread, moves just that: for a whole process the kernel stops every fork of the
+/// host and waits until all have noticed, which took 5 to 20 ms where the thread took 0.04.
+fn entrance(group: &Path) -> PathBuf {
+    let thread = group.join("tasks");
+    if thread.exists() { thread } else { group.join("cgroup.procs") }
 }
 
 fn entry_source(source: &EntrySource) -> Result<OwnedFd, SourceError> {
