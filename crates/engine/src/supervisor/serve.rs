@@ -235,7 +235,11 @@ impl Service {
         let Some(client) = self.clients.get_mut(index) else { return };
         let mut bytes = [0; 4096];
         let count = match client.stream.read(&mut bytes) {
-            Ok(0) => return client.role = Role::Gone,
+            Ok(0) => {
+                // It has no more to say, and hears what was said before that.
+                client.flush();
+                return client.role = Role::Gone;
+            }
             Ok(count) => count,
             Err(e) if e.kind() == ErrorKind::WouldBlock => return,
             Err(_) => return client.role = Role::Gone,

@@ -18,6 +18,7 @@ use crate::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io::{self, ErrorKind, Read, Write},
+    net::Shutdown,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
@@ -79,7 +80,7 @@ pub(crate) fn attend(
         console.set_nonblocking(true).map_err(|e| error::host("cannot use the console", &e))?;
     }
     let pending = Vec::new();
-    Relay { name, console, waiter, signals, manner, input, pending, stops: 0 }.run()
+    Relay { name, console, waiter, signals, manner, input, pending, stops: 0, leaving: false }.run()
 }
 
 impl Input {
@@ -108,6 +109,8 @@ struct Relay<'a> {
     pending: Vec<u8>,
     /// How often the machine was asked to stop.
     stops: usize,
+    /// Whether only what is still on its way is waited for.
+    leaving: bool,
 }
 
 /// Something that was waited for.
@@ -125,7 +128,12 @@ impl Relay<'_> {
         loop {
             for ready in self.wait()? {
                 match ready {
-                    Ready::Console => self.speak(),
+                    Ready::Console => {
+                        self.speak();
+                        if self.leaving && self.console.is_none() {
+                            return Ok(Left::Running);
+                        }
+                    }
                     Ready::Continued => self.resume(),
                     Ready::Signal if self.manner == Manner::Visitor => return Ok(Left::Running),
                     Ready::Signal => (0..self.signals.endings()).for_each(|_| self.stop_or_kill()),
@@ -227,9 +235,13 @@ impl Relay<'_> {
         false
     }
 
+    /// A visitor who has no more to say hears what was said before it came, and leaves: the
+    /// supervisor ends the connection after that. True where there is no connection.
     fn no_more_input(&mut self) -> bool {
         self.input = Input::None;
-        self.manner == Manner::Visitor
+        let console = self.console.as_ref().filter(|_| self.manner == Manner::Visitor);
+        self.leaving = console.is_some_and(|c| c.shutdown(Shutdown::Write).is_ok());
+        self.manner == Manner::Visitor && !self.leaving
     }
 
     /// Does what the person wants; true if that is to leave.
