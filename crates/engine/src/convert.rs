@@ -82,7 +82,7 @@ impl From<ImageError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::NameInUse { .. } => Code::InUse,
+            StoreError::NameInUse { .. } | StoreError::Running { .. } => Code::InUse,
             StoreError::NotDefined { .. } | StoreError::NotLive { .. } => Code::NotFound,
             _ => Code::Host,
         };

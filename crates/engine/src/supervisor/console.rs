@@ -24,13 +24,20 @@ const FILE_MAX: u64 = 4 << 20;
 pub(crate) struct Console {
     stream: UnixStream,
     recent: VecDeque<u8>,
+    /// What the guest has not taken yet.
+    pending: Vec<u8>,
     file: LogFile,
 }
 
 impl Console {
     pub(crate) fn new(stream: UnixStream, logs: &Path) -> Result<Self, Failure> {
         stream.set_nonblocking(true).doing(|| "listen to the console")?;
-        Ok(Self { stream, recent: VecDeque::new(), file: LogFile::open(logs, "console.log")? })
+        Ok(Self {
+            stream,
+            recent: VecDeque::new(),
+            pending: Vec::new(),
+            file: LogFile::open(logs, "console.log")?,
+        })
     }
 
     /// What the guest said since; nothing more once it has hung up.
@@ -50,9 +57,27 @@ impl Console {
         self.recent.iter().copied().collect()
     }
 
-    /// Says something to the guest; returns how much of it the guest took.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
-        self.stream.write(bytes).unwrap_or(0)
+    /// Says something to the guest, now or when it takes it. Whoever says something is not listened
+    /// to while something is pending, so that never much is.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+        self.flush();
+    }
+
+    /// Whether the guest has not taken all that was said to it.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Offers the guest again what it has not taken.
+    pub(crate) fn flush(&mut self) {
+        let taken = match self.stream.write(&self.pending) {
+            Ok(count) => count,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
+            // A guest that has hung up takes nothing any more.
+            Err(_) => self.pending.len(),
+        };
+        self.pending.drain(..taken);
     }
 }
 

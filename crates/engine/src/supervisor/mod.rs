@@ -25,9 +25,13 @@ use crate::{
     Engine, Failure,
     start::{Birth, Starter, Streams},
 };
-use std::{fs::File, process::exit};
-use svirt_host::Doing;
+use std::{fs::File, os::fd::AsRawFd, process::exit};
+use svirt_host::{Doing, sys};
 use svirt_model::{HostFacts, MachineUsers};
+
+/// Of `signal(7)`, the same on every architecture that Linux has QEMU for.
+const SIGHUP: i32 = 1;
+const SIGPIPE: i32 = 13;
 
 /// The user that a plan shows where none is reserved yet.
 pub(crate) fn first_user(facts: &HostFacts) -> Option<u32> {
@@ -39,7 +43,7 @@ pub(crate) fn first_user(facts: &HostFacts) -> Option<u32> {
 
 /// Becomes the supervisor: starts the machine, reports, and serves until it ends.
 pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: Starter) -> ! {
-    let begun = detach().and_then(|()| Live::begin(engine, birth, streams));
+    let begun = detach(&streams, &starter).and_then(|()| Live::begin(engine, birth, streams));
     match begun.and_then(|live| live.listen(engine)) {
         Ok(live) => {
             starter.say(&Ok(()));
@@ -50,9 +54,17 @@ pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: 
     exit(0)
 }
 
-/// Leaves the terminal and the streams of the command that forked this. What it makes from now on
-/// only its own user may touch.
-fn detach() -> Result<(), Failure> {
+/// Leaves the terminal, the signals' handlers and all descriptors of the command that forked this,
+/// but for those that are its own now. What it makes from now on only its own user may touch.
+fn detach(streams: &Streams, starter: &Starter) -> Result<(), Failure> {
+    sys::reset_signals();
+    for ignored in [SIGHUP, SIGPIPE] {
+        sys::ignore_signal(ignored);
+    }
+    let own = [starter.report.as_raw_fd(), starter.console.as_raw_fd()];
+    let mut kept: Vec<_> = streams.0.iter().map(|(_, stream)| stream.as_raw_fd()).collect();
+    kept.extend(own.into_iter().chain([0, 1, 2]));
+    sys::close_all_except(&kept).doing(|| "close the descriptors of the command")?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     rustix::process::setsid().doing(|| "leave the terminal")?;
     rustix::process::chdir("/").doing(|| "leave the working directory")?;

@@ -1,6 +1,11 @@
 //! A machine's life between its start and its end: one loop that waits for whatever happens next.
 
-use super::{Live, Reply, Request, console::LogFile, live::timespec, request::REQUEST_MAX};
+use super::{
+    Live, Reply, Request,
+    console::{Console, LogFile},
+    live::timespec,
+    request::REQUEST_MAX,
+};
 use crate::{Engine, start::Starter};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{
@@ -85,6 +90,8 @@ enum Ready {
     Vmm,
     Monitor,
     Console,
+    /// The console takes again what it did not take before.
+    Deaf,
     Log,
     Signals,
     Listener,
@@ -100,6 +107,7 @@ impl Service {
                 Ready::Vmm => goes_on = false,
                 Ready::Monitor => self.monitor(),
                 Ready::Console => self.console(),
+                Ready::Deaf => self.live.console.iter_mut().for_each(Console::flush),
                 Ready::Log => self.said(),
                 Ready::Signals => self.stop(OWN_END, OWN_END),
                 Ready::Listener => self.accept(),
@@ -134,8 +142,15 @@ impl Service {
         ];
         let mut all: Vec<_> =
             one.into_iter().filter_map(|(r, fd)| Some((r, fd?, PollFlags::IN))).collect();
+        // What the guest has not taken yet waits, and so does whoever says more.
+        let unheard = live.console.as_ref().is_some_and(Console::has_pending);
+        if let Some(console) = live.console.as_ref().filter(|_| unheard) {
+            all.push((Ready::Deaf, console.as_fd(), PollFlags::OUT));
+        }
         for (index, client) in self.clients.iter().enumerate() {
-            let mut flags = PollFlags::IN;
+            let waits = unheard && matches!(client.role, Role::Attached);
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, !waits);
             flags.set(PollFlags::OUT, !client.pending.is_empty());
             all.push((Ready::Client(index), client.stream.as_fd(), flags));
         }
