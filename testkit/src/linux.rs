@@ -4,7 +4,7 @@
 use crate::{Skipped, has_program, program};
 use rustix::fs::{FlockOperation, flock};
 use std::{
-    env, fs,
+    fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -43,7 +43,7 @@ pub fn linux() -> Result<Linux, Skipped> {
             return Err(Skipped::because(format!("there is no {program}")));
         }
     }
-    let cache = cache();
+    let cache = crate::lab::cache();
     fs::create_dir_all(&cache).unwrap_or_else(|e| panic!("cannot make {}: {e}", cache.display()));
     let lock = fs::File::create(cache.join("lock")).expect("a file of ours");
     flock(&lock, FlockOperation::LockExclusive).expect("a lock of ours");
@@ -108,16 +108,6 @@ fn pack(root: &Path, path: &Path) {
     }
     child.stdin.take().expect("a pipe").write_all(&names).expect("cpio reads");
     assert!(child.wait().expect("cpio ends").success(), "cpio failed");
-}
-
-fn cache() -> PathBuf {
-    if let Some(named) = env::var_os("SVIRT_TEST_CACHE") {
-        return named.into();
-    }
-    if rustix::process::geteuid().is_root() {
-        return "/var/cache/svirt-testkit".into();
-    }
-    env::temp_dir().join(format!("svirt-testkit-{}", rustix::process::geteuid().as_raw()))
 }
 
 fn fetch(cache: &Path, tree: &Path) -> Result<(), Skipped> {

@@ -12,6 +12,7 @@ fn io_code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::PermissionDenied => Code::Denied,
+        ErrorKind::InvalidData => Code::Data,
         _ => Code::Host,
     }
 }

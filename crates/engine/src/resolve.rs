@@ -6,9 +6,10 @@ use crate::{
     image::{self, Named as NamedImage, absolute},
     program, rules,
 };
-use std::path::Path;
+use std::{io::Read, path::Path};
 use svirt_formats::spec::{self, CommandSpec, DiskSpec, DisplaySpec, GuestSpec, NetSpec, Spec};
 use svirt_host::{
+    Doing,
     pin::{Pin, Purpose},
     program::interpreter,
 };
@@ -152,6 +153,7 @@ impl Resolver<'_> {
     fn kernel(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
         if let Some(kernel) = &guest.kernel {
             let object = self.pin_named(kernel, Purpose::ReadFile, Access::Read)?.object;
+            is_kernel(kernel)?;
             self.add(
                 DeviceKind::Kernel(KernelSource::File(object)),
                 format!("--kernel {}", kernel.display()),
@@ -323,6 +325,19 @@ impl Resolver<'_> {
 
 fn embedded(device: &Device) -> bool {
     device.kind == DeviceKind::Kernel(KernelSource::Embedded)
+}
+
+/// A bzImage says so at offset 0x202 (the kernel's `Documentation/arch/x86/boot.rst`), an ELF image
+/// at its beginning; firmware would try to run anything else, and show nothing.
+fn is_kernel(path: &Path) -> Result<(), Failure> {
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).on("read", path)?;
+    file.take(0x206).read_to_end(&mut head).on("read", path)?;
+    if head.starts_with(b"\x7fELF") || head.get(0x202..0x206) == Some(b"HdrS") {
+        return Ok(());
+    }
+    let message = format!("{} is neither a bzImage nor an ELF kernel", path.display());
+    Err(Failure::new(Code::Data, message).hint("name the kernel itself: /boot/vmlinuz, or vmlinux"))
 }
 
 fn no_command() -> Failure {

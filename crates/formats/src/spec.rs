@@ -4,6 +4,7 @@
 //! that is not known is an error, so that a misspelt restriction is not silently none.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::PathBuf;
 use svirt_model::{Bytes, GroupName, ImageFormat, Layer, MachineName};
 
@@ -191,6 +192,9 @@ pub enum SpecError {
     /// It is not JSON of this form.
     #[error("the specification cannot be read")]
     Form(#[from] serde_json::Error),
+    /// A list stands where something with names belongs.
+    #[error("the specification has a list where an object with named fields belongs")]
+    Shape,
     /// It is of another version.
     #[error("the specification is of version {0}, and this program knows version {VERSION}")]
     Version(u32),
@@ -208,11 +212,23 @@ pub fn read(text: &[u8]) -> Result<Spec, SpecError> {
         return Err(SpecError::TooLarge);
     }
     let spec: Spec = serde_json::from_slice(text)?;
+    objects(&serde_json::from_slice(text)?)?;
     if spec.version != VERSION {
         return Err(SpecError::Version(spec.version));
     }
     check(&spec)?;
     Ok(spec)
+}
+
+/// serde reads a struct from an array as well, by position, and so past every name: a value whose
+/// place is known by none would be believed.
+fn objects(spec: &Value) -> Result<(), SpecError> {
+    let parts =
+        || ["guest", "command"].into_iter().filter_map(|p| spec.get(p)).filter(|p| !p.is_null());
+    let lists = parts().flat_map(|part| ["disks", "share"].into_iter().filter_map(|l| part.get(l)));
+    let items = lists.filter_map(Value::as_array).flatten();
+    let all = std::iter::once(spec).chain(parts()).chain(items).all(Value::is_object);
+    if all { Ok(()) } else { Err(SpecError::Shape) }
 }
 
 /// Refuses what no machine can be, wherever the specification came from.

@@ -136,26 +136,30 @@ const STANDARD: [&str; 8] = [
     "/usr/lib",
 ];
 
+/// What is no ELF file of a kind that can be executed here.
+fn malformed(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
 fn needs(path: &Path) -> io::Result<Needs> {
     let mut file =
-        ElfStream::<AnyEndian, _>::open_stream(open_regular(path)?).map_err(io::Error::other)?;
+        ElfStream::<AnyEndian, _>::open_stream(open_regular(path)?).map_err(malformed)?;
     let mut needs = Needs::default();
     let linker = file.segments().iter().find(|s| s.p_type == abi::PT_INTERP).copied();
     if let Some(segment) = linker {
-        let bytes = file.segment_data(&segment).map_err(io::Error::other)?;
+        let bytes = file.segment_data(&segment).map_err(malformed)?;
         let text = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-        needs.linker = Some(std::str::from_utf8(text).map_err(io::Error::other)?.into());
+        needs.linker = Some(std::str::from_utf8(text).map_err(malformed)?.into());
     }
-    let dynamic = match file.dynamic().map_err(io::Error::other)? {
+    let dynamic = match file.dynamic().map_err(malformed)? {
         Some(table) => table.iter().map(|entry| (entry.d_tag, entry.d_val())).collect::<Vec<_>>(),
         None => return Ok(needs),
     };
-    let Some((_, strings)) = file.dynamic_symbol_table().map_err(io::Error::other)? else {
+    let Some((_, strings)) = file.dynamic_symbol_table().map_err(malformed)? else {
         return Ok(needs);
     };
     for (tag, value) in dynamic {
-        let text =
-            || strings.get(usize::try_from(value).unwrap_or(usize::MAX)).map_err(io::Error::other);
+        let text = || strings.get(usize::try_from(value).unwrap_or(usize::MAX)).map_err(malformed);
         match tag {
             abi::DT_NEEDED => needs.libraries.push(text()?.to_owned()),
             abi::DT_RUNPATH | abi::DT_RPATH => needs.search.extend(directories(text()?, path)),

@@ -173,3 +173,16 @@ fn a_word_is_said_about_what_takes_long_and_only_then() {
     drop(held);
     assert_eq!((said.code, said.err.as_str()), (Some(0), "svirt: slow\n"));
 }
+
+#[test]
+fn what_is_no_kernel_and_what_is_no_program_is_said_before_anything_starts() {
+    let host = Host::new();
+    fs::write(host.path("junk"), vec![0; 4096]).unwrap();
+    fs::set_permissions(host.path("junk"), fs::Permissions::from_mode(0o755)).unwrap();
+    let said = host.say(&["plan", "run", "--accel", "tcg", "--kernel", "junk"]);
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.err.contains("neither a bzImage nor an ELF kernel"), "{}", said.err);
+    let said = host.say(&["plan", "exec", "--", "./junk"]);
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.err.contains("ELF header"), "{}", said.err);
+}

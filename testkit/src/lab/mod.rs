@@ -10,6 +10,8 @@ mod tree;
 
 pub use report::Report;
 
+pub(crate) use package::cache;
+
 use crate::{
     Host, Skipped,
     talk::{pid, readable},

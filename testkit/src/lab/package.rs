@@ -21,7 +21,8 @@ pub(super) fn unpacked(name: &str) -> Result<PathBuf, Skipped> {
     Ok(tree)
 }
 
-fn cache() -> PathBuf {
+/// Where what was fetched is kept, so that it is fetched once.
+pub(crate) fn cache() -> PathBuf {
     if let Some(named) = env::var_os("SVIRT_TEST_CACHE") {
         return named.into();
     }
