@@ -4,9 +4,10 @@
 
 use crate::{Doing, HostError};
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{AtFlags, Mode, OFlags, ResolveFlags, unlinkat},
     io::Errno,
-    process::{Gid, Uid},
+    process::{Gid, Pid, PidfdFlags, Signal, Uid, pidfd_open, pidfd_send_signal},
 };
 use std::{
     ffi::OsStr,
@@ -14,6 +15,7 @@ use std::{
     io::{self, Write},
     os::fd::OwnedFd,
     path::Path,
+    time::{Duration, Instant},
 };
 use svirt_model::{Embedded, Op, Value};
 
@@ -122,13 +124,48 @@ fn restored((): ()) -> Undone {
     Undone::Restored
 }
 
-/// A group can be removed when its last process has been reaped, and those below it first.
+/// How long the processes of a group may take to be gone once they are killed.
+const DYING: Duration = Duration::from_secs(10);
+
+/// A group can be removed when its last process is gone, and those below it first. What is still in
+/// it belongs to the machine whose end this is: it is killed and waited for.
 fn remove_group(path: &Path) -> Result<(), HostError> {
     let below = fs::read_dir(path).on("read", path)?.filter_map(Result::ok);
     for entry in below.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
         remove_group(&entry.path())?;
     }
-    fs::remove_dir(path).on("remove the control group", path)
+    let deadline = Instant::now() + DYING;
+    loop {
+        match rustix::fs::rmdir(path) {
+            Err(Errno::BUSY) if Instant::now() < deadline => end_members(path)?,
+            Err(Errno::NOENT) => return Ok(()),
+            other => return other.on("remove the control group", path),
+        }
+    }
+}
+
+/// Kills the members of a group and waits for one of them; for one that is listed no more and not
+/// quite gone, which nothing tells of, a moment.
+fn end_members(group: &Path) -> Result<(), HostError> {
+    let procs = group.join("cgroup.procs");
+    let text = fs::read_to_string(&procs).on("read", &procs)?;
+    let mut member = None;
+    for pid in text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
+        // One that cannot be opened is gone.
+        let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        let _ = pidfd_send_signal(&descriptor, Signal::KILL);
+        member = Some(descriptor);
+    }
+    let moment = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    let while_it_dies = Timespec { tv_sec: 1, tv_nsec: 0 };
+    let waited = match &member {
+        Some(member) => poll(&mut [PollFd::new(member, PollFlags::IN)], Some(&while_it_dies)),
+        None => poll(&mut [], Some(&moment)),
+    };
+    match waited {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(e) => Err(e).on("wait for the processes of", group),
+    }
 }
 
 #[cfg(test)]
