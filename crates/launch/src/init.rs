@@ -41,7 +41,7 @@ pub(crate) fn run(
         program::surrender()?;
     }
     if job.confinement.seccomp.is_some() {
-        install(&launch::init_filters()?)?;
+        install(&launch::init_filter()?)?;
     }
     let mut go = Some(go);
     loop {
@@ -67,10 +67,8 @@ pub(crate) fn run(
     }
 }
 
-pub(crate) fn install(filters: &[Vec<u8>]) -> Result<(), HostError> {
-    filters
-        .iter()
-        .try_for_each(|filter| sys::install_filter(filter).doing(|| "install a system call filter"))
+pub(crate) fn install(filter: &[u8]) -> Result<(), HostError> {
+    sys::install_filter(filter).doing(|| "install the system call filter")
 }
 
 /// Waits for a signal or the supervisor; whether it is the latter.

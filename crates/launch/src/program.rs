@@ -38,14 +38,14 @@ pub(crate) fn run(
     // Where there is no pid namespace, the init's death must be this process's.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .doing(|| "ask to die with the init")?;
-    // Everything that takes memory or a descriptor comes before the limits and filters.
+    // Everything that takes memory or a descriptor comes before the limits and the filter.
     let program = program(job)?;
     let arguments = strings(&confinement.arguments)?;
     let environment = strings(&confinement.environment)?;
-    let filters = match confinement.seccomp {
-        Some(profile) => launch::filters(profile, confinement.executable_memory)?,
-        None => Vec::new(),
-    };
+    let filter = confinement
+        .seccomp
+        .map(|profile| launch::filter(profile, confinement.executable_memory))
+        .transpose()?;
 
     // The supervisor learns who this is, and holds it at its exec from now on. The init closes the
     // pipe when the supervisor says so, and when it dies, whose death is then this process's.
@@ -70,7 +70,7 @@ pub(crate) fn run(
             .doing(|| "enter the Landlock domain")?;
     }
     // Last, so that the filter need not allow what the steps above took.
-    install(&filters)?;
+    filter.map_or(Ok(()), |filter| install(&filter))?;
     Err(sys::execute(program, &arguments, &environment)).on("execute", &confinement.program.path)
 }
 

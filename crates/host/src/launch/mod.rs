@@ -10,32 +10,29 @@ pub mod wire;
 use crate::{Doing, HostError, seccomp};
 use svirt_model::{ExecutableMemory, SyscallProfile};
 
-/// The filters of a profile, for the launcher to install and for the evidence to count.
+/// The filter of a profile, for the launcher to install.
 ///
 /// # Errors
 /// Those of [`seccomp::compile`].
-pub fn filters(
-    profile: SyscallProfile,
-    memory: ExecutableMemory,
-) -> Result<Vec<Vec<u8>>, HostError> {
+pub fn filter(profile: SyscallProfile, memory: ExecutableMemory) -> Result<Vec<u8>, HostError> {
     compiled(svirt_policy::seccomp::profile(profile), memory)
 }
 
-/// The filters of a machine's init.
+/// The filter of a machine's init.
 ///
 /// # Errors
 /// Those of [`seccomp::compile`].
-pub fn init_filters() -> Result<Vec<Vec<u8>>, HostError> {
+pub fn init_filter() -> Result<Vec<u8>, HostError> {
     compiled(svirt_policy::seccomp::init(), ExecutableMemory::Denied)
 }
 
 fn compiled(
     profile: &svirt_policy::seccomp::Profile,
     memory: ExecutableMemory,
-) -> Result<Vec<Vec<u8>>, HostError> {
+) -> Result<Vec<u8>, HostError> {
     seccomp::compile(profile, memory)
         .map_err(std::io::Error::other)
-        .doing(|| "make the system call filters")
+        .doing(|| "make the system call filter")
 }
 
 pub use held::{Held, LaunchError, Launcher, Running};

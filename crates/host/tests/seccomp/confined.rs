@@ -54,7 +54,7 @@ pub(crate) fn attempt(
         let result = attempt()?;
         Err(io::Error::from_raw_os_error(((result & 0x7fff) + SUCCESS) as i32))
     };
-    // SAFETY: the child is a copy with one thread. It installs filters, makes the attempt and
+    // SAFETY: the child is a copy with one thread. It installs the filter, makes the attempt and
     // ends; the allocator, which installing a filter uses, is kept usable across fork by the C
     // library.
     unsafe { command.pre_exec(child) };
@@ -91,7 +91,7 @@ pub(crate) fn raw_32(number: u32) -> io::Result<i64> {
     if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(i64::from(result)) }
 }
 
-/// A program that is started as the launcher does it: filters first, then `execveat`, with an
+/// A program that is started as the launcher does it: the filter first, then `execveat`, with an
 /// empty environment and no descriptors but the standard ones and the given.
 pub(crate) struct Program {
     pub(crate) path: &'static str,
@@ -147,10 +147,10 @@ fn confinement(
     profile: &Profile,
     memory: ExecutableMemory,
 ) -> impl Fn() -> io::Result<()> + Send + Sync + 'static {
-    let filters = seccomp::compile(profile, memory).expect("the profile is compiled");
+    let filter = seccomp::compile(profile, memory).expect("the profile is compiled");
     move || {
         // SAFETY: numbers only.
         unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-        filters.iter().try_for_each(|filter| sys::install_filter(filter))
+        sys::install_filter(&filter)
     }
 }
