@@ -44,7 +44,8 @@ impl Engine {
             overlay: |_| Err(std::io::Error::other("a probe has no disk")),
         };
         let opened = sources::open(&process.confinement, &supplies)?;
-        let held = launcher(self)?.start(&process.confinement, &sources::borrow(&opened))?;
+        let held =
+            launcher(self)?.prepare()?.start(&process.confinement, &sources::borrow(&opened))?;
         let (_, running) = agree_before_running(process, held)?;
         running.ended().map_err(|e| Failure::from_error(Code::Host, &e))
     }

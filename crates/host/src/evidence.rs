@@ -99,10 +99,7 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn expected_fields(
-    confinement: &Confinement,
-    own: &Fields,
-) -> Vec<(Layer, &'static str, String)> {
+fn expected_fields(confinement: &Confinement, own: &Fields) -> Vec<(Layer, &'static str, String)> {
     let four = |id: u32| vec![id.to_string(); 4].join(" ");
     let identity = confinement.identity;
     let mut all = vec![

@@ -2,7 +2,7 @@
 //! libraries a program needs. Whoever remembers puts into the key everything that the fact depends
 //! on.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, store::Durability};
 use rusqlite::OptionalExtension;
 
 impl Store {
@@ -22,7 +22,7 @@ impl Store {
     /// Only when the store cannot be written.
     pub fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
         let keep = self.retention.facts.get();
-        self.write(|tx| {
+        self.write_as(Durability::Lazy, |tx| {
             // A replaced row gets a new number: the numbers are the order of remembering.
             tx.execute("INSERT OR REPLACE INTO facts (key, value) VALUES (?1, ?2)", [key, value])?;
             tx.execute(

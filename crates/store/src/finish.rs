@@ -6,6 +6,7 @@
 
 use crate::error::Fault;
 use crate::event::append;
+use crate::store::Durability;
 use crate::{LedgerEntry, Outcome, Store, StoreError, column::Word, ledger, run, store};
 use rusqlite::Transaction;
 use std::{num::NonZeroU32, path::Path};
@@ -31,7 +32,8 @@ impl Store {
     /// [`StoreError::NotLive`], also when another process was faster.
     pub fn finish(&mut self, id: Uuid) -> Result<Finish<'_>, StoreError> {
         let path = &self.path;
-        let tx = store::begin(&mut self.connection).map_err(|e| Fault::from(e).at(path))?;
+        let tx = store::begin(&mut self.connection, Durability::Lazy)
+            .map_err(|e| Fault::from(e).at(path))?;
         let name = run::name_of(&tx, id).map_err(|e| e.at(path))?;
         let (keep_events, keep_ledger) = (self.retention.events, self.retention.ledger);
         Ok(Finish { tx, path, id, name, keep_events, keep_ledger })
@@ -48,12 +50,15 @@ impl Finish<'_> {
         ledger::to_undo(&self.tx, self.id).map_err(|e| e.at(self.path))
     }
 
-    /// Makes the end durable: the machine is gone with all that it held, the ledger says what
+    /// Makes the end known: the machine is gone with all that it held, the ledger says what
     /// became of each of [`Finish::entries`], and the event is there.
     ///
     /// # Errors
     /// [`StoreError::NotOpen`] for an outcome of an entry that is not open;
     /// [`StoreError::Unsettled`] when an entry has no outcome. Nothing has changed then.
+    ///
+    /// A loss of power may take the commit back. Nothing lives after that, and recovery finds what was
+    /// undone already.
     pub fn commit(
         self,
         outcomes: &[(u64, Outcome)],

@@ -15,6 +15,7 @@ use crate::column::{Bits, Json, Word};
 use crate::error::Fault;
 use crate::event::append;
 use crate::ledger;
+use crate::store::Durability;
 use crate::{Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
@@ -109,7 +110,8 @@ impl Store {
     /// was said to run before.
     pub fn running(&mut self, id: Uuid, evidence: &[Evidence]) -> Result<(), StoreError> {
         let keep = self.retention.events;
-        self.write(|tx| {
+        // After a loss of power the machine does not live, whether it was running or starting.
+        self.write_as(Durability::Lazy, |tx| {
             let name = set_running(tx, id)?;
             let insert = "INSERT INTO evidence (run, evidence) VALUES (?1, ?2)";
             tx.execute(insert, params![Word(id), Json(evidence)])?;

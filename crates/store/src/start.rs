@@ -7,6 +7,7 @@ use crate::claim::{claims, save_claims, save_wants, wants};
 use crate::column::{Json, Word, now_ms};
 use crate::definition::exists;
 use crate::error::Fault;
+use crate::store::Durability;
 use crate::{Claim, HeldClaim, NewRun, Store, StoreError, ledger, reservation, run, store};
 use rusqlite::{Connection, Transaction, params};
 use std::{ops::Range, path::Path};
@@ -29,7 +30,8 @@ impl Store {
     /// [`StoreError::NotDefined`] when it has no definition and is not transient.
     pub fn start(&mut self, run: NewRun) -> Result<Start<'_>, StoreError> {
         let path = &self.path;
-        let tx = store::begin(&mut self.connection).map_err(|e| Fault::from(e).at(path))?;
+        let tx = store::begin(&mut self.connection, Durability::Synced)
+            .map_err(|e| Fault::from(e).at(path))?;
         admit(&tx, &run).map_err(|e| e.at(path))?;
         Ok(Start { tx, path, run })
     }

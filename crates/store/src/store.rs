@@ -26,6 +26,17 @@ const LOG_PAGES: u32 = 128;
 /// The log is cut to this many bytes once a large transaction has made it longer.
 const LOG_BYTES: u32 = 4 << 20;
 
+/// Whether a commit outlives a loss of power. All of them outlive every process's death, and one
+/// that is durable takes those before it along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// It does: what is about to be done to the host must be known whatever happens.
+    Synced,
+    /// It may not. For what the next recovery finds out again: after a boot no machine lives, and
+    /// what was undone already is found undone.
+    Lazy,
+}
+
 /// How much of the past is kept. What is still to be undone is kept in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -75,6 +86,14 @@ impl Store {
         Ok(Self { connection, path, retention: Retention::default() })
     }
 
+    /// Gives back the memory that only speed needs, of somebody who will not need the store soon.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn rest(&self) -> Result<(), StoreError> {
+        self.read(|connection| Ok(connection.release_memory()?))
+    }
+
     /// Sets how much of the past later commits keep.
     pub fn set_retention(&mut self, retention: Retention) {
         self.retention = retention;
@@ -93,8 +112,17 @@ impl Store {
         &mut self,
         body: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
+        self.write_as(Durability::Synced, body)
+    }
+
+    /// Writes all of the body in one commit, or nothing of it.
+    pub(crate) fn write_as<T>(
+        &mut self,
+        durability: Durability,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
         let run = || {
-            let tx = begin(&mut self.connection)?;
+            let tx = begin(&mut self.connection, durability)?;
             let done = body(&tx)?;
             tx.commit()?;
             Ok(done)
@@ -105,7 +133,15 @@ impl Store {
 
 /// Begins to write. From here on nobody else writes, so that what the transaction has read stays
 /// true until it commits.
-pub(crate) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+pub(crate) fn begin(
+    connection: &mut Connection,
+    durability: Durability,
+) -> rusqlite::Result<Transaction<'_>> {
+    // <https://sqlite.org/pragma.html#pragma_synchronous>: with a log, NORMAL loses no consistency.
+    connection.execute_batch(match durability {
+        Durability::Synced => "PRAGMA synchronous = FULL",
+        Durability::Lazy => "PRAGMA synchronous = NORMAL",
+    })?;
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 

@@ -17,7 +17,7 @@ use svirt_formats::image::qcow2_empty;
 use svirt_host::{
     Doing, apply,
     evidence::{self, Moment},
-    launch::{Held, Launcher, Running},
+    launch::{Held, Launcher, Prepared, Running},
     sources::{self, Supplies},
 };
 use svirt_model::{
@@ -43,12 +43,16 @@ pub(crate) struct Live {
     pub(crate) log: Option<UnixStream>,
     pub(crate) logs: PathBuf,
     pub(crate) listener: Option<UnixListener>,
+    /// Kept open from the start on: who opens it while nobody else has it open reads its whole log.
+    store: Option<Store>,
     panicked: bool,
 }
 
 impl Live {
     /// Starts a machine; when this returns, it runs confined. On a failure nothing is left.
     pub(crate) fn begin(engine: &Engine, birth: Birth, streams: Streams) -> Result<Self, Failure> {
+        // It takes its time to be there, while this finds out what it is to do.
+        let launcher = launcher(engine)?.prepare()?;
         engine.paths.make_runtime()?;
         let (id, transient) = (birth.identity.id, birth.transient);
         let mut store = engine.store()?;
@@ -58,13 +62,23 @@ impl Live {
         let place = engine.paths.place(&machine.name, machine.id);
         let plan = reserve(engine, &mut store, &machine, transient)?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
-        let begun = make(&plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams));
+        let begun =
+            make(&plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams, launcher));
         drop(pins);
         let begun = begun.and_then(|live| live.settle(&mut store));
-        if let Err(failure) = &begun {
-            finish(&mut store, id, EventKind::Refused, &failure.to_string())?;
+        match begun {
+            Ok(live) => live.keep(store),
+            Err(failure) => {
+                finish(&mut store, id, EventKind::Refused, &failure.to_string())?;
+                Err(failure)
+            }
         }
-        begun
+    }
+
+    fn keep(mut self, store: Store) -> Result<Self, Failure> {
+        store.rest()?;
+        self.store = Some(store);
+        Ok(self)
     }
 
     fn launch(
@@ -72,6 +86,7 @@ impl Live {
         plan: Plan,
         logs: PathBuf,
         streams: Streams,
+        first: Prepared,
     ) -> Result<Self, Failure> {
         let mut ends = Ends::make(&plan)?;
         let log = ends.ours(Channel::Log).map(UnixStream::from);
@@ -94,14 +109,19 @@ impl Live {
             log,
             logs,
             listener: None,
+            store: None,
             panicked: false,
             plan,
         };
-        let launcher = launcher(engine)?;
+        let mut first = Some(first);
         for index in 0..live.plan.processes.len() {
             let Some(process) = live.plan.processes.get(index) else { break };
             supplies.channels = ends.theirs(process);
-            let held = hold(&launcher, process, &supplies)?;
+            let launcher = match first.take() {
+                Some(first) => first,
+                None => launcher(engine)?.prepare()?,
+            };
+            let held = hold(launcher, process, &supplies)?;
             let read = agree_before_running(process, held)?;
             live.evidence.push(read.0);
             live.running.push(read.1);
@@ -233,7 +253,8 @@ impl Live {
     /// Ends what still runs, puts everything back, and makes the end durable.
     pub(crate) fn finish(mut self, engine: &Engine, detail: &str) -> Result<(), Failure> {
         self.kill();
-        finish(&mut engine.store()?, self.id, EventKind::Stopped, detail)
+        let mut store = self.store.take().map_or_else(|| engine.store(), Ok)?;
+        finish(&mut store, self.id, EventKind::Stopped, detail)
     }
 }
 
@@ -287,7 +308,7 @@ pub(crate) fn launcher(engine: &Engine) -> Result<Launcher, Failure> {
     Ok(Launcher { program: engine.launcher()? })
 }
 
-fn hold(launcher: &Launcher, process: &Process, supplies: &Supplies) -> Result<Held, Failure> {
+fn hold(launcher: Prepared, process: &Process, supplies: &Supplies) -> Result<Held, Failure> {
     let opened = sources::open(&process.confinement, supplies)?;
     Ok(launcher.start(&process.confinement, &sources::borrow(&opened))?)
 }

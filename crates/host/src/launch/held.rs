@@ -42,24 +42,14 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// Starts a process and returns when it stands at the first instruction of its program.
-    ///
-    /// `descriptors` are in the order that [`Job`] gives; they are not needed any more afterwards.
+    /// Starts the launcher, which waits for a job: it loads while the job is being made.
     ///
     /// # Errors
-    /// See [`LaunchError`]. Nothing of the process is left then.
-    pub fn start(
-        &self,
-        confinement: &Confinement,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<Held, LaunchError> {
-        let (ours, theirs) = control_pair().doing(|| "make a socket for the launcher")?;
-        let launcher = self.spawn(theirs)?;
-        let mut start = Start { control: ours, launcher, init: None };
-        match start.hand_over(confinement, descriptors).and_then(|()| start.hold()) {
-            Ok((tracee, pid)) => Ok(Held { tracee, running: start.into_running(pid) }),
-            Err(error) => Err(start.give_up(error)),
-        }
+    /// See [`LaunchError`].
+    pub fn prepare(&self) -> Result<Prepared, LaunchError> {
+        let (control, theirs) = control_pair().doing(|| "make a socket for the launcher")?;
+        let launcher = Loaded(self.spawn(theirs)?);
+        Ok(Prepared(Start { control, launcher, init: None }))
     }
 
     fn spawn(&self, control: OwnedFd) -> Result<Child, HostError> {
@@ -74,6 +64,29 @@ impl Launcher {
     }
 }
 
+/// A launcher that waits for its job. Dropping it ends it.
+#[derive(Debug)]
+pub struct Prepared(Start);
+
+impl Prepared {
+    /// Starts a process and returns when it stands at the first instruction of its program.
+    ///
+    /// `descriptors` are in the order that [`Job`] gives; they are not needed any more afterwards.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]. Nothing of the process is left then.
+    pub fn start(
+        self,
+        confinement: &Confinement,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Held, LaunchError> {
+        let mut start = self.0;
+        start.hand_over(confinement, descriptors)?;
+        let (tracee, pid) = start.hold()?;
+        Ok(Held { tracee, running: start.into_running(pid) })
+    }
+}
+
 fn control_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     let pair = rustix::net::socketpair(
         AddressFamily::UNIX,
@@ -85,11 +98,25 @@ fn control_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     Ok(pair)
 }
 
-/// A start that has not come to its end.
+/// A start that has not come to its end. Dropping it ends whatever was started: the launcher, and
+/// with the init all that it holds.
+#[derive(Debug)]
 struct Start {
     control: OwnedFd,
-    launcher: Child,
+    launcher: Loaded,
     init: Option<Init>,
+}
+
+/// The launcher's first process.
+#[derive(Debug)]
+struct Loaded(Child);
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        // It may have ended already, in which case there is nothing to kill or wait for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Start {
@@ -106,7 +133,7 @@ impl Start {
     /// Waits for the process, starts to trace it, lets it go on, and waits for its exec.
     fn hold(&mut self) -> Result<(Tracee, u32), LaunchError> {
         let pid = self.until_ready()?;
-        self.launcher.wait().doing(|| "wait for the launcher")?;
+        self.launcher.0.wait().doing(|| "wait for the launcher")?;
         let tracee = Tracee::seize(pid).doing(|| "hold the process at its exec")?;
         wire::send(&self.control, &Order::GoOn)?;
         match self.until_exec(&tracee) {
@@ -158,14 +185,6 @@ impl Start {
     fn into_running(self, pid: u32) -> Running {
         let Self { control, init, .. } = self;
         Running { control, pid, init }
-    }
-
-    /// Ends whatever was started: dropping the init kills it and all that it holds.
-    fn give_up(mut self, error: LaunchError) -> LaunchError {
-        // The launcher may have ended already, in which case there is nothing to kill or wait for.
-        let _ = self.launcher.kill();
-        let _ = self.launcher.wait();
-        error
     }
 }
 
