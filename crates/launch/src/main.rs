@@ -45,6 +45,7 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     // Nothing of whoever started this reaches further.
     let single = SingleThreaded::verify().doing(|| "start with one thread")?;
     sys::reset_signals();
+    rustix::process::chdir("/").doing(|| "leave the working directory")?;
     // Modes in the machine's root are meant as they are written.
     rustix::process::umask(Mode::empty());
     // Never dropped: its descriptors are closed wholesale, whatever Rust thinks of owning them.

@@ -58,7 +58,6 @@ impl Launcher {
             .stdin(Stdio::from(control))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .current_dir("/")
             .spawn()
             .on("run", &self.program)
     }
