@@ -8,6 +8,7 @@
 mod bench;
 mod check;
 mod command;
+mod dist;
 mod error;
 mod soak;
 mod test;
@@ -27,6 +28,8 @@ enum Chore {
     Check,
     /// Build, lint and test everything.
     Test(test::Options),
+    /// Build the programs as a package carries them, and say where they are.
+    Dist,
     /// Measure sVirt beside its peers, and print the figures.
     Bench(bench::Options),
     /// Try the project where its developers' machine cannot help it (needs root).
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let result = match Chore::parse() {
         Chore::Check => check::run(),
         Chore::Test(options) => test::run(&options),
+        Chore::Dist => dist::run_chore(),
         Chore::Bench(options) => bench::run(&options),
         Chore::Soak(options) => soak::run(&options),
     };

@@ -9,10 +9,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command::{cargo, output, run, works};
+use crate::command::{output, run, works};
+use crate::dist;
 use crate::error::{Error, Result};
 
 /// The ordinary user that root makes for this, once.
@@ -35,9 +35,9 @@ pub(super) struct Person {
 }
 
 impl Place {
-    /// Builds sVirt and makes room.
+    /// Builds sVirt as it is packaged and makes room.
     pub(super) fn make() -> Result<Self> {
-        run(&mut cargo(["build", "--release", "--package=svirt", "--package=svirt-launch"]))?;
+        let built = dist::build()?;
         let root = tempfile::Builder::new()
             .prefix("svirt-bench-")
             .permissions(Permissions::from_mode(0o755))
@@ -45,7 +45,7 @@ impl Place {
             .map_err(Error::file("/var/tmp"))?;
         let mut place = Self { root, people: Vec::new() };
         for program in ["svirt", "svirt-launch"] {
-            copy(&release()?.join(program), &place.file(program))?;
+            copy(&built.join(program), &place.file(program))?;
         }
         place.people = people(place.root.path())?;
         Ok(place)
@@ -71,13 +71,6 @@ impl Place {
         svirt.args(arguments);
         svirt
     }
-}
-
-/// Where this project's cargo puts what it builds for release.
-fn release() -> Result<PathBuf> {
-    let metadata = output(&mut cargo(["metadata", "--no-deps", "--format-version=1"]))?;
-    let metadata: Value = serde_json::from_str(&metadata).map_err(Error::Metadata)?;
-    Ok(Path::new(metadata["target_directory"].as_str().unwrap_or("target")).join("release"))
 }
 
 fn copy(from: &Path, to: &Path) -> Result {

@@ -1,0 +1,53 @@
+//! The programs as a package carries them: linked statically, so that they start without a linker
+//! and run on every distribution, and position-independent all the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::command::{cargo, output, run};
+use crate::error::{Error, Result};
+
+/// What is in a package.
+const PROGRAMS: &[&str] = &["svirt", "svirt-launch"];
+
+/// Builds the programs and says where they are.
+pub(crate) fn run_chore() -> Result {
+    let place = build()?;
+    println!("{}", place.display());
+    Ok(())
+}
+
+/// Builds the programs; the directory in which they are then.
+pub(crate) fn build() -> Result<PathBuf> {
+    let host = host()?;
+    let mut build = cargo(["build", "--release", "--target", &host]);
+    build.args(PROGRAMS.iter().map(|program| format!("--package={program}")));
+    // With a target named, the flags do not reach what only the build itself runs.
+    run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    let target = target_directory()?;
+    let (built, place) = (target.join(&host).join("release"), target.join("dist"));
+    fs::create_dir_all(&place).map_err(Error::file(&place))?;
+    for program in PROGRAMS {
+        let to = place.join(program);
+        fs::copy(built.join(program), &to).map_err(Error::file(&to))?;
+    }
+    Ok(place)
+}
+
+/// This machine, as the compiler calls it.
+fn host() -> Result<String> {
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let text = output(Command::new(compiler).arg("-vV"))?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.unwrap_or_default().to_owned())
+}
+
+/// Where this project's cargo puts what it builds.
+fn target_directory() -> Result<PathBuf> {
+    let metadata = output(&mut cargo(["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata: Value = serde_json::from_str(&metadata).map_err(Error::Metadata)?;
+    Ok(Path::new(metadata["target_directory"].as_str().unwrap_or("target")).to_owned())
+}
