@@ -1,14 +1,19 @@
-//! As whom the programs under test are run: root, and an ordinary user with nothing special.
+//! As whom the programs under test are run: root, an ordinary user with nothing special, and one to
+//! whom root has delegated users for machines.
 
-use crate::Skipped;
+use crate::{Skipped, has_program};
 use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{self, File},
     process::{Command, Stdio},
 };
 
-/// The ordinary user of the tests, made once by the first test that is run as root.
+/// The ordinary users of the tests, made once by the first test that is run as root.
 const USER: &str = "svirt-test";
+const DELEGATED: &str = "svirt-test-sub";
+/// What is delegated: numbers that nobody else has been given, users and groups apart.
+const USERS: &str = "1610612736-1610678271";
+const GROUPS: &str = "1627389952-1627455487";
 const LOCK: &str = "/run/svirt-testkit.lock";
 
 /// As whom the programs under test are run.
@@ -18,6 +23,8 @@ pub enum Caller {
     Root,
     /// An ordinary user: whoever runs the tests, or `svirt-test` where that is root.
     User,
+    /// An ordinary user, `svirt-test-sub`, who has a range in `/etc/subuid` and `/etc/subgid`.
+    Delegated,
 }
 
 /// A caller's numbers.
@@ -41,29 +48,43 @@ impl Caller {
         };
         match (self, we_are_root()) {
             (Self::Root, true) | (Self::User, false) => Ok(own),
-            (Self::Root, false) => Err(Skipped::because("the tests are not run by root")),
-            (Self::User, true) => ordinary_user(),
+            (Self::Root | Self::Delegated, false) => {
+                Err(Skipped::because("the tests are not run by root"))
+            }
+            (Self::User, true) => ordinary_user(USER, &[]),
+            (Self::Delegated, true) if !has_program("newuidmap") => {
+                Err(Skipped::because("there is no newuidmap"))
+            }
+            (Self::Delegated, true) => {
+                ordinary_user(DELEGATED, &["--add-subuids", USERS, "--add-subgids", GROUPS])
+            }
         }
     }
 }
 
-fn ordinary_user() -> Result<Ids, Skipped> {
-    if let Some(ids) = in_passwd(USER) {
-        return Ok(ids);
-    }
+/// The user with this name, who is made where there is none, and changed by these flags of
+/// `usermod`.
+fn ordinary_user(name: &str, given: &[&str]) -> Result<Ids, Skipped> {
     // Tests run side by side; one of them makes the user.
     let lock =
         File::create(LOCK).and_then(|f| Ok(flock(&f, FlockOperation::LockExclusive).map(|()| f)?));
     let _lock = lock.unwrap_or_else(|e| panic!("cannot lock {LOCK}: {e}"));
-    if in_passwd(USER).is_none() {
-        let mut useradd = Command::new("useradd");
-        useradd.args(["--system", "--user-group", "--no-create-home", "--shell", "/bin/sh", USER]);
-        let made = useradd.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !made.is_ok_and(|status| status.success()) {
-            return Err(Skipped::because(format!("useradd cannot make the user {USER}")));
-        }
+    if let Some(ids) = in_passwd(name) {
+        return Ok(ids);
     }
-    in_passwd(USER).ok_or_else(|| Skipped::because(format!("there is no user {USER}")))
+    run("useradd", &["--system", "--user-group", "--no-create-home", "--shell", "/bin/sh", name])?;
+    if !given.is_empty() {
+        run("usermod", &[given, &[name]].concat())?;
+    }
+    in_passwd(name).ok_or_else(|| Skipped::because(format!("there is no user {name}")))
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), Skipped> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    let done = command.status().is_ok_and(|status| status.success());
+    let failed = || Skipped::because(format!("{program} {} failed", arguments.join(" ")));
+    if done { Ok(()) } else { Err(failed()) }
 }
 
 fn in_passwd(name: &str) -> Option<Ids> {

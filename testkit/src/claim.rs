@@ -50,10 +50,21 @@ fn announce(name: &str, reason: &str) {
     }
 }
 
-/// Makes two tests of each claim: `NAME::as_root` and `NAME::as_user`.
+/// Makes two tests of each claim: `NAME::as_root` and `NAME::as_user`; after the words `delegated
+/// too:` a third, `NAME::as_delegated`.
 #[macro_export]
 macro_rules! claims {
-    ($($(#[doc = $doc:literal])* fn $name:ident($host:ident) $body:block)*) => {$(
+    (delegated too: $($claims:tt)*) => {
+        $crate::each_claim! { [Root as_root, User as_user, Delegated as_delegated] $($claims)* }
+    };
+    ($($claims:tt)*) => { $crate::each_claim! { [Root as_root, User as_user] $($claims)* } };
+}
+
+/// A part of [`claims!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_claim {
+    ($callers:tt $($(#[doc = $doc:literal])* fn $name:ident($host:ident) $body:block)*) => {$(
         $(#[doc = $doc])*
         mod $name {
             #[allow(unused_imports, reason = "a claim uses what it needs of its module")]
@@ -65,15 +76,20 @@ macro_rules! claims {
                 Ok(())
             }
 
-            #[test]
-            fn as_root() {
-                $crate::check($crate::Caller::Root, concat!(module_path!(), "::as_root"), claim);
-            }
+            $crate::tests_of_claim! { $callers }
+        }
+    )*};
+}
 
-            #[test]
-            fn as_user() {
-                $crate::check($crate::Caller::User, concat!(module_path!(), "::as_user"), claim);
-            }
+/// A part of [`claims!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! tests_of_claim {
+    ([$($caller:ident $test:ident),*]) => {$(
+        #[test]
+        fn $test() {
+            let name = concat!(module_path!(), "::", stringify!($test));
+            $crate::check($crate::Caller::$caller, name, claim);
         }
     )*};
 }

@@ -54,7 +54,7 @@ impl Host {
     /// Programs that were built where the caller cannot go are copied to where it can.
     fn with_reachable_programs(mut self) -> Self {
         let closed = |d: &Path| fs::metadata(d).is_ok_and(|m| m.permissions().mode() & 0o001 == 0);
-        if self.caller == Caller::User && we_are_root() && self.svirt.ancestors().any(closed) {
+        if !self.is_root() && we_are_root() && self.svirt.ancestors().any(closed) {
             let place = self.directory("bin", 0o755);
             for name in ["svirt", "svirt-launch"] {
                 fs::copy(self.svirt.with_file_name(name), place.join(name)).expect("a copy");

@@ -2,12 +2,12 @@
 //!
 //! Undoing removes only what is still as it was made: what somebody else has put there stays.
 
-use crate::{Doing, HostError};
+use crate::{Doing, HostError, subordinate};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{AtFlags, Mode, OFlags, ResolveFlags, unlinkat},
     io::Errno,
-    process::{Gid, Pid, PidfdFlags, Signal, Uid, pidfd_open, pidfd_send_signal},
+    process::{Gid, Pid, PidfdFlags, Signal, Uid, geteuid, pidfd_open, pidfd_send_signal},
 };
 use std::{
     ffi::OsStr,
@@ -115,13 +115,23 @@ pub fn undo(op: &Op) -> Result<Undone, HostError> {
         },
         Value::Embedded(_) => fs::remove_file(path).on("remove", path).map(restored),
         _ if kind != rustix::fs::FileType::Directory => left("it was replaced"),
-        Value::Directory { .. } => fs::remove_dir_all(path).on("remove", path).map(restored),
+        Value::Directory { .. } => remove_tree(path).map(restored),
         Value::Cgroup(_) => remove_group(path).map(restored),
     }
 }
 
 fn restored((): ()) -> Undone {
     Undone::Restored
+}
+
+/// An ordinary user cannot remove what a machine's own user has left in a directory of its own.
+fn remove_tree(path: &Path) -> Result<(), HostError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied && !geteuid().is_root() => {
+            subordinate::remove_tree(path)
+        }
+        removed => removed.on("remove", path),
+    }
 }
 
 /// How long the processes of a group may take to be gone once they are killed.

@@ -3,7 +3,7 @@
 //! Landlock and `PR_SET_MDWE` are not in here: no kernel shows them to another process. That they
 //! are in force is known from the launcher, which stops at any step that fails, and from drills.
 
-use crate::{Doing, HostError};
+use crate::{Doing, HostError, joined};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -14,13 +14,29 @@ use svirt_model::{
     Confinement, DescriptorSource, EntrySource, Evidence, Finding, Layer, Limit, Namespace, Role,
 };
 
-/// Reads everything about a process that stands at its first instruction.
+/// Reads everything about a process that stands at its first instruction. What belongs to a
+/// delegated user its owner may read only from within the process's user namespace.
 ///
 /// # Errors
 /// `/proc` does not show the process: it is gone.
 pub fn read(role: Role, pid: u32, confinement: &Confinement) -> Result<Evidence, HostError> {
-    let mut findings = threads(pid, confinement, Moment::Held)?;
-    let process = Process { proc: format!("/proc/{pid}").into(), confinement };
+    let reader = Reader::this_process(&confinement.namespaces)?;
+    let read = || read_as(&reader, role, pid, confinement);
+    if confinement.identity.delegated {
+        joined::within(&joined::of_process(pid)?, read)
+    } else {
+        read()
+    }
+}
+
+fn read_as(
+    reader: &Reader,
+    role: Role,
+    pid: u32,
+    confinement: &Confinement,
+) -> Result<Evidence, HostError> {
+    let mut findings = threads_as(reader, pid, confinement, Moment::Held)?;
+    let process = Process { proc: format!("/proc/{pid}").into(), confinement, reader };
     findings.extend(process.namespaces()?);
     findings.push(process.descriptors()?);
     findings.push(process.environment()?);
@@ -50,8 +66,16 @@ pub fn threads(
     confinement: &Confinement,
     moment: Moment,
 ) -> Result<Vec<Finding>, HostError> {
-    let own = Fields::read(Path::new("/proc/self/status"))?;
-    let expected = expected_fields(confinement, &own);
+    threads_as(&Reader::this_process(&BTreeSet::new())?, pid, confinement, moment)
+}
+
+fn threads_as(
+    reader: &Reader,
+    pid: u32,
+    confinement: &Confinement,
+    moment: Moment,
+) -> Result<Vec<Finding>, HostError> {
+    let expected = expected_fields(confinement, reader);
     let directory = PathBuf::from(format!("/proc/{pid}/task"));
     let mut seen: Vec<BTreeSet<String>> = vec![BTreeSet::new(); expected.len()];
     for task in fs::read_dir(&directory).on("read", &directory)? {
@@ -71,6 +95,29 @@ pub fn threads(
         observed: set.into_iter().collect::<Vec<_>>().join(" | "),
     };
     Ok(expected.into_iter().zip(seen).map(row).collect())
+}
+
+/// What the process that a confinement is compared with has itself, wherever it is read from.
+struct Reader {
+    status: Fields,
+    root: bool,
+    namespaces: BTreeMap<Namespace, PathBuf>,
+}
+
+impl Reader {
+    fn this_process(namespaces: &BTreeSet<Namespace>) -> Result<Self, HostError> {
+        let namespace = |n: &Namespace| Ok((*n, namespace_of(Path::new("/proc/self"), *n)?));
+        Ok(Self {
+            status: Fields::read(Path::new("/proc/self/status"))?,
+            root: rustix::process::geteuid().is_root(),
+            namespaces: namespaces.iter().map(namespace).collect::<Result<_, HostError>>()?,
+        })
+    }
+}
+
+fn namespace_of(process: &Path, namespace: Namespace) -> Result<PathBuf, HostError> {
+    let path = process.join("ns").join(namespace.file());
+    fs::read_link(&path).on("read", &path)
 }
 
 const FILTERS: &str = "Seccomp_filters";
@@ -99,9 +146,12 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn expected_fields(confinement: &Confinement, own: &Fields) -> Vec<(Layer, &'static str, String)> {
+fn expected_fields(
+    confinement: &Confinement,
+    reader: &Reader,
+) -> Vec<(Layer, &'static str, String)> {
     let four = |id: u32| vec![id.to_string(); 4].join(" ");
-    let identity = confinement.identity;
+    let (identity, own) = (confinement.identity, &reader.status);
     let mut all = vec![
         (Layer::User, "Uid", four(identity.uid)),
         (Layer::User, "Gid", four(identity.gid)),
@@ -109,7 +159,7 @@ fn expected_fields(confinement: &Confinement, own: &Fields) -> Vec<(Layer, &'sta
         (
             Layer::User,
             "Groups",
-            if own.get("Uid").starts_with("0 ") { String::new() } else { own.get("Groups") },
+            if reader.root || identity.delegated { String::new() } else { own.get("Groups") },
         ),
     ];
     if confinement.drop_privileges {
@@ -118,8 +168,7 @@ fn expected_fields(confinement: &Confinement, own: &Fields) -> Vec<(Layer, &'sta
             all.push((Layer::Privileges, set, "0".repeat(16)));
         }
         // An ordinary user without a user namespace may not empty it, and has nothing to lose.
-        let root = rustix::process::geteuid().is_root();
-        let bounded = confinement.namespaces.contains(&Namespace::User) || root;
+        let bounded = confinement.namespaces.contains(&Namespace::User) || reader.root;
         let bounding = if bounded { "0".repeat(16) } else { own.get("CapBnd") };
         all.push((Layer::Privileges, "CapBnd", bounding));
     }
@@ -134,6 +183,7 @@ fn expected_fields(confinement: &Confinement, own: &Fields) -> Vec<(Layer, &'sta
 struct Process<'a> {
     proc: PathBuf,
     confinement: &'a Confinement,
+    reader: &'a Reader,
 }
 
 impl Process<'_> {
@@ -142,11 +192,8 @@ impl Process<'_> {
     }
 
     fn namespace(&self, namespace: Namespace) -> Result<Finding, HostError> {
-        let link = |directory: &Path| {
-            let path = directory.join("ns").join(namespace.file());
-            fs::read_link(&path).on("read", &path)
-        };
-        let shared = link(&self.proc)? == link(Path::new("/proc/self"))?;
+        let own = namespace_of(&self.proc, namespace)?;
+        let shared = self.reader.namespaces.get(&namespace) == Some(&own);
         let layer = match namespace {
             Namespace::User => Layer::UserNamespace,
             Namespace::Mount => Layer::Root,

@@ -1,6 +1,6 @@
 //! What this host offers to this user. Asked of the kernel, never inferred from a distribution.
 
-use crate::sys;
+use crate::{subordinate, sys};
 use std::{fs, os::unix::fs::MetadataExt, path::Path, path::PathBuf};
 use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer};
 
@@ -12,17 +12,18 @@ const ROOT_COUNT: u32 = 65_536;
 /// Looks at the host as the calling user.
 pub fn gather() -> HostFacts {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let user_namespaces = user_namespaces(uid);
     HostFacts {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         uid,
         gid,
         landlock_abi: sys::landlock_abi().min(crate::landlock::ABI_MAX),
         seccomp: seccomp(),
-        user_namespaces: user_namespaces(uid),
+        machine_users: machine_users(uid, &user_namespaces),
+        user_namespaces,
         cgroups: cgroups(),
         memfd_noexec: file_offer("/proc/sys/vm/memfd_noexec", "the kernel is older than 6.3"),
         mdwe: offer(sys::knows_executable_gain(), "the kernel is older than 6.3"),
-        machine_users: machine_users(uid),
         security_modules: security_modules(),
     }
 }
@@ -69,12 +70,15 @@ fn user_namespaces(uid: u32) -> Offer {
     off.map_or(Offer::Yes, |(_, _, why)| Offer::No((*why).to_owned()))
 }
 
-/// An ordinary user's `/etc/subuid` is not used yet: what belongs to a delegated user can be looked
-/// at, and given back, only from inside a user namespace that maps it.
-fn machine_users(uid: u32) -> MachineUsers {
-    match uid {
-        0 => MachineUsers::Range { first: ROOT_FIRST, count: ROOT_COUNT },
-        _ => MachineUsers::None("only root can give machines users of their own".into()),
+/// Root takes a range that nobody else has; an ordinary user has what root delegated.
+fn machine_users(uid: u32, user_namespaces: &Offer) -> MachineUsers {
+    match user_namespaces {
+        _ if uid == 0 => {
+            let (first, first_group) = (ROOT_FIRST, ROOT_FIRST);
+            MachineUsers::Range { first, first_group, count: ROOT_COUNT }
+        }
+        Offer::No(why) => MachineUsers::None(why.clone()),
+        Offer::Yes => subordinate::machine_users(uid),
     }
 }
 

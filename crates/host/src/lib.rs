@@ -7,12 +7,14 @@ pub mod apply;
 mod error;
 pub mod evidence;
 pub mod facts;
+pub mod joined;
 pub mod landlock;
 pub mod launch;
 pub mod pin;
 pub mod program;
 pub mod seccomp;
 pub mod sources;
+pub mod subordinate;
 pub mod sys;
 
 pub use error::{Doing, HostError, Reason};

@@ -54,7 +54,8 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     // Before the cgroup namespace, whose root is then the machine's own group.
     job.join_control_groups()?;
     // Root's mounts and device nodes can only be made in the host's namespaces.
-    let staged = job.as_root().then(|| root::Root::stage(job, single)).transpose()?;
+    let host = if job.as_root() { Some(root::Mounts::take(job)?) } else { None };
+    let staged = host.map(|mounts| root::Root::fill(job, mounts)).transpose()?;
 
     // The new process waits until its user is mapped: until then it is nobody.
     let (go, told) = pipe()?;
@@ -68,19 +69,21 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
 
     // Root may still write this; the machine's user may not.
     deny_executable_memory_files(job)?;
+    // An ordinary user's mounts can only be made here, by the user who can walk to the objects: the
+    // machine's own need not.
+    if job.confinement.own_root {
+        root::make_mounts_private()?;
+    }
+    let taken = job.confinement.own_root && staged.is_none();
+    let taken = taken.then(|| root::Mounts::take(job)).transpose()?;
     // With a user namespace the user is changed first: its capabilities there survive, because
     // user 0 is not mapped, and files made from now on have an owner.
     if job.has(Namespace::User) {
         user::become_it(job)?;
     }
     die_with_the_supervisor()?;
-    if job.confinement.own_root {
-        root::make_mounts_private()?;
-        // The rest of the host's file systems is still there to be bound from.
-        let root = match staged {
-            Some(root) => root,
-            None => root::Root::stage(job, single)?,
-        };
+    let filled = taken.map(|mounts| root::Root::fill(job, mounts)).transpose()?;
+    if let Some(root) = staged.or(filled) {
         // From here on the host's file systems, and its /proc, are gone.
         root.enter(job)?;
     }
@@ -88,7 +91,7 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
         sethostname(job.confinement.host_name.as_bytes()).doing(|| "set the host name")?;
     }
     rustix::process::setsid().doing(|| "start a session")?;
-    rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(file_mask(job));
     forget_keys()?;
     // Without a user namespace, changing the user ends the capabilities that all this took.
     if !job.has(Namespace::User) {
@@ -145,6 +148,13 @@ fn deny_executable_memory_files(job: &Job) -> Result<(), HostError> {
         return Ok(());
     }
     std::fs::write("/proc/sys/vm/memfd_noexec", "2").doing(|| "deny executable memory files")
+}
+
+/// What the machine makes is its user's alone. What a delegated user makes, which is sockets in a
+/// directory of the user who started the machine, that user must be able to connect to; nobody else
+/// can come to the directory.
+fn file_mask(job: &Job) -> Mode {
+    Mode::from_raw_mode(if job.confinement.identity.delegated { 0 } else { 0o077 })
 }
 
 /// A kernel without keyrings has none to forget.

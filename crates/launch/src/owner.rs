@@ -2,30 +2,19 @@
 //! (`mount_setattr(2)`, "ID-mapped mounts"). The object itself is not changed.
 
 use rustix::fs::Stat;
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    os::fd::{AsFd, OwnedFd},
-    path::Path,
-};
-use svirt_host::{
-    Doing, HostError,
-    sys::{self, Forked, SingleThreaded},
-};
+use std::{collections::BTreeMap, os::fd::OwnedFd, path::Path};
+use svirt_host::{Doing, HostError, joined, sys};
 use svirt_model::Identity;
-
-const NEW_USER: u64 = 0x1000_0000;
 
 /// The user namespaces that carry the maps, one for each owner that was met.
 pub(crate) struct Owners {
-    single: SingleThreaded,
     machine: Identity,
     known: BTreeMap<(u32, u32), OwnedFd>,
 }
 
 impl Owners {
-    pub(crate) fn new(single: SingleThreaded, machine: Identity) -> Self {
-        Self { single, machine, known: BTreeMap::new() }
+    pub(crate) fn new(machine: Identity) -> Self {
+        Self { machine, known: BTreeMap::new() }
     }
 
     /// Makes the owner of the object the machine's user, on this detached mount, if its permission
@@ -44,7 +33,7 @@ impl Owners {
         }
         let owner = (stat.st_uid, stat.st_gid);
         if !self.known.contains_key(&owner) {
-            let map = self.map(owner).on("map the owner of", path)?;
+            let map = joined::throw_away(|pid| write_maps(pid, owner, self.machine))?;
             self.known.insert(owner, map);
         }
         let Some(map) = self.known.get(&owner) else { return Ok(()) };
@@ -56,28 +45,14 @@ impl Owners {
             )
         })
     }
-
-    /// A user namespace in which the owner on the disk stands for the machine's user.
-    fn map(&self, (uid, gid): (u32, u32)) -> std::io::Result<OwnedFd> {
-        let (wait, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        match self.single.fork_into(NEW_USER)? {
-            Forked::Child => {
-                drop(hold);
-                // It only holds the namespace, until it is killed or its parent is gone.
-                let _ = rustix::io::read(wait.as_fd(), &mut [0; 1]);
-                std::process::exit(0)
-            }
-            Forked::Parent { pid, .. } => {
-                let made = write_maps(pid, (uid, gid), self.machine);
-                sys::kill_and_reap(pid);
-                made
-            }
-        }
-    }
 }
 
-fn write_maps(pid: u32, (uid, gid): (u32, u32), machine: Identity) -> std::io::Result<OwnedFd> {
-    std::fs::write(format!("/proc/{pid}/uid_map"), format!("{uid} {} 1", machine.uid))?;
-    std::fs::write(format!("/proc/{pid}/gid_map"), format!("{gid} {} 1", machine.gid))?;
-    Ok(File::open(format!("/proc/{pid}/ns/user"))?.into())
+/// Maps the owner on the disk to the machine's user.
+fn write_maps(pid: u32, (uid, gid): (u32, u32), machine: Identity) -> Result<(), HostError> {
+    let write = |file: &str, text: String| {
+        let path = format!("/proc/{pid}/{file}");
+        std::fs::write(&path, text).on("write", Path::new(&path))
+    };
+    write("uid_map", format!("{uid} {} 1", machine.uid))?;
+    write("gid_map", format!("{gid} {} 1", machine.gid))
 }

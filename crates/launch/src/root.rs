@@ -20,7 +20,7 @@ use std::{
 };
 use svirt_host::{
     Doing, HostError,
-    sys::{MountFlags, SingleThreaded, set_mount_flags},
+    sys::{MountFlags, set_mount_flags},
 };
 use svirt_model::{Entry, EntrySource, Grant};
 
@@ -32,11 +32,13 @@ const INODES: &str = "4096";
 /// root.
 const STEPPING_STONE: &str = "/proc";
 
+/// For each entry that is bound, its detached mount.
+pub(crate) struct Mounts(Vec<Option<OwnedFd>>);
+
 /// A root that is filled and not yet anywhere.
 pub(crate) struct Root {
     tmpfs: OwnedFd,
-    /// For each entry that is bound, its detached mount.
-    mounts: Vec<Option<OwnedFd>>,
+    mounts: Mounts,
 }
 
 /// No mount that is made from now on is seen by the host, and none of the host's by the machine.
@@ -45,25 +47,31 @@ pub(crate) fn make_mounts_private() -> Result<(), HostError> {
         .doing(|| "keep the machine's mounts to itself")
 }
 
-impl Root {
-    /// Makes the root and takes each object's mount, in the namespaces in which that is allowed:
-    /// root's own for root, the machine's for an ordinary user, who must find each object again
-    /// there and therefore compares it with the descriptor that was pinned.
-    pub(crate) fn stage(job: &Job, single: SingleThreaded) -> Result<Self, HostError> {
+impl Mounts {
+    /// Takes each object's mount, in the namespaces in which that is allowed: root's own for root,
+    /// the machine's for an ordinary user, who must find each object again there and therefore
+    /// compares it with the descriptor that was pinned.
+    pub(crate) fn take(job: &Job) -> Result<Self, HostError> {
         let host = rustix::process::geteuid().is_root();
-        let mut owners = Owners::new(single, job.confinement.identity);
+        let mut owners = Owners::new(job.confinement.identity);
         let mut mounts = Vec::with_capacity(job.entries.len());
         for (entry, pinned) in job.confinement.entries.iter().zip(&job.entries) {
             let owners = Some(&mut owners).filter(|_| host);
             mounts.push(mount_of(entry, pinned, owners)?);
         }
-        let tmpfs = new_tmpfs(job, host)?;
-        let root = Self { tmpfs, mounts };
-        root.fill(job)?;
+        Ok(Self(mounts))
+    }
+}
+
+impl Root {
+    /// Makes the root, with a place in it for every entry.
+    pub(crate) fn fill(job: &Job, mounts: Mounts) -> Result<Self, HostError> {
+        let root = Self { tmpfs: new_tmpfs(job, rustix::process::geteuid().is_root())?, mounts };
+        root.make_places(job)?;
         Ok(root)
     }
 
-    fn fill(&self, job: &Job) -> Result<(), HostError> {
+    fn make_places(&self, job: &Job) -> Result<(), HostError> {
         for (entry, pinned) in job.confinement.entries.iter().zip(&job.entries) {
             self.place(job, entry, pinned).on("make a place for", &entry.at)?;
         }
@@ -128,7 +136,7 @@ impl Root {
         let whole = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         move_mount(&self.tmpfs, "", rustix::fs::CWD, STEPPING_STONE, whole)
             .doing(|| "mount the machine's root")?;
-        for (entry, mount) in job.confinement.entries.iter().zip(&self.mounts) {
+        for (entry, mount) in job.confinement.entries.iter().zip(&self.mounts.0) {
             if let Some(mount) = mount {
                 move_mount(mount, "", &self.tmpfs, relative(&entry.at), whole)
                     .on("bind", &entry.at)?;
@@ -145,7 +153,7 @@ impl Root {
     }
 
     fn hand_back(self, job: &mut Job) -> Result<(), HostError> {
-        for (index, mount) in self.mounts.into_iter().enumerate() {
+        for (index, mount) in self.mounts.0.into_iter().enumerate() {
             let Some(entry) = job.confinement.entries.get(index) else { continue };
             let seen = match mount {
                 Some(mount) => mount,

@@ -3,7 +3,7 @@
 use crate::job::Job;
 use rustix::process::{Gid, Uid};
 use std::path::Path;
-use svirt_host::{Doing, HostError};
+use svirt_host::{Doing, HostError, subordinate};
 use svirt_model::Namespace;
 
 /// Maps the one user and group that exist in the machine's user namespace, each to itself: never 0,
@@ -12,7 +12,11 @@ pub(crate) fn map(job: &Job, pid: u32) -> Result<(), HostError> {
     if !job.has(Namespace::User) {
         return Ok(());
     }
-    let (uid, gid) = (job.confinement.identity.uid, job.confinement.identity.gid);
+    let identity = job.confinement.identity;
+    if identity.delegated {
+        return subordinate::map_one(pid, identity);
+    }
+    let (uid, gid) = (identity.uid, identity.gid);
     let root = rustix::process::geteuid().is_root();
     // Whoever may not drop groups must also not be able to regain the rights that groups take away
     // (user_namespaces(7)).

@@ -52,8 +52,12 @@ pub struct Identity {
     pub uid: u32,
     /// The group, as the host sees it.
     pub gid: u32,
-    /// Whether no other process of the host runs as this user.
+    /// Whether it is a user of the machine's own.
     pub own: bool,
+    /// Whether it is one that root has delegated to the ordinary user who starts the machine
+    /// (`subuid(5)`). That user has rights to what is its own only within a user namespace.
+    #[serde(default)]
+    pub delegated: bool,
 }
 
 /// A namespace of the kernel (`namespaces(7)`).

@@ -70,10 +70,13 @@ pub enum Cgroups {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineUsers {
-    /// `count` users from `first` on.
+    /// `count` users from `first` on, each with the group that is as far from `first_group`. Root's
+    /// own choice, or what root has delegated to an ordinary user.
     Range {
         /// The first user's number.
         first: u32,
+        /// The first group's number.
+        first_group: u32,
         /// How many there are.
         count: u32,
     },

@@ -1,10 +1,10 @@
 //! Which layers a machine gets: what the host offers, less what the user gave up.
 
-use crate::Inputs;
+use crate::{Inputs, own_user};
 use std::collections::BTreeSet;
 use svirt_model::{
-    Accelerator, Cgroups, Dialect, ExecutableMemory, HostFacts, Identity, Layer, Namespace, Role,
-    SyscallProfile, Vmm,
+    Accelerator, Cgroups, Dialect, ExecutableMemory, HostFacts, Identity, Layer, MachineUsers,
+    Namespace, Role, SyscallProfile, Vmm,
 };
 
 /// QEMU's own memory beside the guest's: its heap, its translated code (at most 1 GiB, or a quarter
@@ -17,6 +17,8 @@ pub(crate) struct Choice<'a> {
     weakened: &'a BTreeSet<Layer>,
     vmm: &'a Vmm,
     user: Option<u32>,
+    /// Why the user that was reserved cannot be the machine's.
+    obstacle: Option<String>,
     role: Role,
 }
 
@@ -24,7 +26,9 @@ impl<'a> Choice<'a> {
     pub(crate) fn of(inputs: Inputs<'a>) -> Self {
         let Inputs { machine, host, user, .. } = inputs;
         let (weakened, vmm) = (&machine.demands.weaken, &machine.vmm);
-        Self { host, weakened, vmm, user, role: Role::Vmm }
+        let choice = Self { host, weakened, vmm, user, obstacle: None, role: Role::Vmm };
+        let obstacle = own_user::obstacle(inputs, &choice);
+        Self { obstacle, ..choice }
     }
 
     /// The same machine's layers for another of its processes.
@@ -71,10 +75,22 @@ impl<'a> Choice<'a> {
     }
 
     pub(crate) fn identity(&self) -> Identity {
-        match self.user.filter(|_| !self.gave_up(Layer::User)) {
-            Some(user) => Identity { uid: user, gid: user, own: true },
-            None => Identity { uid: self.host.uid, gid: self.host.gid, own: false },
+        let usable = self.obstacle.is_none() && !self.gave_up(Layer::User);
+        match (&self.host.machine_users, self.user.filter(|_| usable)) {
+            (MachineUsers::Range { first, first_group, .. }, Some(uid)) => {
+                let gid = first_group.saturating_add(uid.saturating_sub(*first));
+                Identity { uid, gid, own: true, delegated: !self.host.is_root() }
+            }
+            _ => {
+                let (uid, gid) = (self.host.uid, self.host.gid);
+                Identity { uid, gid, own: false, delegated: false }
+            }
         }
+    }
+
+    /// Why the user that was reserved cannot be the machine's.
+    pub(crate) fn obstacle(&self) -> Option<&str> {
+        self.obstacle.as_deref()
     }
 
     pub(crate) fn landlock(&self) -> Option<u32> {

@@ -3,7 +3,9 @@
 
 use crate::{Inputs, PlanError, choice::Choice, resources};
 use std::path::PathBuf;
-use svirt_model::{Attribute, Cgroups, DeviceKind, Embedded, KernelSource, Target, Value, Want};
+use svirt_model::{
+    Attribute, Cgroups, DeviceKind, Embedded, Identity, KernelSource, Target, Value, Want,
+};
 
 /// A machine may have this many processes and threads: QEMU makes up to 64 for block requests, one
 /// for each processor, and a few more.
@@ -19,7 +21,7 @@ pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
     let walked = resources::walk(inputs, choice);
     let targets = || walked.manifest.resources.iter().map(|r| &r.target);
     if targets().any(|t| matches!(t, Target::Endpoint(_))) {
-        all.push((inputs.place.endpoints(), own_directory(identity.uid, identity.gid)));
+        all.push((inputs.place.endpoints(), sockets(inputs, identity)));
     }
     if embedded(inputs) {
         all.push((inputs.place.guest(), Value::Embedded(Embedded::Guest)));
@@ -49,7 +51,14 @@ pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
     all.into_iter().map(want).collect()
 }
 
-fn own_directory(uid: u32, gid: u32) -> Value {
+/// The directory of sockets is the machine's. An ordinary user cannot give it to another user, and
+/// lets all write to it: nobody else comes to it, because the directory above is the user's alone.
+fn sockets(inputs: Inputs<'_>, identity: Identity) -> Value {
+    if identity.delegated {
+        let (uid, gid) = (inputs.host.uid, inputs.host.gid);
+        return Value::Directory { uid, gid, mode: 0o777 };
+    }
+    let (uid, gid) = (identity.uid, identity.gid);
     Value::Directory { uid, gid, mode: 0o700 }
 }
 

@@ -12,6 +12,7 @@ mod claims;
 mod confine;
 mod desire;
 mod diff;
+mod own_user;
 mod qemu;
 mod resources;
 mod status;

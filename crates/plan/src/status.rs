@@ -76,16 +76,16 @@ impl Choice<'_> {
 
     fn user_status(&self) -> LayerStatus {
         let identity = self.identity();
-        match &self.host.machine_users {
-            _ if identity.own => LayerStatus::full(Layer::User, format!("uid {}", identity.uid)),
-            MachineUsers::None(why) => {
-                let rests = "machines of this user are kept apart by the other layers";
-                LayerStatus::missing(Layer::User, format!("{why}; {rests}"))
+        let why = match (&self.host.machine_users, self.obstacle()) {
+            _ if identity.own => {
+                return LayerStatus::full(Layer::User, format!("uid {}", identity.uid));
             }
-            MachineUsers::Range { .. } => {
-                LayerStatus::missing(Layer::User, "no user was reserved for it")
-            }
-        }
+            (MachineUsers::None(why), _) => why,
+            (MachineUsers::Range { .. }, Some(why)) => why,
+            (MachineUsers::Range { .. }, None) => "no user was reserved for it",
+        };
+        let rests = "machines of this user are kept apart by the other layers";
+        LayerStatus::missing(Layer::User, format!("{why}; {rests}"))
     }
 
     fn landlock_status(&self, rules: usize) -> LayerStatus {

@@ -127,7 +127,7 @@ fn confinement() -> Confinement {
         environment: vec![],
         directory: "/".into(),
         host_name: "guest".to_owned(),
-        identity: Identity { uid: 100_000, gid: 100_000, own: true },
+        identity: Identity { uid: 100_000, gid: 100_000, own: true, delegated: false },
         namespaces: [].into(),
         own_root: true,
         entries: vec![],

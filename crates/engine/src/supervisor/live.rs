@@ -282,7 +282,9 @@ fn reserve(
     let (id, name) = (machine.id, machine.name.clone());
     let start = store.start(NewRun { id, name, supervisor: this_process()?, transient })?;
     let user = match engine.facts.machine_users {
-        MachineUsers::Range { first, count } => Some(start.reserve_user(first..first + count)?),
+        MachineUsers::Range { first, count, .. } => {
+            Some(start.reserve_user(first..first.saturating_add(count))?)
+        }
         MachineUsers::None(_) => None,
     };
     let place = engine.paths.place(&machine.name, machine.id);

@@ -37,10 +37,13 @@ pub(crate) fn host() -> impl Strategy<Value = HostFacts> {
     let modules: Vec<String> = ["selinux", "apparmor", "smack"].map(String::from).to_vec();
     let offers = (offer(), offer(), offer(), offer());
     let rest = (select(vec![0, 1000]), 0..=9_u32, cgroups(), subsequence(modules, 0..=3));
-    (offers, rest).prop_map(|(offers, (uid, landlock_abi, cgroups, security_modules))| {
+    let machine_users = |first| MachineUsers::Range { first, first_group: first + 1, count: 9 };
+    (offers, rest, any::<bool>()).prop_map(move |(offers, rest, delegates)| {
+        let (uid, landlock_abi, cgroups, security_modules) = rest;
         let (seccomp, user_namespaces, memfd_noexec, mdwe) = offers;
         let machine_users = match uid {
-            0 => MachineUsers::Range { first: 0x7000_0000, count: 9 },
+            0 => machine_users(0x7000_0000),
+            _ if delegates => machine_users(132_768),
             _ => MachineUsers::None("not here".into()),
         };
         HostFacts {

@@ -14,7 +14,11 @@ pub(crate) fn root() -> HostFacts {
         cgroups: Cgroups::V2("/sys/fs/cgroup".into(), vec!["memory".into(), "pids".into()]),
         memfd_noexec: Offer::Yes,
         mdwe: Offer::Yes,
-        machine_users: MachineUsers::Range { first: 0x7000_0000, count: 65_536 },
+        machine_users: MachineUsers::Range {
+            first: 0x7000_0000,
+            first_group: 0x7000_0000,
+            count: 65_536,
+        },
         security_modules: vec!["landlock".into(), "yama".into()],
     }
 }

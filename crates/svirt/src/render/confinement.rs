@@ -39,7 +39,7 @@ fn or_none(text: &str) -> String {
     if text.is_empty() { "none".into() } else { text.into() }
 }
 
-fn identity(Identity { uid, gid, own }: Identity) -> String {
+fn identity(Identity { uid, gid, own, .. }: Identity) -> String {
     let own = if own { "which nothing else has" } else { "which other processes have too" };
     format!("{uid}:{gid}, {own}")
 }

@@ -7,6 +7,8 @@ use svirt_testkit::{Process, Talk, Trace, claims, program};
 const PLAIN: [&str; 4] = ["--net", "none", "--append", "plain"];
 
 claims! {
+    delegated too:
+
     /// When the supervisor is killed its machine dies with it, and the next command puts everything
     /// back, object by object; the image is free again.
     fn a_killed_supervisor_takes_its_machine_along(host) {

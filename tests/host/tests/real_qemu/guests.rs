@@ -19,6 +19,8 @@ fn raw(sectors: usize, text: &str) -> Vec<u8> {
 }
 
 claims! {
+    delegated too:
+
     /// What the guest reads is in the image, and what it writes is there afterwards.
     fn the_guest_reads_and_writes_its_disk(host) {
         let watch = Watch::begin();

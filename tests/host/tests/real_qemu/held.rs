@@ -3,7 +3,7 @@
 use crate::watch::Watch;
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt, path::PathBuf};
 use svirt_model::{Descriptor, DescriptorSource, EntrySource, Namespace};
-use svirt_testkit::{Host, Machine, Process, claims};
+use svirt_testkit::{Caller, Host, Machine, Process, claims};
 
 /// A machine with a disk, and its image.
 fn machine(host: &Host) -> (Machine<'_>, PathBuf) {
@@ -19,6 +19,8 @@ fn zero(set: &str) -> bool {
 }
 
 claims! {
+    delegated too:
+
     /// At its first instruction a VMM holds exactly what was planned, each object the very one; later
     /// besides only what it made for itself: no file and no connection of anybody else.
     fn the_descriptors_are_those_that_were_planned(host) {
@@ -80,7 +82,8 @@ claims! {
         machine.ends_after("poweroff").exits(0);
     }
 
-    /// As root a machine has a user that nobody else has, and no group; a user's has the user's.
+    /// As root, and with delegated users, a machine has a user that nobody else has, and no group; any
+    /// other user's has the user's.
     fn the_user_is_the_machines(host) {
         let (machine, _) = machine(host);
         let vmm = machine.vmm();
@@ -89,9 +92,10 @@ claims! {
         assert_eq!(uids.len(), 1, "real, effective, saved and file system user are one: {uid}");
         let uid: u32 = uids.first().unwrap().parse().unwrap();
         let own = machine.status().plan.unwrap().vmm().confinement.identity;
-        assert_eq!((uid, own.own), (own.uid, host.is_root()));
-        if host.is_root() {
-            assert!(uid >= 0x7000_0000, "{uid}");
+        assert_eq!((uid, own.own), (own.uid, host.caller() != Caller::User));
+        if host.caller() != Caller::User {
+            let first = if host.is_root() { 0x7000_0000 } else { 0x6000_8000 };
+            assert!((first..first + 0x10000).contains(&uid), "{uid}");
             assert_eq!(vmm.of_every_thread("Groups"), BTreeSet::from([String::new()]));
             let sharers = svirt_testkit::all_processes().into_iter().filter(|p| {
                 *p != vmm && p.of_every_thread("Uid").iter().any(|u| u.starts_with(&uid.to_string()))

@@ -1,5 +1,6 @@
 //! What runs a real QEMU; at most two of these run at once (`.config/nextest.toml`).
 
+mod delegated;
 mod faults;
 mod guests;
 mod held;

@@ -7,12 +7,13 @@ use std::{
     thread,
 };
 use svirt_model::Role;
-use svirt_testkit::{Host, Process, Skipped, claims, has_program, linux};
+use svirt_testkit::{Caller, Host, Process, Skipped, claims, has_program, linux};
 
 /// An address of documentation (RFC 5737), for a moment the host's own: its other addresses are the
 /// guest's as well, so that the guest would find itself there.
 const ADDRESS: &str = "203.0.113.7";
 const ADDRESS_OF_USER: &str = "203.0.113.8";
+const ADDRESS_OF_DELEGATED: &str = "203.0.113.9";
 
 /// What the guest does: an address by DHCP, a connection to the host's address and one to its
 /// loopback, through the address that the guest's router has.
@@ -47,7 +48,11 @@ struct Address(&'static str);
 impl Address {
     fn add(host: &Host) -> Result<Self, Skipped> {
         // Each test has its own, so that none takes another's away.
-        let address = if host.is_root() { ADDRESS } else { ADDRESS_OF_USER };
+        let address = match host.caller() {
+            Caller::Root => ADDRESS,
+            Caller::User => ADDRESS_OF_USER,
+            Caller::Delegated => ADDRESS_OF_DELEGATED,
+        };
         run_ip("add", address)
             .then_some(Self(address))
             .ok_or_else(|| Skipped::because("only root, with ip, gives the host another address"))
@@ -86,6 +91,8 @@ fn serve(address: &str, answer: &'static str) -> u16 {
 }
 
 claims! {
+    delegated too:
+
     /// The guest gets an address, reaches the host's network and not its loopback; the VMM itself
     /// has no network, its helper has and is confined as tightly; both are refused nothing.
     fn a_linux_guest_reaches_the_network_and_not_the_loopback(host) {
