@@ -155,11 +155,16 @@ fn expected_fields(
     let mut all = vec![
         (Layer::User, "Uid", four(identity.uid)),
         (Layer::User, "Gid", four(identity.gid)),
-        // Who cannot drop groups keeps exactly those that the supervisor has.
+        // Whoever keeps groups has exactly those that the supervisor has, and that this process, a
+        // copy of it, has where it reads: another namespace shows other numbers for them.
         (
             Layer::User,
             "Groups",
-            if reader.root || identity.delegated { String::new() } else { own.get("Groups") },
+            if identity.keeps_groups {
+                Fields::read(Path::new("/proc/self/status"))?.get("Groups")
+            } else {
+                String::new()
+            },
         ),
     ];
     if confinement.drop_privileges {

@@ -17,6 +17,7 @@ pub fn gather() -> HostFacts {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         uid,
         gid,
+        groups: groups(),
         landlock_abi: sys::landlock_abi().min(crate::landlock::ABI_MAX),
         seccomp: seccomp(),
         machine_users: machine_users(uid, &user_namespaces),
@@ -26,6 +27,12 @@ pub fn gather() -> HostFacts {
         mdwe: offer(sys::knows_executable_gain(), "the kernel is older than 6.3"),
         security_modules: security_modules(),
     }
+}
+
+/// None where they cannot be read: then none is counted on.
+fn groups() -> Vec<u32> {
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    groups.into_iter().map(rustix::process::Gid::as_raw).collect()
 }
 
 fn offer(there: bool, why_not: &str) -> Offer {

@@ -35,7 +35,7 @@ fn write(pid: u32, file: &str, text: &str) -> Result<(), HostError> {
 /// Becomes the machine's user, with no other group where groups can be dropped.
 pub(crate) fn become_it(job: &Job) -> Result<(), HostError> {
     let identity = job.confinement.identity;
-    if may_drop_groups(job) {
+    if !identity.keeps_groups && may_drop_groups(job) {
         rustix::thread::set_thread_groups(&[]).doing(|| "drop the groups")?;
     }
     let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
@@ -46,7 +46,7 @@ pub(crate) fn become_it(job: &Job) -> Result<(), HostError> {
         .doing(|| "stay visible to the supervisor")
 }
 
-/// An ordinary user keeps the groups: to drop them could grant what a group is denied.
+/// An ordinary user may not drop groups where that could grant what a group is denied.
 fn may_drop_groups(job: &Job) -> bool {
     match std::fs::read_to_string("/proc/self/setgroups") {
         Ok(text) if job.has(Namespace::User) => text.trim_end() == "allow",

@@ -58,6 +58,9 @@ pub struct Identity {
     /// (`subuid(5)`). That user has rights to what is its own only within a user namespace.
     #[serde(default)]
     pub delegated: bool,
+    /// Whether it keeps the supplementary groups of the user who starts the machine.
+    #[serde(default)]
+    pub keeps_groups: bool,
 }
 
 /// A namespace of the kernel (`namespaces(7)`).

@@ -29,6 +29,8 @@ pub struct HostFacts {
     pub uid: u32,
     /// That user's group.
     pub gid: u32,
+    /// That user's supplementary groups.
+    pub groups: Vec<u32>,
     /// Landlock's ABI; 0 where the kernel has none.
     pub landlock_abi: u32,
     /// Whether seccomp filters can be installed.

@@ -1,6 +1,9 @@
 //! Which layers a machine gets: what the host offers, less what the user gave up.
 
-use crate::{Inputs, own_user};
+use crate::{
+    Inputs,
+    own_user::{self, OwnUser},
+};
 use std::collections::BTreeSet;
 use svirt_model::{
     Accelerator, Cgroups, Dialect, ExecutableMemory, HostFacts, Identity, Layer, MachineUsers,
@@ -17,8 +20,8 @@ pub(crate) struct Choice<'a> {
     weakened: &'a BTreeSet<Layer>,
     vmm: &'a Vmm,
     user: Option<u32>,
-    /// Why the user that was reserved cannot be the machine's.
-    obstacle: Option<String>,
+    /// Whether the user that was reserved can be the machine's.
+    own: OwnUser,
     role: Role,
 }
 
@@ -26,9 +29,9 @@ impl<'a> Choice<'a> {
     pub(crate) fn of(inputs: Inputs<'a>) -> Self {
         let Inputs { machine, host, user, .. } = inputs;
         let (weakened, vmm) = (&machine.demands.weaken, &machine.vmm);
-        let choice = Self { host, weakened, vmm, user, obstacle: None, role: Role::Vmm };
-        let obstacle = own_user::obstacle(inputs, &choice);
-        Self { obstacle, ..choice }
+        let choice = Self { host, weakened, vmm, user, own: OwnUser::Free, role: Role::Vmm };
+        let own = own_user::find(inputs, &choice);
+        Self { own, ..choice }
     }
 
     /// The same machine's layers for another of its processes.
@@ -75,22 +78,24 @@ impl<'a> Choice<'a> {
     }
 
     pub(crate) fn identity(&self) -> Identity {
-        let usable = self.obstacle.is_none() && !self.gave_up(Layer::User);
-        match (&self.host.machine_users, self.user.filter(|_| usable)) {
+        let barred = matches!(self.own, OwnUser::Barred(_)) || self.gave_up(Layer::User);
+        let root = self.host.is_root();
+        match (&self.host.machine_users, self.user.filter(|_| !barred)) {
             (MachineUsers::Range { first, first_group, .. }, Some(uid)) => {
                 let gid = first_group.saturating_add(uid.saturating_sub(*first));
-                Identity { uid, gid, own: true, delegated: !self.host.is_root() }
+                let keeps_groups = matches!(self.own, OwnUser::WithGroups(_));
+                Identity { uid, gid, own: true, delegated: !root, keeps_groups }
             }
             _ => {
                 let (uid, gid) = (self.host.uid, self.host.gid);
-                Identity { uid, gid, own: false, delegated: false }
+                Identity { uid, gid, own: false, delegated: false, keeps_groups: !root }
             }
         }
     }
 
-    /// Why the user that was reserved cannot be the machine's.
-    pub(crate) fn obstacle(&self) -> Option<&str> {
-        self.obstacle.as_deref()
+    /// Whether the user that was reserved can be the machine's.
+    pub(crate) fn own_user(&self) -> &OwnUser {
+        &self.own
     }
 
     pub(crate) fn landlock(&self) -> Option<u32> {

@@ -6,56 +6,92 @@ use crate::{Inputs, choice::Choice, resources};
 use std::path::Path;
 use svirt_model::{Access, Delivery, FileKind, Layer, Object, Offer, Resource, Target};
 
-/// Why not, for an ordinary user; `None` where it can.
-pub(crate) fn obstacle(inputs: Inputs<'_>, choice: &Choice<'_>) -> Option<String> {
+/// Whether the user that was reserved can be the machine's.
+pub(crate) enum OwnUser {
+    /// It can, with no group but its own.
+    Free,
+    /// It can if it keeps the groups of the user who starts the machine; why it needs them.
+    WithGroups(String),
+    /// It cannot; why.
+    Barred(String),
+}
+
+/// Decides it.
+pub(crate) fn find(inputs: Inputs<'_>, choice: &Choice<'_>) -> OwnUser {
     if inputs.host.is_root() || inputs.user.is_none() || choice.gave_up(Layer::User) {
-        return None;
+        return OwnUser::Free;
     }
     if !choice.own_root() {
-        return Some(match &inputs.host.user_namespaces {
+        return OwnUser::Barred(match &inputs.host.user_namespaces {
             Offer::No(why) => why.clone(),
             Offer::Yes => "it needs a root of its own, which was given up".into(),
         });
     }
-    let walked = resources::walk(inputs, choice);
-    let named = |index: usize| walked.devices.iter().any(|range| range.contains(&index));
-    let mut of_vmm = walked.manifest.resources.iter().enumerate();
-    let helper = resources::network_helper(inputs.machine, choice);
-    let of_helper = helper.iter().flat_map(|h| &h.manifest.resources);
-    let program = &inputs.machine.vmm.program().binary;
-    of_vmm
-        .find_map(|(index, resource)| closed(resource, program, named(index)))
-        .or_else(|| of_helper.into_iter().find_map(|resource| closed(resource, program, false)))
+    let groups = &inputs.host.groups[..];
+    match obstacle(inputs, choice, &[]) {
+        None => OwnUser::Free,
+        Some(why) if groups.is_empty() || obstacle(inputs, choice, groups).is_some() => {
+            OwnUser::Barred(why)
+        }
+        Some(why) => OwnUser::WithGroups(why),
+    }
 }
 
-/// Why not everybody can use what is reached by name; `named` by the user's own words.
-fn closed(resource: &Resource, program: &Object, named: bool) -> Option<String> {
-    let Delivery::At(at) = &resource.delivery else { return None };
-    let lacks = |object: &Object, bits: u32| object.mode & bits != bits;
-    match &resource.target {
-        Target::Object(object) if object.kind == FileKind::Directory => {
-            // What a package has installed is for everybody.
-            let common = !named && object.uid == 0 && !lacks(object, 0o005);
-            (!common).then(|| directory(&object.path))
+/// The first resource that a user with these groups could not use.
+fn obstacle(inputs: Inputs<'_>, choice: &Choice<'_>, groups: &[u32]) -> Option<String> {
+    let walked = resources::walk(inputs, choice);
+    let named = |index: usize| walked.devices.iter().any(|range| range.contains(&index));
+    let look = Look { program: &inputs.machine.vmm.program().binary, groups };
+    let mut of_vmm = walked.manifest.resources.iter().enumerate();
+    let helper = resources::network_helper(inputs.machine, choice);
+    let mut of_helper = helper.iter().flat_map(|helper| &helper.manifest.resources);
+    of_vmm
+        .find_map(|(index, resource)| look.closed(resource, named(index)))
+        .or_else(|| of_helper.find_map(|resource| look.closed(resource, false)))
+}
+
+/// As a user with these groups sees it, whom no object belongs to.
+struct Look<'a> {
+    program: &'a Object,
+    groups: &'a [u32],
+}
+
+impl Look<'_> {
+    /// Whether these of the bits for others are not granted, to a group or to all.
+    fn lacks(&self, object: &Object, bits: u32) -> bool {
+        let group = self.groups.contains(&object.gid);
+        let granted = if group { object.mode >> 3 } else { object.mode };
+        granted & bits != bits
+    }
+
+    /// Why the user could not use what is reached by name; `named` by the user's own words.
+    fn closed(&self, resource: &Resource, named: bool) -> Option<String> {
+        let Delivery::At(at) = &resource.delivery else { return None };
+        match &resource.target {
+            Target::Object(object) if object.kind == FileKind::Directory => {
+                // What a package has installed is for everybody.
+                let common = !named && object.uid == 0 && !self.lacks(object, 0o5);
+                (!common).then(|| directory(&object.path))
+            }
+            Target::Object(object) if resource.access == Access::Write => {
+                self.lacks(object, 0o6).then(|| written(&object.path))
+            }
+            Target::Object(object) => self.lacks(object, 0o4).then(|| unreadable(&object.path)),
+            Target::Code(object) => {
+                let bits = if object.id == self.program.id { 0o5 } else { 0o4 };
+                self.lacks(object, bits).then(|| unreadable(&object.path))
+            }
+            Target::Device(object) => self.lacks(object, 0o6).then(|| device(&object.path)),
+            Target::Socket(object) => self.lacks(object, 0o2).then(|| socket(&object.path)),
+            Target::Output(_) => Some(written(at)),
+            // Made so that it can be used, or no object of the host.
+            Target::Scratch(_)
+            | Target::Embedded(_)
+            | Target::Channel(_)
+            | Target::Endpoint(_)
+            | Target::Stream(_)
+            | Target::HostNetwork => None,
         }
-        Target::Object(object) if resource.access == Access::Write => {
-            lacks(object, 0o006).then(|| written(&object.path))
-        }
-        Target::Object(object) => lacks(object, 0o004).then(|| unreadable(&object.path)),
-        Target::Code(object) => {
-            let bits = if object.id == program.id { 0o005 } else { 0o004 };
-            lacks(object, bits).then(|| unreadable(&object.path))
-        }
-        Target::Device(object) => lacks(object, 0o006).then(|| device(&object.path)),
-        Target::Socket(object) => lacks(object, 0o002).then(|| socket(&object.path)),
-        Target::Output(_) => Some(written(at)),
-        // Made so that it can be used, or no object of the host.
-        Target::Scratch(_)
-        | Target::Embedded(_)
-        | Target::Channel(_)
-        | Target::Endpoint(_)
-        | Target::Stream(_)
-        | Target::HostNetwork => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What was asked of each layer of a process and what is in force, in words that are true of that
 //! process on this host.
 
-use crate::choice::Choice;
+use crate::{choice::Choice, own_user::OwnUser};
 use svirt_model::{Cgroups, Layer, LayerStatus, MachineUsers, Offer, SyscallProfile};
 
 impl Choice<'_> {
@@ -76,13 +76,16 @@ impl Choice<'_> {
 
     fn user_status(&self) -> LayerStatus {
         let identity = self.identity();
-        let why = match (&self.host.machine_users, self.obstacle()) {
-            _ if identity.own => {
-                return LayerStatus::full(Layer::User, format!("uid {}", identity.uid));
+        let detail = format!("uid {}", identity.uid);
+        let why = match (&self.host.machine_users, self.own_user()) {
+            (_, OwnUser::WithGroups(why)) if identity.own => {
+                let why = format!("it keeps the groups of its user: without them {why}");
+                return LayerStatus::partial(Layer::User, detail, why);
             }
+            _ if identity.own => return LayerStatus::full(Layer::User, detail),
             (MachineUsers::None(why), _) => why,
-            (MachineUsers::Range { .. }, Some(why)) => why,
-            (MachineUsers::Range { .. }, None) => "no user was reserved for it",
+            (MachineUsers::Range { .. }, OwnUser::Barred(why)) => why,
+            (MachineUsers::Range { .. }, _) => "no user was reserved for it",
         };
         let rests = "machines of this user are kept apart by the other layers";
         LayerStatus::missing(Layer::User, format!("{why}; {rests}"))

@@ -14,7 +14,8 @@ use support::{
 };
 use svirt_model::{
     Access, Cgroups, Claim, DeviceKind, Enforced, ExecutableMemory, FileKind, HeldClaim, HostFacts,
-    ImageFormat, Layer, LayerStatus, Limit, Listen, Machine, Namespace, Plan, Process, Role,
+    ImageFormat, Layer, LayerStatus, Limit, Listen, Machine, Namespace, Object, Plan, Process,
+    Role,
 };
 use svirt_plan::{PlanError, claims, conflict};
 
@@ -117,6 +118,70 @@ fn a_machine_in_the_hosts_root_with_a_user_of_its_own_reaches_its_guest() {
     });
     let (owner, mode) = above.expect("a run-time directory");
     assert!(owner == user || mode & 0o001 != 0, "{owner} has it with mode {mode:o}");
+}
+
+/// The layer of the user of a machine of an ordinary user to whom users were delegated.
+fn delegated_user(machine: &Machine) -> LayerStatus {
+    let plan = planned(machine, &hosts::delegated());
+    let (identity, status) = (plan.vmm().confinement.identity, status(plan.vmm(), Layer::User));
+    assert_eq!(identity.own, status.enforced != Enforced::No, "{status:?}");
+    assert_eq!(
+        identity.own.then_some((132_768, 232_768)),
+        identity.delegated.then_some((identity.uid, identity.gid))
+    );
+    assert!(plan.processes.iter().all(|p| p.confinement.identity == identity), "helpers too");
+    status.clone()
+}
+
+#[test]
+fn what_is_handed_over_open_a_delegated_user_needs_no_right_to() {
+    let mut top = image("/srv/top.raw", ImageFormat::Raw, None);
+    top.object.mode = 0o600;
+    let machine = tcg(vec![from(DeviceKind::Disk(disk(top)), "--disk"), network(), embedded()]);
+    assert_eq!(delegated_user(&machine).enforced, Enforced::Fully);
+}
+
+#[test]
+fn what_a_delegated_user_could_not_use_is_named_and_the_machine_has_none() {
+    let closed = |path: &str| Object { mode: 0o600, ..file(path) };
+    let tree = named(object("/srv/tree", FileKind::Directory), Access::Read);
+    let named_so = [
+        ("/srv/key", DeviceKind::File(named(closed("/srv/key"), Access::Read))),
+        ("/srv/disk", DeviceKind::File(named(file("/srv/disk"), Access::Write))),
+        ("/srv/tree", DeviceKind::Directory(tree)),
+        ("/srv/trace", DeviceKind::Output(output("/srv/trace"))),
+        (
+            "/srv/socket",
+            DeviceKind::Connect(named(object("/srv/socket", FileKind::Socket), Access::Write)),
+        ),
+    ];
+    for (path, kind) in named_so {
+        let status = delegated_user(&with(kind));
+        assert_eq!(status.enforced, Enforced::No, "{path}");
+        assert!(status.why_not.contains(path), "{}", status.why_not);
+    }
+}
+
+#[test]
+fn groups_are_kept_only_where_a_group_is_what_gives_access_and_the_status_says_so() {
+    let mut machine = tcg(vec![embedded()]);
+    let mut kvm = object("/dev/kvm", FileKind::CharDevice);
+    (kvm.mode, kvm.gid) = (0o660, 105);
+    machine.devices.push(from(DeviceKind::Kvm(kvm), "the accelerator"));
+    let status = delegated_user(&machine);
+    assert_eq!(status.enforced, Enforced::Partly);
+    assert!(status.why_not.contains("/dev/kvm"), "{}", status.why_not);
+    let keeps = |m: &Machine, h| planned(m, &h).vmm().confinement.identity.keeps_groups;
+    assert!(keeps(&machine, hosts::delegated()));
+    assert!(!keeps(&tcg(vec![embedded()]), hosts::delegated()));
+    assert!(keeps(&tcg(vec![embedded()]), hosts::user()), "who cannot drop them keeps them");
+    assert!(!keeps(&machine, hosts::root()));
+}
+
+#[test]
+fn a_delegated_user_takes_a_root_of_its_own() {
+    let status = delegated_user(&weakened(tcg(vec![embedded()]), &[Layer::Root]));
+    assert!(status.why_not.starts_with("it needs a root of its own"), "{}", status.why_not);
 }
 
 #[test]

@@ -87,8 +87,10 @@ fn leaning_on(layer: Layer) -> &'static [Layer] {
             Layer::Limits,
             Layer::ExecutableMemory,
             Layer::Privileges,
+            Layer::User,
         ],
-        Layer::Root => &[Layer::Landlock],
+        // An ordinary user's machines have users of their own only in it.
+        Layer::Root => &[Layer::Landlock, Layer::User],
         // `vm.memfd_noexec` belongs to a pid namespace.
         Layer::Namespaces => &[Layer::Landlock, Layer::ExecutableMemory],
         _ => &[],
@@ -105,7 +107,7 @@ fn changed(one: &Confinement, other: &Confinement) -> Vec<(&'static str, &'stati
         ("arguments", one.arguments == other.arguments, &[Root, UserNamespace]),
         ("entries", one.entries == other.entries, &[Root, User, UserNamespace]),
         ("descriptors", one.descriptors == other.descriptors, &[]),
-        ("identity", one.identity == other.identity, &[User]),
+        ("identity", one.identity == other.identity, &[User, Root, UserNamespace]),
         ("namespaces", one.namespaces == other.namespaces, &[Root, Namespaces, UserNamespace]),
         ("own root", one.own_root == other.own_root, &[Root, UserNamespace]),
         ("landlock", one.landlock == other.landlock, &[Landlock]),

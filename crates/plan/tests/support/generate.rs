@@ -50,6 +50,7 @@ pub(crate) fn host() -> impl Strategy<Value = HostFacts> {
             kernel: "6.18.0".into(),
             uid,
             gid: uid,
+            groups: vec![uid],
             landlock_abi,
             seccomp,
             user_namespaces,

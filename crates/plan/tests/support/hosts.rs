@@ -8,6 +8,7 @@ pub(crate) fn root() -> HostFacts {
         kernel: "6.18.0".into(),
         uid: 0,
         gid: 0,
+        groups: Vec::new(),
         landlock_abi: 9,
         seccomp: Offer::Yes,
         user_namespaces: Offer::Yes,
@@ -33,6 +34,13 @@ pub(crate) fn user() -> HostFacts {
         machine_users: MachineUsers::None("only root can give machines users of their own".into()),
         ..root()
     }
+}
+
+/// An ordinary user to whom root has delegated users, of the group that may use KVM.
+pub(crate) fn delegated() -> HostFacts {
+    let (first, first_group) = (132_768, 232_768);
+    let machine_users = MachineUsers::Range { first, first_group, count: 16_384 };
+    HostFacts { groups: vec![105, 1000], machine_users, ..user() }
 }
 
 /// An ordinary user who may make no user namespaces, and so no root and no namespaces.

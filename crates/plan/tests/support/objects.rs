@@ -45,7 +45,7 @@ pub(crate) fn program(path: &str) -> Program {
     let part = |name: &str, object| Part { name: name.into(), object };
     let stem = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
     Program {
-        binary: file(path),
+        binary: Object { mode: 0o755, ..file(path) },
         libraries: vec![
             part("/lib64/ld-linux-x86-64.so.2", file("/usr/lib/ld-linux-x86-64.so.2")),
             part("/usr/lib/libc.so.6", file("/usr/lib/libc.so.6")),

@@ -90,7 +90,7 @@ mod tests {
             environment: Vec::new(),
             directory: "/".into(),
             host_name: "web".into(),
-            identity: Identity { uid: 7, gid: 7, own: true, delegated: false },
+            identity: Identity { uid: 7, gid: 7, own: true, delegated: false, keeps_groups: false },
             namespaces: BTreeSet::from([Namespace::User, Namespace::Pid]),
             own_root: true,
             entries: Vec::new(),

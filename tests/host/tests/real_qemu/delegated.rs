@@ -11,9 +11,10 @@ use std::{
         net::UnixStream,
     },
     path::Path,
+    process::Command,
 };
 use svirt_model::{Enforced, Layer, LayerStatus, Status};
-use svirt_testkit::{Caller, Host, Machine, Outcome, Process, Skipped, check};
+use svirt_testkit::{Caller, Host, Machine, Outcome, Process, Skipped, Talk, check};
 
 /// The halves of what the testkit delegates from which machines are given theirs.
 const FIRST: u32 = 0x6000_8000;
@@ -153,6 +154,43 @@ fn what_only_the_user_may_read_is_named() {
         assert_eq!(who(&["--weaken", "user"]), host.uid());
         Ok(())
     });
+}
+
+/// Groups are dropped, but where one of them is what gives access: then they stay, and that is said.
+#[test]
+fn groups_stay_only_where_one_gives_access() {
+    as_delegated("groups_stay_only_where_one_gives_access", |host| {
+        let group = host.file("group", b"for the group");
+        chown(&group, Some(0), Some(GROUP)).unwrap();
+        fs::set_permissions(&group, fs::Permissions::from_mode(0o640)).unwrap();
+        let program = svirt_testkit::program("busybox")
+            .ok_or_else(|| Skipped::because("there is no busybox"))?;
+        let program = program.to_str().unwrap();
+        let path = group.to_str().unwrap();
+        let exec = |words: &[&str]| Talk::start(in_group(host, words)).finish();
+        let said = exec(&["exec", "--ro", path, "--", program, "cat", path]).exits(0);
+        assert_eq!(said.out, "for the group");
+        let required = exec(&["exec", "--require", "user", "--ro", path, "--", program, "true"]);
+        required.exits(78).complains("it keeps the groups").complains(path);
+        let without = exec(&["exec", "--require", "user", "--", program, "id", "-G"]).exits(0);
+        assert_eq!(without.out.split_whitespace().count(), 1, "{without:?}");
+        Ok(())
+    });
+}
+
+/// A group that nobody else has.
+const GROUP: u32 = 0x6fff_0001;
+
+/// `svirt` as the user, in one more group.
+fn in_group(host: &Host, words: &[&str]) -> Command {
+    let svirt = host.svirt(words);
+    let gid = fs::metadata(host.path("home")).unwrap().gid();
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={}", host.uid()), format!("--regid={gid}")]);
+    command.arg(format!("--groups={GROUP}")).arg("--").arg(svirt.get_program());
+    command.args(svirt.get_args()).env_clear().current_dir(host.path(""));
+    command.envs(svirt.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
 }
 
 /// A user to whom nothing was delegated is told so.
