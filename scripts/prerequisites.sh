@@ -20,6 +20,7 @@ qemu-img            test   qemu-utils         qemu-img              makes the im
 busybox             test   busybox-static     busybox               is the program that needs no library, for an empty root
 bwrap               test   bubblewrap         bubblewrap            is the sandbox whose cost ours is compared with
 strace              test   strace             strace                shows that the launcher makes the calls that it claims
+newuidmap           test   uidmap             shadow-utils          maps users of an ordinary user's range, one for each machine
 END
 }
 

@@ -75,7 +75,10 @@ fn threads_as(
     confinement: &Confinement,
     moment: Moment,
 ) -> Result<Vec<Finding>, HostError> {
-    let expected = expected_fields(confinement, reader);
+    // A copy of the supervisor that reads from another namespace has what the supervisor has, in the
+    // numbers that are shown there.
+    let own = Fields::read(Path::new("/proc/self/status"))?;
+    let expected = expected_fields(confinement, reader, &own);
     let directory = PathBuf::from(format!("/proc/{pid}/task"));
     let mut seen: Vec<BTreeSet<String>> = vec![BTreeSet::new(); expected.len()];
     for task in fs::read_dir(&directory).on("read", &directory)? {
@@ -97,9 +100,8 @@ fn threads_as(
     Ok(expected.into_iter().zip(seen).map(row).collect())
 }
 
-/// What the process that a confinement is compared with has itself, wherever it is read from.
+/// What the supervisor has, which a copy of it that has joined a namespace cannot say any more.
 struct Reader {
-    status: Fields,
     root: bool,
     namespaces: BTreeMap<Namespace, PathBuf>,
 }
@@ -108,7 +110,6 @@ impl Reader {
     fn this_process(namespaces: &BTreeSet<Namespace>) -> Result<Self, HostError> {
         let namespace = |n: &Namespace| Ok((*n, namespace_of(Path::new("/proc/self"), *n)?));
         Ok(Self {
-            status: Fields::read(Path::new("/proc/self/status"))?,
             root: rustix::process::geteuid().is_root(),
             namespaces: namespaces.iter().map(namespace).collect::<Result<_, HostError>>()?,
         })
@@ -149,22 +150,18 @@ fn words(text: &str) -> String {
 fn expected_fields(
     confinement: &Confinement,
     reader: &Reader,
+    own: &Fields,
 ) -> Vec<(Layer, &'static str, String)> {
     let four = |id: u32| vec![id.to_string(); 4].join(" ");
-    let (identity, own) = (confinement.identity, &reader.status);
+    let identity = confinement.identity;
     let mut all = vec![
         (Layer::User, "Uid", four(identity.uid)),
         (Layer::User, "Gid", four(identity.gid)),
-        // Whoever keeps groups has exactly those that the supervisor has, and that this process, a
-        // copy of it, has where it reads: another namespace shows other numbers for them.
+        // Whoever keeps groups has exactly those that the supervisor has.
         (
             Layer::User,
             "Groups",
-            if identity.keeps_groups {
-                Fields::read(Path::new("/proc/self/status"))?.get("Groups")
-            } else {
-                String::new()
-            },
+            if identity.keeps_groups { own.get("Groups") } else { String::new() },
         ),
     ];
     if confinement.drop_privileges {

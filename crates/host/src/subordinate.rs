@@ -12,23 +12,27 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 use svirt_model::{Identity, MachineUsers};
 
 /// Where distributions put the programs; NixOS has those with privileges in a place of their own.
 const PLACES: [&str; 3] = ["/usr/bin", "/run/wrappers/bin", "/usr/local/bin"];
-const USERS: Tool = Tool { name: "newuidmap", file: "/etc/subuid" };
-const GROUPS: Tool = Tool { name: "newgidmap", file: "/etc/subgid" };
+const USERS: Tool = Tool { name: "newuidmap", file: "/etc/subuid", known: "/proc/self/uid_map" };
+const GROUPS: Tool = Tool { name: "newgidmap", file: "/etc/subgid", known: "/proc/self/gid_map" };
 /// No more of a file in `/etc` is read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
 /// What a program says of its failure is repeated up to this many characters.
 const WORDS_MAX: usize = 200;
 
-/// A program that maps, and the file that tells it what it may.
+/// `CAP_SETGID` and `CAP_SETUID` (`capabilities(7)`).
+const SET_IDS: u64 = 1 << 6 | 1 << 7;
+
+/// A program that maps, the file that tells it what it may, and the numbers that exist here at all.
 struct Tool {
     name: &'static str,
     file: &'static str,
+    known: &'static str,
 }
 
 /// Numbers from `first` on, `count` of them.
@@ -52,25 +56,34 @@ pub fn machine_users(uid: u32) -> MachineUsers {
 
 fn delegated(uid: u32) -> Result<(Span, Span), String> {
     let name = name_of(uid);
-    let given = |tool: &Tool| {
-        let text = bounded(tool.file).unwrap_or_default();
-        let widest = widest(&text, uid, name.as_deref());
-        widest.map(Span::for_machines).ok_or_else(|| {
-            let file = tool.file;
-            format!("{file} gives this user no range (root can, with usermod --add-subuids and --add-subgids)")
-        })
-    };
+    let given = |tool: &Tool| tool.given(uid, name.as_deref());
     let spans = (given(&USERS)?, given(&GROUPS)?);
     USERS.find()?;
     GROUPS.find()?;
     let status = bounded("/proc/self/status").unwrap_or_default();
-    if status.lines().any(|l| l.strip_prefix("NoNewPrivs:").is_some_and(|v| v.trim() == "1")) {
-        return Err(format!("{} cannot work: this process has no_new_privs", USERS.name));
+    match powerless(&status) {
+        Some(why) => Err(format!("{} cannot work: {why}", USERS.name)),
+        None => Ok(spans),
     }
-    Ok(spans)
+}
+
+/// Why no program can gain the privilege to map users here, from `/proc/self/status`.
+fn powerless(status: &str) -> Option<&'static str> {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let bounding = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok());
+    if field("NoNewPrivs:") == Some("1") {
+        return Some("this process has no_new_privs");
+    }
+    let missing = bounding.is_some_and(|set| set & SET_IDS != SET_IDS);
+    missing.then_some("the capabilities to set users and groups were taken away here")
 }
 
 impl Span {
+    fn contains(self, other: Span) -> bool {
+        let end = |s: Span| u64::from(s.first) + u64::from(s.count);
+        self.first <= other.first && end(other) <= end(self)
+    }
+
     /// The third quarter. The user's other programs that use the range, like containers, count from
     /// its beginning and give the last ones to nobody.
     fn for_machines(self) -> Self {
@@ -79,6 +92,13 @@ impl Span {
             quarter => Self { first: self.first + 2 * quarter, count: quarter },
         }
     }
+}
+
+/// The numbers of a line of `/proc/self/uid_map` as they are in this namespace.
+fn mapped(line: &str) -> Option<Span> {
+    let mut fields = line.split_whitespace();
+    let (first, count) = (fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?);
+    Some(Span { first, count })
 }
 
 fn bounded(path: &str) -> io::Result<String> {
@@ -111,6 +131,22 @@ fn widest(text: &str, uid: u32, name: Option<&str>) -> Option<Span> {
 }
 
 impl Tool {
+    /// What it lets this user give to machines.
+    fn given(&self, uid: u32, name: Option<&str>) -> Result<Span, String> {
+        let Self { file, known, .. } = self;
+        let text = bounded(file).unwrap_or_default();
+        let span = widest(&text, uid, name).map(Span::for_machines).ok_or_else(|| {
+            format!(
+                "{file} gives this user no range (root can, with usermod --add-subuids and \
+                 --add-subgids)"
+            )
+        })?;
+        let map = bounded(known).unwrap_or_default();
+        let here = map.lines().filter_map(mapped).any(|m| m.contains(span));
+        here.then_some(span)
+            .ok_or_else(|| format!("what {file} gives this user is not mapped here"))
+    }
+
     /// Where it is, if only root can have put it there and it gets the privilege that it needs.
     fn find(&self) -> Result<PathBuf, String> {
         let name = self.name;
@@ -142,28 +178,45 @@ impl Tool {
         Ok(path)
     }
 
-    /// Maps each span to itself in the user namespace of a process that has no map yet.
-    fn map(&self, pid: u32, spans: &[Span]) -> Result<(), HostError> {
-        let what = || {
-            format!(
-                "map the machine's user with {} ({} has to allow it; with --weaken user the machine runs as the user that starts it)",
-                self.name, self.file
-            )
-        };
-        let program = self.find().map_err(io::Error::other).doing(what)?;
+    /// Begins to map each span to itself in the user namespace of a process that has no map yet.
+    fn begin(&self, pid: u32, spans: &[Span]) -> Result<Child, HostError> {
+        let program = self.find().map_err(io::Error::other).doing(|| self.what())?;
         let mut command = Command::new(program);
-        command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+        command.env_clear().current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command.arg(pid.to_string());
         for Span { first, count } in spans {
             command.args([first, first, count].map(u32::to_string));
         }
-        let ended = command.output().doing(what)?;
+        command.spawn().doing(|| self.what())
+    }
+
+    /// Waits until it is mapped.
+    fn end(&self, child: Child) -> Result<(), HostError> {
+        let ended = child.wait_with_output().doing(|| self.what())?;
         if ended.status.success() {
             return Ok(());
         }
         let said: String = String::from_utf8_lossy(&ended.stderr).chars().take(WORDS_MAX).collect();
-        Err(io::Error::other(format!("{}: {}", ended.status, said.trim()))).doing(what)
+        let why = format!("{}: {}", ended.status, said.trim());
+        Err(io::Error::other(why)).doing(|| self.what())
     }
+
+    fn what(&self) -> String {
+        let Self { name, file, .. } = self;
+        format!(
+            "map the machine's user with {name} ({file} must allow it; with --weaken user the \
+             machine runs as the user that starts it)"
+        )
+    }
+}
+
+/// Both maps, side by side: each takes the time of a program's start.
+fn map(pid: u32, users: &[Span], groups: &[Span]) -> Result<(), HostError> {
+    let of_users = USERS.begin(pid, users)?;
+    let of_groups = GROUPS.begin(pid, groups);
+    USERS.end(of_users)?;
+    GROUPS.end(of_groups?)
 }
 
 /// Maps a delegated user and its group, and nobody else, into the user namespace of a process that
@@ -172,8 +225,8 @@ impl Tool {
 /// # Errors
 /// The programs are not there any more, or refuse: the range is no longer this user's.
 pub fn map_one(pid: u32, identity: Identity) -> Result<(), HostError> {
-    USERS.map(pid, &[Span { first: identity.uid, count: 1 }])?;
-    GROUPS.map(pid, &[Span { first: identity.gid, count: 1 }])
+    let one = |first| [Span { first, count: 1 }];
+    map(pid, &one(identity.uid), &one(identity.gid))
 }
 
 /// Removes a directory of this user's, in which something may belong to delegated users: in a user
@@ -186,10 +239,7 @@ pub fn remove_tree(path: &Path) -> Result<(), HostError> {
     let spans = delegated(uid).map_err(io::Error::other);
     let (users, groups) = spans.on("reach what a machine's user left in", path)?;
     let own = |first| Span { first, count: 1 };
-    let namespace = joined::throw_away(|pid| {
-        USERS.map(pid, &[own(uid), users])?;
-        GROUPS.map(pid, &[own(gid), groups])
-    })?;
+    let namespace = joined::throw_away(|pid| map(pid, &[own(uid), users], &[own(gid), groups]))?;
     joined::within(&namespace, || fs::remove_dir_all(path).on("remove", path))
 }
 
@@ -207,6 +257,24 @@ mod tests {
         assert_eq!(widest(TEXT, 1001, Some("you")), None);
         assert_eq!(widest("me:4294967290:100", 1000, Some("me")), None, "it does not fit");
         assert_eq!(widest("me:900:200", 1000, Some("me")), None, "the user is in it");
+    }
+
+    #[test]
+    fn what_does_not_exist_in_this_namespace_is_not_given() {
+        let host = mapped("         0          0 4294967295").unwrap();
+        let container = mapped("         1     100000      65536").unwrap();
+        let span = Span { first: 132_768, count: 16_384 };
+        assert!(host.contains(span) && !container.contains(span));
+        assert!(container.contains(Span { first: 1, count: 65_536 }));
+        assert!(!container.contains(Span { first: 1, count: 65_537 }));
+    }
+
+    #[test]
+    fn a_process_that_can_gain_nothing_is_told_so() {
+        assert_eq!(powerless("NoNewPrivs:\t0\nCapBnd:\t000001ffffffffff\n"), None);
+        assert!(powerless("NoNewPrivs:\t1\nCapBnd:\t000001ffffffffff\n").is_some());
+        assert!(powerless("NoNewPrivs:\t0\nCapBnd:\t00000000000000c1\n").is_none());
+        assert!(powerless("NoNewPrivs:\t0\nCapBnd:\t0000000000000041\n").is_some());
     }
 
     #[test]

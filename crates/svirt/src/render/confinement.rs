@@ -39,9 +39,10 @@ fn or_none(text: &str) -> String {
     if text.is_empty() { "none".into() } else { text.into() }
 }
 
-fn identity(Identity { uid, gid, own, .. }: Identity) -> String {
+fn identity(Identity { uid, gid, own, keeps_groups, .. }: Identity) -> String {
     let own = if own { "which nothing else has" } else { "which other processes have too" };
-    format!("{uid}:{gid}, {own}")
+    let groups = if keeps_groups { "; the groups of its user stay" } else { "" };
+    format!("{uid}:{gid}, {own}{groups}")
 }
 
 fn namespace(namespace: Namespace) -> &'static str {
