@@ -39,8 +39,9 @@
 //!
 //! The prompt is [`PROMPT`], without the end of a line. A line of input ends with CR, LF or CR LF,
 //! is printable ASCII (other bytes are ignored) and has at most 255 bytes (a longer one is refused
-//! as a whole). It is echoed while it is read, and backspace, delete and control-U erase. From
-//! the first line on, input may be sent ahead: the guest takes a byte only when it is ready for it.
+//! as a whole). It is echoed while it is read, and backspace, delete and control-U erase. Input
+//! may be sent ahead, even before the first line: the guest takes a byte only when it is ready for
+//! it. (What was on its way when the machine is reset is lost, as on any machine.)
 //!
 //! A line is one or more commands, separated by `;`. Disks are numbered from 0 in the order of
 //! the PCI bus. Between commands the guest gives back at once what the hypervisor wants back by

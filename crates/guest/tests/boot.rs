@@ -278,6 +278,37 @@ fn the_power_button_works_when_idle_and_when_busy() {
 }
 
 #[test]
+fn what_is_typed_before_the_first_line_is_kept() {
+    for machine in ["q35", "pc"] {
+        let mut guest = setup!(machine).start();
+        // QEMU has not even begun.
+        guest.send(b"echo early\r");
+        guest.wait_for(READY_LINE);
+        guest.wait_for("> echo early\r\nearly\r\n");
+    }
+}
+
+#[test]
+fn a_guest_that_hangs_is_deaf_from_its_last_line_on() {
+    for (command, line) in [("hang", "svirt guest: h"), ("fault", "svirt guest: halt")] {
+        let mut guest = setup!().start();
+        guest.wait_until_ready();
+        let mut control = guest.control();
+        guest.send(format!("{command}\r").as_bytes());
+        guest.wait_for(line);
+        for _ in 0..3 {
+            control.execute("system_powerdown");
+        }
+        wait_until_idle(guest.id());
+        assert!(guest.runs(), "{command}");
+        control.execute("quit");
+        let (status, rest) = guest.finish();
+        assert_eq!(status, Some(0), "{command}");
+        assert!(!rest.contains(POWER_BUTTON_LINE), "{command}: {rest}");
+    }
+}
+
+#[test]
 fn a_panic_is_reported_to_the_hypervisor() {
     for (command, line) in [("panic", "svirt guest: panic"), ("fault", "svirt guest: exception 14")]
     {

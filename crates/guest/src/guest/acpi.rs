@@ -96,9 +96,16 @@ pub(crate) fn interrupt() {
     let Some(base) = base() else { return };
     let happened = register(base, STATUS).read();
     register(base, STATUS).write(happened);
-    if happened & POWER_BUTTON != 0 {
+    if happened & register(base, ENABLE).read() & POWER_BUTTON != 0 {
         say!("\r\nsvirt guest: power button, powering off");
         power_off();
+    }
+}
+
+/// From now on the power button does nothing.
+pub(crate) fn ignore_button() {
+    if let Some(base) = base() {
+        register(base, ENABLE).write(0);
     }
 }
 

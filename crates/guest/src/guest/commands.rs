@@ -4,7 +4,7 @@
 use super::disk::{DiskError, Disks, OpenDisk};
 use super::start_info::StartInfo;
 use super::text::{Hex, Raw, put, say};
-use super::{acpi, hot_plug, interrupts, power, serial};
+use super::{acpi, hot_plug, power, serial};
 
 /// What commands act on.
 pub(crate) struct Machine {
@@ -313,6 +313,5 @@ fn fault(_: &mut Machine, _: &mut Words<'_>) -> Outcome {
 }
 
 fn hang(_: &mut Machine, _: &mut Words<'_>) -> Outcome {
-    say!("svirt guest: hanging");
-    interrupts::halt()
+    power::stop("svirt guest: hanging")
 }

@@ -2,9 +2,9 @@
 
 use core::arch::asm;
 
-use super::interrupts;
 use super::port::Port;
 use super::text::say;
+use super::{acpi, interrupts};
 
 // SAFETY: the reset control of the PC chipsets. A reset ends this program.
 const RESET: Port<u8> = unsafe { Port::new(0xcf9) };
@@ -40,6 +40,13 @@ pub(crate) fn panic() -> ! {
     if wanted != ABSENT && wanted & PANICKED != 0 {
         PANIC.write(PANICKED);
     }
-    say!("svirt guest: halted");
+    stop("svirt guest: halted")
+}
+
+/// Says a last line and stops for good. Whoever hears it can be sure that the power button is not
+/// felt any more.
+pub(crate) fn stop(line: &str) -> ! {
+    acpi::ignore_button();
+    say!(line);
     interrupts::halt()
 }

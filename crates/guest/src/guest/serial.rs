@@ -10,7 +10,7 @@ use super::port::Port;
 
 const DATA: Port<u8> = register(0);
 const INTERRUPT_ENABLE: Port<u8> = register(1);
-/// Written, it is the FIFO control.
+/// Written, it would be the FIFO control; see [`start`].
 const INTERRUPT_IDENTITY: Port<u8> = register(2);
 const LINE_CONTROL: Port<u8> = register(3);
 const MODEM_CONTROL: Port<u8> = register(4);
@@ -31,13 +31,14 @@ const fn register(number: u16) -> Port<u8> {
     unsafe { Port::new(0x3f8 + number) }
 }
 
-/// Sets the line up and lets received bytes interrupt.
+/// Sets the line up and lets received bytes interrupt. The FIFOs stay off: switching them on empties
+/// them, and with them the register where a byte may wait that was sent before the guest began. One
+/// byte at a time is enough, as the hypervisor keeps the next one until it is asked for.
 pub(crate) fn start() {
     LINE_CONTROL.write(0x80); // the next two registers are the divisor
     DATA.write(1); // 115200 baud
     INTERRUPT_ENABLE.write(0);
     LINE_CONTROL.write(3); // 8N1
-    INTERRUPT_IDENTITY.write(7); // both FIFOs on and empty, interrupt from the first byte on
     MODEM_CONTROL.write(0x0b); // DTR, RTS, and OUT2, which lets interrupts out
     INTERRUPT_ENABLE.write(ENABLE_RECEIVED);
 }
