@@ -256,6 +256,12 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.disks.iter().any(|d| d.path.is_some() == d.new.is_some()) {
         return refuse("a disk has either a path or is new");
     }
+    if guest.disks.iter().any(|d| d.new.is_some() && d.format.is_some()) {
+        return refuse("a new disk has no format of the user's: sVirt makes it");
+    }
+    if guest.scratch.is_some() && !guest.ephemeral {
+        return refuse("scratch limits what an ephemeral machine writes, and this one is not");
+    }
     if guest.disks.len() > 64 {
         return refuse("a machine has at most 64 disks");
     }
@@ -272,6 +278,17 @@ mod tests {
         let spec = read(text).unwrap();
         assert_eq!(spec.guest.as_ref().unwrap().memory, Bytes(1 << 30));
         assert_eq!(read(&serde_json::to_vec(&spec).unwrap()).unwrap(), spec);
+    }
+
+    #[test]
+    fn what_would_be_without_effect_is_refused() {
+        let refused = |guest: &str| {
+            let text = format!(r#"{{"version":1,"guest":{guest}}}"#);
+            read(text.as_bytes()).unwrap_err().to_string()
+        };
+        assert!(refused(r#"{"scratch":"1G"}"#).contains("ephemeral"));
+        assert!(refused(r#"{"disks":[{"new":"1G","format":"raw"}]}"#).contains("format"));
+        read(br#"{"version":1,"guest":{"scratch":"1G","ephemeral":true}}"#).unwrap();
     }
 
     #[test]

@@ -33,6 +33,7 @@ fn disk() -> impl Strategy<Value = DiskSpec> {
     let source = prop_oneof![path().prop_map(Ok), bytes().prop_map(Err)];
     (source, format, any::<bool>(), option::of(group())).prop_map(|(source, format, ro, share)| {
         let (path, new) = (source.clone().ok(), source.err());
+        let format = format.filter(|_| new.is_none());
         DiskSpec { path, new, format, ro, share }
     })
 }
@@ -52,6 +53,7 @@ fn guest() -> impl Strategy<Value = GuestSpec> {
             let (kernel, initrd) = kernel.map_or((None, None), |(kernel, rd)| (Some(kernel), rd));
             let (net, display, gdb, accelerator) = shown;
             let memory = Bytes(memory);
+            let scratch = scratch.filter(|_| ephemeral);
             let sizes = GuestSpec { memory, cpus, scratch, ephemeral, ..GuestSpec::default() };
             let sources = GuestSpec { kernel, initrd, append, disks, cdrom, ..sizes };
             GuestSpec { net, display, gdb, accelerator, ..sources }
