@@ -99,25 +99,52 @@ fn security_modules() -> Vec<String> {
 fn cgroups() -> Cgroups {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    unified(&mounts, &own).or_else(|| separate(&mounts, &own)).unwrap_or_else(|| {
-        Cgroups::None(
-            "this user can make no control group with limits on memory and processes".into(),
-        )
-    })
+    unified(&mounts, &own)
+        .or_else(|| separate(&mounts, &own))
+        .unwrap_or_else(|| Cgroups::None(no_cgroups(&mounts, &own)))
+}
+
+/// Why there is no group, and what would make one.
+fn no_cgroups(mounts: &str, own: &str) -> String {
+    let none = "this user can make no control group with limits on memory and processes";
+    let groups = unified_groups(mounts, own).unwrap_or_default();
+    // The highest that is this user's: what is above it is given by somebody else.
+    match groups.iter().rev().find(|group| writable(group)) {
+        None if groups.is_empty() => none.to_owned(),
+        None => format!("{none}: none is delegated to it (in systemd, Delegate=yes)"),
+        Some(group) if holds_all(&group.join("cgroup.controllers")) => format!(
+            "{none} until the controllers are handed on: \
+             echo '+memory +pids' > {}/cgroup.subtree_control",
+            group.display()
+        ),
+        Some(group) => {
+            format!("{none}: {} is not given the controllers memory and pids", group.display())
+        }
+    }
 }
 
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 
 fn unified(mounts: &str, own: &str) -> Option<Cgroups> {
+    let delegates =
+        |group: &PathBuf| writable(group) && holds_all(&group.join("cgroup.subtree_control"));
+    let group = unified_groups(mounts, own)?.into_iter().rev().find(delegates)?;
+    Some(Cgroups::V2(group, CONTROLLERS.map(str::to_owned).to_vec()))
+}
+
+/// The groups in which this process is in the one hierarchy of version 2, from its own upwards.
+fn unified_groups(mounts: &str, own: &str) -> Option<Vec<PathBuf>> {
     let place = mounts.lines().find_map(|line| mount_point(line, "cgroup2", None))?;
     let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let delegates = |group: &&Path| {
-        let given = fs::read_to_string(group.join("cgroup.subtree_control")).unwrap_or_default();
-        writable(group) && CONTROLLERS.iter().all(|c| given.split_whitespace().any(|g| g == *c))
-    };
     let here = place.join(path.trim_start_matches('/'));
-    let group = here.ancestors().take_while(|g| g.starts_with(&place)).filter(delegates).last()?;
-    Some(Cgroups::V2(group.to_owned(), CONTROLLERS.map(str::to_owned).to_vec()))
+    let groups = here.ancestors().take_while(|group| group.starts_with(&place));
+    Some(groups.map(Path::to_owned).collect())
+}
+
+/// Whether a group's list of controllers has all that are wanted.
+fn holds_all(list: &Path) -> bool {
+    let given = fs::read_to_string(list).unwrap_or_default();
+    CONTROLLERS.iter().all(|c| given.split_whitespace().any(|g| g == *c))
 }
 
 fn separate(mounts: &str, own: &str) -> Option<Cgroups> {

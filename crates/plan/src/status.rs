@@ -96,23 +96,41 @@ impl Choice<'_> {
         if self.host.landlock_abi == 0 {
             return LayerStatus::missing(layer, "the kernel has no Landlock");
         }
-        let detail = format!("ABI {}, {rules} rules", self.host.landlock_abi);
-        let open: Vec<_> = GAPS.iter().filter(|gap| self.is_open(gap)).map(|g| g.what).collect();
+        let detail =
+            format!("ABI {}, {rules} rules{}", self.host.landlock_abi, self.closed_by_others());
+        let open: Vec<_> = self.gaps().filter(|gap| !self.closes(gap.else_closed_by)).collect();
         match open.is_empty() {
             true => LayerStatus::full(layer, detail),
             false => {
-                LayerStatus::partial(layer, detail, format!("it leaves open: {}", open.join(", ")))
+                LayerStatus::partial(layer, detail, format!("it leaves open: {}", names(&open)))
             }
         }
     }
 
-    fn is_open(&self, gap: &Gap) -> bool {
-        let closed = match gap.else_closed_by {
+    /// What this kernel's Landlock does not govern.
+    fn gaps(&self) -> impl Iterator<Item = &'static Gap> {
+        let abi = self.host.landlock_abi;
+        GAPS.iter().filter(move |gap| abi < gap.closed_by_abi)
+    }
+
+    fn closes(&self, closer: Closer) -> bool {
+        match closer {
             Closer::Root => self.own_root(),
             Closer::Pid => self.own_namespaces(),
             Closer::Net => self.own_namespaces() && !self.host_network(),
+        }
+    }
+
+    /// What it leaves to other layers that are in force, by the layer.
+    fn closed_by_others(&self) -> String {
+        let closed: Vec<_> = self.gaps().filter(|gap| self.closes(gap.else_closed_by)).collect();
+        let by = |layer: Layer| {
+            let theirs: Vec<_> =
+                closed.iter().copied().filter(|gap| gap.else_closed_by.layer() == layer).collect();
+            let text = format!("; left to {layer}: {}", names(&theirs));
+            if theirs.is_empty() { String::new() } else { text }
         };
-        self.host.landlock_abi < gap.closed_by_abi && !closed
+        [Layer::Root, Layer::Namespaces].map(by).concat()
     }
 
     fn seccomp_status(&self) -> LayerStatus {
@@ -183,6 +201,7 @@ struct Gap {
     else_closed_by: Closer,
 }
 
+#[derive(Clone, Copy)]
 enum Closer {
     /// A root of the process's own.
     Root,
@@ -190,6 +209,19 @@ enum Closer {
     Pid,
     /// A net namespace.
     Net,
+}
+
+impl Closer {
+    fn layer(self) -> Layer {
+        match self {
+            Closer::Root => Layer::Root,
+            Closer::Pid | Closer::Net => Layer::Namespaces,
+        }
+    }
+}
+
+fn names(gaps: &[&Gap]) -> String {
+    gaps.iter().map(|gap| gap.what).collect::<Vec<_>>().join(", ")
 }
 
 /// From the kernel's documentation of Landlock, "Previous limitations".

@@ -37,7 +37,28 @@ fn is_limited(report: &Report, name: &str) {
     assert_eq!(report.said(&format!("{name}.left")).exits(0).out, "");
 }
 
+/// What the plan of a machine says, before anything was delegated and after its advice was followed.
+const ADVICE: &str = "
+    told user.plan as user svirt plan run --accel tcg --net none --json
+    told root.plan as root svirt plan run --accel tcg --net none --json
+    as root svirt plan run --accel tcg --net none --json >plan
+    eval \"$(sed \"s/.*\\(echo '+memory +pids' > [^\\\" ]*\\).*/\\1/\" plan)\"
+    told root.again as root svirt plan run --accel tcg --net none --json
+";
+
 labs! {
+    /// Who has no control group is told what makes one, and that does.
+    fn what_would_make_a_control_group_is_said(host) {
+        let report = Lab::with_landlock(host)?.run(ADVICE);
+        let none = "can make no control group";
+        let root = report.said("root.plan").exits(0).out;
+        assert!(root.contains(none) && root.contains("cgroup.subtree_control"), "{root}");
+        let user = report.said("user.plan").exits(0).out;
+        assert!(user.contains(none) && user.contains("Delegate=yes"), "{user}");
+        let again = report.said("root.again").exits(0).out;
+        assert!(!again.contains(none) && again.contains("version 2: memory, pids"), "{again}");
+    }
+
     /// The VMM is in a group with limits while it runs, and afterwards there is no group.
     fn a_machine_has_a_control_group_of_version_2(host) {
         let report = Lab::with_landlock(host)?.run(SCRIPT);
