@@ -5,10 +5,14 @@ use crate::{
     resolve::{self, Identity},
     supervisor::{self, Live},
 };
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Signal, pidfd_send_signal},
+};
 use std::{
     io::{BufRead, BufReader, Write},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     time::{Duration, Instant},
@@ -103,26 +107,34 @@ impl Engine {
         Ok(plan(Inputs { machine: &machine, host: &self.facts, place: &place, user })?)
     }
 
-    /// Starts a machine that is forgotten when it ends.
+    /// Starts a machine that is forgotten when it ends. The start is given up when `given_up`
+    /// becomes readable before it is done, or when this process dies.
     ///
     /// # Errors
     /// Whatever stops it; nothing is left then.
-    pub fn start(&self, spec: &Spec, streams: Streams) -> Result<Started, Failure> {
+    pub fn start(
+        &self,
+        spec: &Spec,
+        streams: Streams,
+        given_up: Option<BorrowedFd<'_>>,
+    ) -> Result<Started, Failure> {
         let identity = self.identity(spec)?;
-        self.fork(Birth { spec: spec.clone(), identity, transient: true }, streams)
+        self.fork(Birth { spec: spec.clone(), identity, transient: true }, streams, given_up)
     }
 
-    /// Starts a machine that is defined.
+    /// Starts a machine that is defined; see [`Engine::start`].
     ///
     /// # Errors
     /// Whatever stops it; nothing is left then.
-    pub fn start_defined(&self, name: &MachineName) -> Result<Started, Failure> {
+    pub fn start_defined(
+        &self,
+        name: &MachineName,
+        given_up: Option<BorrowedFd<'_>>,
+    ) -> Result<Started, Failure> {
         let Definition { id, name, request, .. } = self.defined(name)?;
         let spec = spec::read(request.as_bytes())?;
-        self.fork(
-            Birth { spec, identity: Identity { id, name }, transient: false },
-            Streams::none(),
-        )
+        let birth = Birth { spec, identity: Identity { id, name }, transient: false };
+        self.fork(birth, Streams::none(), given_up)
     }
 
     fn identity(&self, spec: &Spec) -> Result<Identity, Failure> {
@@ -135,24 +147,57 @@ impl Engine {
         Ok(Identity { id, name })
     }
 
-    fn fork(&self, birth: Birth, streams: Streams) -> Result<Started, Failure> {
+    fn fork(
+        &self,
+        birth: Birth,
+        streams: Streams,
+        given_up: Option<BorrowedFd<'_>>,
+    ) -> Result<Started, Failure> {
         let single = SingleThreaded::verify().doing(|| "fork the machine's supervisor")?;
         let (ours, theirs) = UnixStream::pair().doing(|| "make a connection to the supervisor")?;
         let (console, guests) = UnixStream::pair().doing(|| "make a connection to the console")?;
         let Identity { id, name } = birth.identity.clone();
+        let process = std::process::id();
         match single.fork().doing(|| "fork the machine's supervisor")? {
             Forked::Child => {
                 drop((ours, console));
-                supervisor::run(self, birth, streams, Starter { report: theirs, console: guests })
+                let starter = Starter { process, report: theirs, console: guests };
+                supervisor::run(self, birth, streams, starter)
             }
-            Forked::Parent { .. } => {
+            Forked::Parent { pidfd, .. } => {
                 drop((theirs, guests, streams));
+                if given_up.map_or(Ok(false), |fd| came_before(fd, ours.as_fd()))? {
+                    return Err(self.give_up(&name, pidfd.as_fd())?);
+                }
                 let mut reader = BufReader::new(ours);
                 hear(&mut reader)?;
                 Ok(Started { name, id, waiter: Waiter::new(reader), console })
             }
         }
     }
+
+    /// Ends a start that nobody wants any more: with the supervisor the kernel ends all that it had
+    /// started, and what it had changed is put back here.
+    fn give_up(&self, name: &MachineName, supervisor: BorrowedFd<'_>) -> Result<Failure, Failure> {
+        match pidfd_send_signal(supervisor, Signal::TERM) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(e) => Err(e).doing(|| "end the machine's supervisor")?,
+        }
+        let mut watched = [PollFd::from_borrowed_fd(supervisor, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| poll(&mut watched, None))
+            .doing(|| "wait for the supervisor")?;
+        self.recover()?;
+        Ok(Failure::new(Code::Host, format!("the start of machine {name} was given up")))
+    }
+}
+
+/// Waits for either, and says whether the wish to give up is there: a start that is done in this
+/// very moment is undone as well.
+fn came_before(given_up: BorrowedFd<'_>, report: BorrowedFd<'_>) -> Result<bool, Failure> {
+    let mut watched = [given_up, report].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    rustix::io::retry_on_intr(|| poll(&mut watched, None)).doing(|| "wait for the supervisor")?;
+    let [given_up, _] = watched;
+    Ok(!given_up.revents().is_empty())
 }
 
 fn hear(reader: &mut impl BufRead) -> Report {
@@ -164,6 +209,8 @@ fn hear(reader: &mut impl BufRead) -> Report {
 
 /// The connections to whoever started a machine.
 pub(crate) struct Starter {
+    /// Its number: until it was told how the start went, its death ends the start.
+    pub(crate) process: u32,
     /// On which it is said once how the start went, and later how the machine ended.
     pub(crate) report: UnixStream,
     /// On which the guest's console is heard from the beginning.

@@ -10,6 +10,10 @@ use std::{
     fs,
     io::{ErrorKind, Read},
     os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use svirt_engine::Failure;
 
@@ -20,6 +24,8 @@ const ENDING: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 #[derive(Debug)]
 pub(crate) struct Signals {
     ending: UnixStream,
+    /// The number of the last of those; 0 before there is one.
+    last: Arc<AtomicUsize>,
     continued: UnixStream,
 }
 
@@ -32,7 +38,20 @@ impl Signals {
     pub(crate) fn watch() -> Result<Self, Failure> {
         let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
         let wanted: Vec<_> = ENDING.into_iter().filter(|s| !is_in(ignored, *s)).collect();
-        Ok(Self { ending: caught(&wanted)?, continued: caught(&[Signal::CONT])? })
+        let last = Arc::default();
+        // Known before it can be seen that one came.
+        wanted.iter().try_for_each(|s| noted(*s, &last))?;
+        Ok(Self { ending: caught(&wanted)?, last, continued: caught(&[Signal::CONT])? })
+    }
+
+    /// Ends this process by the signal that asked it to end, as if it had not been caught; comes
+    /// back where there was none.
+    pub(crate) fn obey(&self) {
+        let last = i32::try_from(self.last.load(Ordering::Relaxed)).unwrap_or(0);
+        if last != 0 {
+            // What cannot be obeyed leaves the caller's own way to end.
+            let _ = signal_hook::low_level::emulate_default_handler(last);
+        }
     }
 
     /// Readable when a signal came that asks the command to end.
@@ -54,6 +73,15 @@ impl Signals {
     pub(crate) fn was_continued(&self) -> bool {
         drained(&self.continued) > 0
     }
+}
+
+/// Writes the signal's number down when it comes.
+fn noted(signal: Signal, last: &Arc<AtomicUsize>) -> Result<(), Failure> {
+    let number = signal.as_raw();
+    let value = usize::try_from(number).unwrap_or(0);
+    signal_hook::flag::register_usize(number, Arc::clone(last), value)
+        .map(drop)
+        .map_err(|e| error::host("cannot receive signals", &e))
 }
 
 /// A socket on which a byte arrives for each of these signals.

@@ -25,6 +25,7 @@ use crate::{
     Engine, Failure,
     start::{Birth, Starter, Streams},
 };
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::{fs::File, os::fd::AsRawFd, process::exit};
 use svirt_host::{Doing, sys};
 use svirt_model::{HostFacts, MachineUsers};
@@ -43,8 +44,12 @@ pub(crate) fn first_user(facts: &HostFacts) -> Option<u32> {
 
 /// Becomes the supervisor: starts the machine, reports, and serves until it ends.
 pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: Starter) -> ! {
-    let begun = detach(&streams, &starter).and_then(|()| Live::begin(engine, birth, streams));
-    match begun.and_then(|live| live.listen(engine)) {
+    let begun = detach(&streams, &starter)
+        .and_then(|()| end_with(starter.process))
+        .and_then(|()| Live::begin(engine, birth, streams))
+        .and_then(|live| live.listen(engine))
+        .and_then(|live| outlive_starter().map(|()| live));
+    match begun {
         Ok(live) => {
             starter.say(&Ok(()));
             serve::until_it_ends(engine, live, starter);
@@ -52,6 +57,21 @@ pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: 
         Err(failure) => starter.say(&Err(failure)),
     }
     exit(0)
+}
+
+/// As long as the start is not done, the death of whoever began it is this process's death, and with
+/// it that of all that it started.
+fn end_with(starter: u32) -> Result<(), Failure> {
+    set_parent_process_death_signal(Some(Signal::TERM)).doing(|| "follow the command")?;
+    // It may have died before that was asked for.
+    match getppid().map(Pid::as_raw_nonzero) {
+        Some(parent) if u32::try_from(parent.get()) == Ok(starter) => Ok(()),
+        _ => exit(0),
+    }
+}
+
+fn outlive_starter() -> Result<(), Failure> {
+    Ok(set_parent_process_death_signal(None).doing(|| "outlive the command")?)
 }
 
 /// Leaves the terminal, the signals' handlers and all descriptors of the command that forked this,

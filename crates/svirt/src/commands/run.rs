@@ -4,7 +4,7 @@ use super::print_json;
 use crate::{
     args::{ExecArgs, RunArgs, StartArgs},
     console::{Left, Manner, Terminal, attend, exit_code},
-    error::Outcome,
+    error::{Outcome, explain},
     output::print,
     progress::Progress,
     render::json,
@@ -28,46 +28,25 @@ pub(crate) fn exec(args: &ExecArgs) -> Outcome {
 /// `svirt start`.
 pub(crate) fn start(args: &StartArgs) -> Outcome {
     let engine = Engine::new()?;
-    if !args.attach {
-        let started = patiently(None, || engine.start_defined(&args.name))?;
-        return announce(&started, args.json);
-    }
     let spec = engine.definition(&args.name)?;
     let here = Here::before_the_start()?;
-    let started = patiently(Some(&spec), || engine.start_defined(&args.name))?;
-    stay(&spec, started, here)
+    let given_up = Some(here.signals.ending());
+    let started = here.patiently(&spec, || engine.start_defined(&args.name, given_up))?;
+    if args.attach { stay(&spec, started, here) } else { announce(&started, args.json) }
 }
 
 fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
     let engine = Engine::new()?;
-    if detach {
-        let started = patiently(Some(spec), || engine.start(spec, Streams::none()))?;
-        return announce(&started, json);
-    }
     let here = Here::before_the_start()?;
-    let streams = if is_guest(spec) { Streams::none() } else { Streams::inherit()? };
-    let started = patiently(Some(spec), || engine.start(spec, streams))?;
-    stay(spec, started, here)
+    let streams = if detach || is_guest(spec) { Streams::none() } else { Streams::inherit()? };
+    let given_up = Some(here.signals.ending());
+    let started = here.patiently(spec, || engine.start(spec, streams, given_up))?;
+    if detach { announce(&started, json) } else { stay(spec, started, here) }
 }
 
 /// Whether sVirt writes the VMM's command line.
 fn is_guest(spec: &Spec) -> bool {
     spec.command.is_none()
-}
-
-/// Starts, and says what takes so long if it does.
-fn patiently(
-    spec: Option<&Spec>,
-    start: impl FnOnce() -> Result<Started, Failure>,
-) -> Result<Started, Failure> {
-    let guest = spec.and_then(|spec| spec.guest.as_ref());
-    let is_tried = guest.is_some_and(|guest| guest.accelerator.is_none());
-    let _progress = Progress::begin(if is_tried {
-        "starting it; the first start on a host also finds out whether /dev/kvm runs guests ..."
-    } else {
-        "starting it ..."
-    });
-    start()
 }
 
 fn announce(started: &Started, json: bool) -> Outcome {
@@ -93,6 +72,30 @@ struct Here {
 impl Here {
     fn before_the_start() -> Result<Self, Failure> {
         Ok(Self { signals: Signals::watch()?, terminal: Terminal::of_input() })
+    }
+
+    /// Starts, and says what takes so long if it does. A start that a signal ended ends this command
+    /// by that signal.
+    fn patiently(
+        &self,
+        spec: &Spec,
+        start: impl FnOnce() -> Result<Started, Failure>,
+    ) -> Result<Started, Failure> {
+        let is_tried = spec.guest.as_ref().is_some_and(|guest| guest.accelerator.is_none());
+        let progress = Progress::begin(if is_tried {
+            "starting it; the first start on a host also finds out whether /dev/kvm runs guests ..."
+        } else {
+            "starting it ..."
+        });
+        let started = start();
+        drop(progress);
+        if let Err(failure) = &started
+            && self.signals.endings() > 0
+        {
+            explain(failure);
+            self.signals.obey();
+        }
+        started
     }
 }
 

@@ -2,9 +2,16 @@
 
 use rustix::process::Signal;
 use std::{os::unix::fs::symlink, process::Command};
-use svirt_testkit::{Process, Talk, Trace, claims, program};
+use svirt_testkit::{Host, Process, Talk, Trace, claims, program};
 
 const PLAIN: [&str; 4] = ["--net", "none", "--append", "plain"];
+
+/// A small machine whose command does not stay with it.
+fn detached(host: &Host, name: &str) -> Command {
+    let name = host.name(name);
+    let flags = ["run", "--detach", "--name", &name, "--accel", "tcg", "--memory", "32M"];
+    host.svirt(&[&flags[..], &PLAIN].concat())
+}
 
 claims! {
     delegated too:
@@ -80,6 +87,54 @@ claims! {
         assert_eq!(host.running(), std::slice::from_ref(&name));
         host.run(&["stop", &name]).exits(0);
         assert!(!vmm.runs());
+    }
+
+    /// A signal while a start is under way ends the start, however far it is: nothing runs and
+    /// nothing is left, and the command ends by that signal.
+    fn a_signal_ends_a_start_that_is_not_done(host) {
+        let begun = |host: &Host, talk: &Talk, sign: fn(&Trace) -> bool| {
+            let supervised = !Process(talk.id()).children().is_empty();
+            supervised && host.traces().0.iter().any(sign)
+        };
+        let signs: [fn(&Trace) -> bool; 4] = [
+            |_| true,
+            |trace| matches!(trace, Trace::File(_)),
+            |trace| matches!(trace, Trace::Process(_, line) if line.contains("svirt-launch")),
+            |trace| matches!(trace, Trace::Process(_, line) if line.starts_with("qemu-system")),
+        ];
+        let mut given_up = 0;
+        for sign in signs {
+            let talk = Talk::start(detached(host, "soon"));
+            while Process(talk.id()).runs() && !begun(host, &talk, sign) {}
+            talk.signal(Signal::INT);
+            let said = talk.finish();
+            if said.code == Some(0) {
+                // It was done a moment before.
+                host.run(&["kill", &host.name("soon")]).exits(0);
+            } else {
+                assert_eq!((said.code, said.signal), (None, Some(2)), "{said:#?}");
+                assert!(said.err.contains("given up"), "{said:#?}");
+                given_up += 1;
+            }
+            host.assert_nothing_left();
+        }
+        assert!(given_up > 1, "{given_up} starts were under way");
+    }
+
+    /// A start whose command dies without a word ends too, and the next command puts it back.
+    fn a_start_does_not_outlive_its_command(host) {
+        let talk = Talk::start(detached(host, "orphan"));
+        // Its supervisor is there, and begins.
+        let supervisor = loop {
+            if let Some(child) = Process(talk.id()).children().pop() {
+                break child;
+            }
+        };
+        talk.signal(Signal::KILL);
+        supervisor.ends();
+        assert_eq!(talk.finish().signal, Some(9));
+        host.run(&["recover"]).exits(0);
+        assert!(host.running().is_empty());
     }
 
     /// A helper that is not installed is named, with what to do about it.
