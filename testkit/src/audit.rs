@@ -32,6 +32,7 @@ const MARK: u16 = 1121;
 /// `AUDIT_STATUS_ENABLED` of `struct audit_status`.
 const STATUS_ENABLED: u32 = 1;
 const NLM_F_REQUEST: u16 = 1;
+const NLMSG_ERROR: u16 = 2;
 /// Room for records that nobody has read yet.
 const BUFFER: usize = 16 << 20;
 /// How long the kernel may take to pass a record on.
@@ -86,12 +87,13 @@ impl Capture {
         if !we_are_root() {
             return Err(Skipped::because("only root reads the audit stream"));
         }
-        let no_audit = |e: Errno| Skipped::because(format!("the kernel has no audit stream: {e}"));
+        let no_audit = |e: Errno| Skipped::because(format!("the kernel gives no audit stream: {e}"));
         let stream = netlink().map_err(no_audit)?;
         set_socket_recv_buffer_size_force(&stream, BUFFER).expect("root may have a large buffer");
         bind(&stream, &SocketAddrNetlink::new(0, READ_LOG)).map_err(no_audit)?;
         let control = netlink().map_err(no_audit)?;
-        let lost_before = status(&control).lost;
+        // In a pid namespace other than the first nobody may ask, and root does not either.
+        let lost_before = status(&control).map_err(no_audit)?.lost;
         let enabled = Some(Enabled::hold(&control));
         Ok(Self { stream, control, lost_before, enabled })
     }
@@ -113,7 +115,7 @@ impl Capture {
             }
             records.push((kind, text));
         }
-        let lost = status(&self.control).lost.wrapping_sub(self.lost_before);
+        let lost = known(&self.control).lost.wrapping_sub(self.lost_before);
         assert_eq!(lost, 0, "the kernel lost audit records: nothing is known");
         events(records)
     }
@@ -178,8 +180,8 @@ struct Status {
     lost: u32,
 }
 
-/// `AUDIT_GET`, whose answer is a `struct audit_status`.
-fn status(control: &OwnedFd) -> Status {
+/// `AUDIT_GET`, whose answer is a `struct audit_status`, or an error (`netlink(7)`).
+fn status(control: &OwnedFd) -> Result<Status, Errno> {
     send(control, AUDIT_GET, &[]);
     loop {
         assert!(readable(control, PATIENCE), "the kernel does not answer AUDIT_GET");
@@ -191,11 +193,20 @@ fn status(control: &OwnedFd) -> Status {
             let word = bytes[..count].get(at..at + 4).and_then(|w| w.try_into().ok());
             word.map_or(0, u32::from_ne_bytes)
         };
-        // Acknowledgements of other messages may come first.
-        if kind == AUDIT_GET {
-            return Status { enabled: word(1), lost: word(6) };
+        match kind {
+            AUDIT_GET => return Ok(Status { enabled: word(1), lost: word(6) }),
+            // Acknowledgements of other messages, whose error is 0, may come first.
+            NLMSG_ERROR if word(0) != 0 => {
+                return Err(Errno::from_raw_os_error(word(0).cast_signed().wrapping_neg()));
+            }
+            _ => {}
         }
     }
+}
+
+/// The same, of a stream that was there before.
+fn known(control: &OwnedFd) -> Status {
+    status(control).expect("the kernel answered before")
 }
 
 fn enable(control: &OwnedFd, value: u32) {
@@ -203,7 +214,7 @@ fn enable(control: &OwnedFd, value: u32) {
     payload.extend(value.to_ne_bytes());
     payload.resize(10 * 4, 0);
     send(control, AUDIT_SET, &payload);
-    assert_eq!(status(control).enabled, value, "audit could not be switched");
+    assert_eq!(known(control).enabled, value, "audit could not be switched");
 }
 
 /// Audit is the whole host's, and tests run side by side: the first switches it on and the last
@@ -218,7 +229,7 @@ impl Enabled {
         let mut file = options.open(SHARED).unwrap_or_else(|e| panic!("cannot open {SHARED}: {e}"));
         // Whoever gets it alone is the first.
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let before = status(control).enabled;
+            let before = known(control).enabled;
             // A test that was killed left its note: what was there before it is what counts.
             let mut note = String::new();
             file.read_to_string(&mut note).expect("a file of ours");
@@ -228,7 +239,7 @@ impl Enabled {
             enable(control, 1);
         }
         flock(&file, FlockOperation::LockShared).expect("nobody holds it alone for long");
-        if status(control).enabled == 0 {
+        if known(control).enabled == 0 {
             enable(control, 1);
         }
         Self(file)
@@ -299,7 +310,10 @@ mod tests {
 
     #[test]
     fn a_refusal_that_was_made_is_captured() {
-        let Ok(capture) = Capture::begin() else { return eprintln!("skipped: no audit stream") };
+        let capture = match Capture::begin() {
+            Ok(capture) => capture,
+            Err(Skipped(why)) => return crate::skipped(why),
+        };
         assert!(capture.refusals_of(&[Process(std::process::id())]).is_empty());
         let unique = format!("no refusal {}", std::process::id());
         // The kernel refuses nobody anything here; the mark alone shows that the stream is alive.
