@@ -217,7 +217,9 @@ mod real_qemu {
         assert_eq!(host.out(&["autostart", "--all"]), "");
 
         assert_eq!(host.out(&["start", "kept"]), "kept\n");
-        host.out(&["stop", "kept"]);
+        host.out(&["stop", "--all"]);
+        assert!(host.running().is_empty());
+        host.out(&["stop", "--all"]);
         let kinds: Vec<_> = host
             .out(&["events", "--json"])
             .lines()

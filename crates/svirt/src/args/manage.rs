@@ -73,8 +73,11 @@ pub(crate) struct StopArgs {
     /// How long the guest may take to power off
     #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = value::seconds)]
     pub(crate) timeout: Duration,
+    /// Every machine that runs
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) all: bool,
     /// The machines
-    #[arg(required = true)]
+    #[arg(required_unless_present = "all")]
     pub(crate) name: Vec<MachineName>,
 }
 

@@ -9,29 +9,35 @@ use crate::{
 };
 use std::thread;
 use svirt_engine::{Engine, Failure, StopLimits};
-use svirt_model::{Ending, MachineName};
+use svirt_model::{Ending, MachineName, State};
 
 /// `svirt stop`.
 pub(crate) fn stop(args: &StopArgs) -> Outcome {
     let limits = StopLimits { acpi: args.timeout, ..StopLimits::default() };
-    end_all(&args.name, |engine, name| engine.stop(name, limits))
+    let engine = Engine::new()?;
+    let names = if args.all { running(&engine)? } else { args.name.clone() };
+    end_all(&names, |name| engine.stop(name, limits))
+}
+
+fn running(engine: &Engine) -> Result<Vec<MachineName>, Failure> {
+    let all = engine.list()?.into_iter();
+    Ok(all.filter(|machine| machine.state == State::Running).map(|machine| machine.name).collect())
 }
 
 /// `svirt kill`.
 pub(crate) fn kill(args: &KillArgs) -> Outcome {
-    end_all(&args.name, |engine, name| engine.kill(name))
+    let engine = Engine::new()?;
+    end_all(&args.name, |name| engine.kill(name))
 }
 
 /// Ends all of them at the same time: one that takes long does not hold up the others.
 fn end_all(
     names: &[MachineName],
-    end: impl Fn(&Engine, &MachineName) -> Result<Ending, Failure> + Sync,
+    end: impl Fn(&MachineName) -> Result<Ending, Failure> + Sync,
 ) -> Outcome {
-    let engine = Engine::new()?;
-    let (engine, end) = (&engine, &end);
+    let end = &end;
     let results: Vec<_> = thread::scope(|scope| {
-        let asked: Vec<_> =
-            names.iter().map(|name| scope.spawn(move || end(engine, name))).collect();
+        let asked: Vec<_> = names.iter().map(|name| scope.spawn(move || end(name))).collect();
         asked.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
     let told = names
