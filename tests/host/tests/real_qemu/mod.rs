@@ -1,6 +1,7 @@
 //! What runs a real QEMU; at most two of these run at once (`.config/nextest.toml`).
 
 mod delegated;
+mod documents;
 mod faults;
 mod guests;
 mod held;

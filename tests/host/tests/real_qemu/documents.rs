@@ -1,0 +1,114 @@
+//! Every command in a block of shell in the README and the guide, run as it is written, in a
+//! directory that has what the documents speak of.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use svirt_testkit::{Host, Outcome, PROMPT, Said, Skipped, Talk, claims, has_program, linux};
+
+/// Commands that are not run here, by how they begin, and why.
+const NOT_RUN: [(&str, &str); 5] = [
+    ("./demo", "it builds the whole tree; what it runs then is a test of svirt's own"),
+    ("./test", "it is what runs this"),
+    ("install ", "it changes the host"),
+    ("systemctl ", "it changes what runs on the host; the units have tests of svirt's own"),
+    ("loginctl ", "it changes the host"),
+];
+
+/// What is typed at a console, once its guest asks for it.
+const TYPED: [(&str, &str); 1] = [("svirt run", "poweroff\r")];
+
+/// Switches the machine off: 0x2000 to the chipset's port 0x604, where the firmware put it.
+const SWITCH_OFF: &[u8] = b"\xba\x04\x06\xb8\x00\x20\xef\xf4\xeb\xfd";
+/// Waits for ever.
+const WAIT: &[u8] = b"\xf4\xeb\xfd";
+
+/// Stands for a program of the user's own: it prints the file that it was told of.
+const MY_VMM: &str = "int main(int n, char **words) {\n\
+    FILE *file = n == 3 ? fopen(words[2], \"r\") : 0; int c;\n\
+    while (file && (c = getc(file)) != EOF) putchar(c);\n\
+    return !file; }\n";
+
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let guide = fs::read_dir(root.join("docs/guide")).unwrap();
+    let mut all: Vec<_> = guide.map(|entry| entry.unwrap().path()).collect();
+    all.push(root.join("README.md"));
+    all.sort();
+    all
+}
+
+/// The lines of the blocks of shell.
+fn commands(text: &str) -> Vec<String> {
+    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let lines = blocks.flat_map(str::lines).map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+/// A disk that is booted: one sector of code.
+fn disk(host: &Host, name: &str, code: &[u8]) {
+    let mut sector = [0; 512];
+    sector[..code.len()].copy_from_slice(code);
+    sector[510..].copy_from_slice(b"\x55\xaa");
+    let raw = host.file("sector", &[&sector[..], &[0; 1 << 20]].concat());
+    let made = ["convert", "-f", "raw", "-O", "qcow2", raw.to_str().unwrap(), name];
+    host.run_program("qemu-img", &made).exits(0);
+}
+
+/// Makes what the documents name.
+fn furnish(host: &Host) -> Outcome {
+    for program in ["passt", "qemu-img", "cc"] {
+        if !has_program(program) {
+            return Err(Skipped::because(format!("there is no {program}")));
+        }
+    }
+    let linux = linux()?;
+    fs::copy(&linux.kernel, host.path("vmlinuz")).unwrap();
+    linux.initrd(&host.path("initrd.img"), "poweroff -f");
+    ["vmlinuz", "initrd.img"].iter().for_each(|name| host.give(host.path(name)));
+    disk(host, "disk.qcow2", SWITCH_OFF);
+    disk(host, "web.qcow2", WAIT);
+    host.directory("data", 0o755);
+    host.file("data/vm.json", b"{}");
+    host.file("my-vmm.c", format!("#include <stdio.h>\n{MY_VMM}").as_bytes());
+    host.run_program("cc", &["-o", "my-vmm", "my-vmm.c"]).exits(0);
+    Ok(())
+}
+
+/// Runs a line as a shell of the user's does.
+fn run(host: &Host, line: &str) -> Said {
+    let own = host.program().parent().unwrap().display().to_string();
+    let mut shell: Command = host.command("sh");
+    let path = std::env::var("PATH").unwrap();
+    shell.args(["-euc", line]).env("PATH", format!("{own}:{path}"));
+    let mut talk = Talk::start(shell);
+    if let Some((_, typed)) = TYPED.iter().find(|(command, _)| *command == line) {
+        talk.wait_for(PROMPT);
+        talk.send(typed.as_bytes());
+    }
+    talk.finish()
+}
+
+claims! {
+    /// Each command of each document does what it is there for, and says so by its exit code.
+    fn the_commands_of_the_documents_run(host) {
+        furnish(host)?;
+        let mut unused: Vec<_> = NOT_RUN.iter().map(|(start, _)| *start).collect();
+        let mut count = 0;
+        for document in documents() {
+            for line in commands(&fs::read_to_string(&document).unwrap()) {
+                if let Some((start, _)) = NOT_RUN.iter().find(|(start, _)| line.starts_with(start)) {
+                    unused.retain(|other| other != start);
+                    continue;
+                }
+                let said = run(host, &line);
+                assert_eq!(said.code, Some(0), "{}: {line}: {said:#?}", document.display());
+                count += 1;
+            }
+        }
+        assert!(count > 9 && unused.is_empty(), "{count} were run; none begins with {unused:?}");
+        host.run(&["stop", "--all", "--timeout", "1"]).exits(0);
+    }
+}
