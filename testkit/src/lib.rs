@@ -19,7 +19,7 @@ mod talk;
 
 pub use audit::{Capture, Denial};
 pub use caller::Caller;
-pub use claim::{Outcome, Skipped, check};
+pub use claim::{Outcome, Skipped, check, skipped};
 pub use host::Host;
 pub use leftovers::{Trace, Traces};
 pub use linux::{Linux, linux};

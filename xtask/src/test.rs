@@ -6,6 +6,7 @@
 
 mod runner;
 
+use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::command::{self, cargo, line, tree};
@@ -17,6 +18,9 @@ const BUDGET: Duration = Duration::from_secs(20 * 60);
 
 /// Set by the `test` script: when it began, in seconds since 1970.
 const BEGAN: &str = "SVIRT_TEST_BEGAN";
+
+/// Names the file into which tests write that they were skipped, and why.
+const SKIPPED: &str = "SVIRT_SKIPPED";
 
 /// Crates whose tests need no kernel, no QEMU and no time, by directory.
 const PURE: &[(&str, &str)] = &[
@@ -117,7 +121,11 @@ fn run_phase(phase: &Phase, options: &Options, summary: &mut Summary) -> Result 
             let runner = runner::choose();
             let mut command = runner.command(&scope(options), options.filter.as_deref());
             announce(phase.name, &line(&command));
-            runner.run(&mut command, summary)
+            let skipped =
+                tempfile::NamedTempFile::new().map_err(Error::file(std::env::temp_dir()))?;
+            let result = runner.run(command.env(SKIPPED, skipped.path()), summary);
+            summary.note_skipped(&fs::read_to_string(skipped.path()).unwrap_or_default());
+            result
         }
     }
 }

@@ -22,7 +22,7 @@ impl Bench {
     fn new() -> Option<Self> {
         for tool in ["qemu-img", "qemu-io"] {
             if Command::new(tool).arg("--version").output().is_err() {
-                eprintln!("skipped: {tool} is not installed");
+                svirt_testkit::skipped(format!("{tool} is not installed"));
                 return None;
             }
         }

@@ -20,7 +20,7 @@ fn qemu(arguments: &[&str]) -> Option<String> {
             Some(String::from_utf8_lossy(&texts).into_owned())
         }
         Err(error) => {
-            println!("skipped: {QEMU} cannot be run: {error}");
+            svirt_testkit::skipped(format!("{QEMU} cannot be run: {error}"));
             None
         }
     }
@@ -96,7 +96,7 @@ impl Introspection {
         let mut child = match spawned {
             Ok(child) => child,
             Err(error) => {
-                println!("skipped: {QEMU} cannot be run: {error}");
+                svirt_testkit::skipped(format!("{QEMU} cannot be run: {error}"));
                 return None;
             }
         };

@@ -42,7 +42,7 @@ impl Place {
         {
             (Ok(status), Ok(_)) => assert!(status.success(), "{words:?}"),
             (made, version) => {
-                println!("skipped: {made:?} {version:?}");
+                svirt_testkit::skipped(format!("qemu-img or {QEMU}: {made:?} {version:?}"));
                 return None;
             }
         }

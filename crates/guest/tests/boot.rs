@@ -50,7 +50,7 @@ fn sum_line(bytes: &[u8], first: usize) -> String {
 #[test]
 fn the_image_is_small() {
     let Some(image) = GUEST else {
-        return eprintln!("skipped: this target has no embedded guest");
+        return svirt_testkit::skipped("this target has no embedded guest");
     };
     assert!(image.len() < 16 * 1024, "{} bytes", image.len());
 }

@@ -3,6 +3,7 @@
 //! What reads a log looks at its last lines, so a runner's summary is held back while the times
 //! are printed. At a terminal nextest keeps the screen to itself and nothing is held back.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::process::{Child, Command, Stdio};
 
@@ -19,12 +20,26 @@ pub(super) enum Runner {
 /// The last words of a runner, to be printed at the very end.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Summary {
+    /// Why tests were skipped, and how many for each reason.
+    skipped: BTreeMap<String, usize>,
     lines: Vec<String>,
 }
 
 impl Summary {
-    /// Prints the runner's last words.
+    /// Takes in what tests wrote that were skipped: `skipped: NAME: REASON`, a line each.
+    pub(super) fn note_skipped(&mut self, text: &str) {
+        for line in text.lines() {
+            let told = line.strip_prefix("skipped: ").and_then(|line| line.split_once(": "));
+            let reason = told.map_or(line, |(_, reason)| reason);
+            *self.skipped.entry(reason.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Prints why tests were skipped, and the runner's last words.
     pub(super) fn print(&self) {
+        for (reason, count) in &self.skipped {
+            eprintln!("   skipped: {count} because {reason}");
+        }
         for line in &self.lines {
             eprintln!("{line}");
         }
@@ -165,6 +180,14 @@ mod tests {
         let mut command = Command::new("sh");
         run_nextest(command.args(["-c", script, "sh"]), &mut summary).expect("it ends well");
         assert_eq!(summary.lines, ["  Summary [ 0.1s] 1 test run", "FAIL"]);
+    }
+
+    #[test]
+    fn what_was_skipped_is_counted_by_its_reason() {
+        let mut summary = Summary::default();
+        summary.note_skipped("skipped: a::b: no QEMU\nskipped: c: no QEMU\nskipped: d: no: root\n");
+        let counted: Vec<_> = summary.skipped.iter().map(|(why, n)| (why.as_str(), *n)).collect();
+        assert_eq!(counted, [("no QEMU", 2), ("no: root", 1)]);
     }
 
     #[test]

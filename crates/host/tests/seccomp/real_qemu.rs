@@ -433,8 +433,7 @@ fn a_signal_ends_it_as_if_asked() {
 #[test]
 fn kvm_runs_without_executable_memory() {
     if File::options().read(true).write(true).open("/dev/kvm").is_err() {
-        eprintln!("skipped: this host has no /dev/kvm that the test may open");
-        return;
+        return svirt_testkit::skipped("this host has no /dev/kvm that the test may open");
     }
     let mut machine = Recipe::new(qemu(), Denied).with("-machine q35,accel=kvm").start();
     let status = machine.run("query-kvm", json!({}));

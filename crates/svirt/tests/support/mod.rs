@@ -2,13 +2,13 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
-    env,
     ffi::OsStr,
     io::Read,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    sync::{Mutex, Once},
+    sync::Mutex,
 };
+use svirt_testkit::skipped;
 use tempfile::TempDir;
 
 /// A user's machines, apart from all others.
@@ -26,7 +26,8 @@ pub(crate) struct Said {
 
 impl Host {
     pub(crate) fn new() -> Self {
-        ensure_launcher();
+        // The launcher belongs beside the program, and the tests of this package do not make it.
+        svirt_testkit::svirt();
         Self { directory: tempfile::Builder::new().prefix("svirt-test-").tempdir().unwrap() }
     }
 
@@ -94,26 +95,11 @@ impl From<Output> for Said {
     }
 }
 
-/// The tests of this package alone do not make `svirt-launch`, which belongs beside `svirt`.
-fn ensure_launcher() {
-    static ONCE: Once = Once::new();
-    let launcher = Path::new(env!("CARGO_BIN_EXE_svirt")).with_file_name("svirt-launch");
-    ONCE.call_once(|| {
-        if !launcher.exists() {
-            let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-            let built =
-                Command::new(cargo).args(["build", "--quiet", "-p", "svirt-launch"]).status();
-            assert!(built.unwrap().success(), "svirt-launch cannot be built");
-        }
-    });
-}
-
 /// Whether machines can be run here; says so where they cannot.
 pub(crate) fn has_qemu() -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).any(|dir| dir.join("qemu-system-x86_64").exists());
+    let found = svirt_testkit::has_program("qemu-system-x86_64");
     if !found {
-        eprintln!("skipped: qemu-system-x86_64 is not installed");
+        skipped("qemu-system-x86_64 is not installed");
     }
     found
 }
