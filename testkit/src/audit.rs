@@ -87,7 +87,8 @@ impl Capture {
         if !we_are_root() {
             return Err(Skipped::because("only root reads the audit stream"));
         }
-        let no_audit = |e: Errno| Skipped::because(format!("the kernel gives no audit stream: {e}"));
+        let no_audit =
+            |e: Errno| Skipped::because(format!("the kernel gives no audit stream: {e}"));
         let stream = netlink().map_err(no_audit)?;
         set_socket_recv_buffer_size_force(&stream, BUFFER).expect("root may have a large buffer");
         bind(&stream, &SocketAddrNetlink::new(0, READ_LOG)).map_err(no_audit)?;

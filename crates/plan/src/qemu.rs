@@ -25,6 +25,10 @@ pub(crate) fn arguments(
 #[derive(Default)]
 struct Line(Vec<String>);
 
+fn boots_kernel(machine: &Machine) -> bool {
+    machine.devices.iter().any(|device| matches!(device.kind, DeviceKind::Kernel(_)))
+}
+
 impl Line {
     fn add(&mut self, option: &str, value: impl Into<String>) {
         self.0.extend([option.to_owned(), value.into()]);
@@ -43,7 +47,11 @@ impl Line {
             Accelerator::Kvm => ("kvm", "host"),
             Accelerator::Tcg => ("tcg", "max"),
         };
-        self.add("-machine", "q35,usb=off,vmport=off,smm=off,dump-guest-core=off,graphics=off");
+        // The firmware has the console where it boots a disk. A kernel's console is the kernel's from
+        // the beginning: the firmware would take what is typed before.
+        let console = if boots_kernel(machine) { "" } else { ",graphics=off" };
+        let board = format!("q35,usb=off,vmport=off,smm=off,dump-guest-core=off{console}");
+        self.add("-machine", board);
         self.add("-accel", accelerator);
         self.add("-cpu", cpu);
         self.add("-m", format!("size={}k", guest.memory.0 / 1024));

@@ -5,12 +5,15 @@
 //! what is tried, Landlock is kept and is not what refuses.
 
 use crate::{
-    probe::{BUSYBOX, SIGSYS, busybox, needs_busybox, only, start},
+    probe::{BUSYBOX, SIGSYS, busybox, compiled, needs_busybox, only, start},
     watch::Watch,
 };
 use std::{fs, io::Write, net::TcpListener, os::unix::fs::PermissionsExt};
 use svirt_model::{Enforced, Layer};
 use svirt_testkit::{Host, Process, claims};
+
+/// Of `errno(3)`: no such system call.
+const ENOSYS: i32 = 38;
 
 /// A layer with what it takes: an ordinary user makes every namespace within one of users.
 fn with_namespace(host: &Host, layer: Layer) -> Vec<Layer> {
@@ -96,6 +99,22 @@ claims! {
         if said.code != Some(SIGSYS) {
             said.exits(1).complains("Operation not permitted");
         }
+    }
+
+    /// A call that the profile does not have kills, even one that no kernel has; without the filter
+    /// the kernel says only that it does not know it.
+    fn seccomp_alone_kills_for_an_unknown_call(host) {
+        let program = compiled(host)?;
+        let watch = Watch::begin();
+        let call = ["call", "999"];
+        let words = [&[program.as_str()], &call[..]].concat();
+        let kept = [Layer::Root, Layer::UserNamespace];
+        start(host, &kept, &[], &words).finish().exits(ENOSYS);
+        let kept = [&kept[..], &[Layer::Seccomp]].concat();
+        start(host, &kept, &[], &words).finish().exits(SIGSYS);
+        watch.was_refused_by("seccomp", "syscall=999");
+        let events = host.run(&["events"]).exits(0).out;
+        assert!(events.contains("killed for a forbidden system call (SIGSYS)"), "{events}");
     }
 
     /// What was not named is not there, and nothing can be made, with Landlock given up.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod layers;
+mod limits;
 mod probe;
 mod real_qemu;
 mod watch;

@@ -39,6 +39,16 @@ claims! {
         watch.nothing_was_refused_to(&processes);
     }
 
+    /// What is typed before the guest is there is the guest's, to the first byte.
+    fn what_is_typed_early_reaches_the_guest(host) {
+        let mut machine = host.boot("early", &PLAIN);
+        machine.talk().send(b"echo early\r");
+        let before = machine.ready();
+        assert!(before.starts_with("svirt guest: ready"), "nobody spoke before it: {before:?}");
+        machine.talk().wait_for("echo early\r\nearly\r\n");
+        machine.ends_after("poweroff").exits(0);
+    }
+
     /// A guest that resets itself comes back, in the same process.
     fn the_guest_reboots(host) {
         let watch = Watch::begin();

@@ -167,6 +167,18 @@ claims! {
         machine.ends_after("poweroff").exits(0);
     }
 
+    /// What has taken the VMM over is killed for a system call that QEMU never makes.
+    fn a_call_that_the_vmm_has_no_need_of_kills(host) {
+        let (machine, _image) = machine(host);
+        let watch = Watch::begin();
+        let own = std::process::id().to_string();
+        let drill = ["drill", machine.name(), "--attempt", "ptrace", "--target", &own];
+        let said = host.run(&drill).exits(0);
+        assert!(said.out.starts_with("refused: SIGSYS"), "{said:#?}");
+        watch.was_refused_by("seccomp", "sig=31");
+        machine.ends_after("poweroff").exits(0);
+    }
+
     /// The limits are those that were planned, and no core is ever written.
     fn the_limits_are_set(host) {
         let (machine, _) = machine(host);
