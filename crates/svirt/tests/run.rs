@@ -87,7 +87,8 @@ mod real_qemu {
         let Some(host) = host() else { return };
         for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
             let mut child = Guarded(host.svirt(&run(&[])).spawn().unwrap());
-            Listener::new(child.0.stdout.take().unwrap()).until("\n> ");
+            let mut out = Listener::new(child.0.stdout.take().unwrap());
+            out.until("\n> ");
             child.signal(signal);
             assert_eq!(child.code(), Some(0), "{signal:?}");
         }
@@ -339,10 +340,26 @@ mod real_qemu {
         let Some(host) = host() else { return };
         let mut child = Guarded(host.svirt(&run(&[])).spawn().unwrap());
         let mut out = child.0.stdout.take().unwrap();
-        // The first words: the machine runs, and its guest is about to say more.
+        // The first words: the machine runs, and its guest may have no more to say.
         out.read_exact(&mut [0; 8]).unwrap();
         drop(out);
         assert_eq!(child.code(), Some(0));
         assert!(host.running().is_empty());
+    }
+
+    #[test]
+    fn a_visitor_whose_reader_goes_away_leaves_the_machine_running() {
+        let Some(host) = host() else { return };
+        host.out(&run(&["--detach", "--name", "visited"]));
+        let words = ["console", "visited"];
+        let mut child = Guarded(host.svirt(&words).stdin(Stdio::piped()).spawn().unwrap());
+        let held = child.0.stdin.take();
+        let mut out = child.0.stdout.take().unwrap();
+        out.read_exact(&mut [0; 8]).unwrap();
+        drop(out);
+        assert_eq!(child.code(), Some(0));
+        drop(held);
+        assert_eq!(host.running(), ["visited"]);
+        host.out(&["kill", "visited"]);
     }
 }

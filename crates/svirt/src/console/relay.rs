@@ -80,7 +80,19 @@ pub(crate) fn attend(
         console.set_nonblocking(true).map_err(|e| error::host("cannot use the console", &e))?;
     }
     let pending = Vec::new();
-    Relay { name, console, waiter, signals, manner, input, pending, stops: 0, leaving: false }.run()
+    Relay {
+        name,
+        console,
+        waiter,
+        signals,
+        manner,
+        input,
+        pending,
+        stops: 0,
+        unheard: false,
+        leaving: false,
+    }
+    .run()
 }
 
 impl Input {
@@ -109,6 +121,8 @@ struct Relay<'a> {
     pending: Vec<u8>,
     /// How often the machine was asked to stop.
     stops: usize,
+    /// Whether nobody reads standard output any more.
+    unheard: bool,
     /// Whether only what is still on its way is waited for.
     leaving: bool,
 }
@@ -121,6 +135,8 @@ enum Ready {
     Continued,
     Console,
     Input,
+    /// Whoever read standard output is gone.
+    Unheard,
 }
 
 impl Relay<'_> {
@@ -135,10 +151,13 @@ impl Relay<'_> {
                         }
                     }
                     Ready::Continued => self.resume(),
-                    Ready::Signal if self.manner == Manner::Visitor => return Ok(Left::Running),
+                    Ready::Signal | Ready::Unheard if self.manner == Manner::Visitor => {
+                        return Ok(Left::Running);
+                    }
                     Ready::Signal => (0..self.signals.endings()).for_each(|_| self.stop_or_kill()),
                     Ready::Input if self.listen() => return Ok(Left::Running),
                     Ready::Input => {}
+                    Ready::Unheard => self.leave_unheard(),
                     Ready::Ended => return self.end(),
                 }
             }
@@ -165,6 +184,10 @@ impl Relay<'_> {
             let mut flags = PollFlags::IN;
             flags.set(PollFlags::OUT, !self.pending.is_empty());
             watched.push((Ready::Console, console.as_fd(), flags));
+            // Nothing is asked for, and that it is broken is told all the same (`poll(2)`).
+            if !self.unheard {
+                watched.push((Ready::Unheard, rustix::stdio::stdout(), PollFlags::empty()));
+            }
         }
         watched.push((Ready::Signal, self.signals.ending(), PollFlags::IN));
         watched.push((Ready::Continued, self.signals.continued(), PollFlags::IN));
@@ -194,10 +217,17 @@ impl Relay<'_> {
 
     fn show(&mut self, bytes: &[u8]) {
         let mut out = io::stdout().lock();
-        if out.write_all(bytes).and_then(|()| out.flush()).is_err() && self.stops == 0 {
-            // Nobody listens any more: the machine is not left behind unseen.
-            drop(out);
-            self.stop_or_kill();
+        let shown = out.write_all(bytes).and_then(|()| out.flush());
+        drop(out);
+        if shown.is_err() {
+            self.leave_unheard();
+        }
+    }
+
+    /// Nobody listens any more: the machine is not left behind unseen by its owner.
+    fn leave_unheard(&mut self) {
+        if self.manner == Manner::Owner && !std::mem::replace(&mut self.unheard, true) {
+            self.ask(false);
         }
     }
 
@@ -268,12 +298,12 @@ impl Relay<'_> {
 
     /// The first time the guest is asked to power off; after that it is killed.
     fn stop_or_kill(&mut self) {
-        self.ask(self.stops > 0);
+        self.stops += 1;
+        self.ask(self.stops > 1);
     }
 
     /// Asks beside the loop, so that the machine's last words are still heard.
     fn ask(&mut self, kill: bool) {
-        self.stops += 1;
         self.note(if kill { "killing it" } else { "stopping it; once more kills it" });
         let name = self.name.clone();
         let is_raw = matches!(self.input, Input::Keyboard(..));
