@@ -237,7 +237,7 @@ fn exit_sets_the_status_of_qemu() {
 
 #[test]
 fn a_machine_without_serial_port_runs_its_command_line() {
-    let mut guest = setup!().append("run=exit 3").start_without_console();
+    let guest = setup!().append("run=exit 3").start_without_console();
     assert_eq!(guest.finish(), (Some(7), String::new()));
 }
 
@@ -411,7 +411,7 @@ fn a_slow_reader_loses_nothing() {
     const TIMES: usize = 40;
     let setup = setup!();
     let console = format!("unix:{},server=on", setup.path("console").display());
-    let mut guest = setup.args(&["-serial", &console]).start_without_console();
+    let guest = setup.args(&["-serial", &console]).start_without_console();
     let mut socket = connect(&guest.path("console"));
     socket.read_exact(&mut [0; READY_LINE.len()]).unwrap();
     socket.write_all(format!("{}poweroff\r", "help\r".repeat(TIMES)).as_bytes()).unwrap();

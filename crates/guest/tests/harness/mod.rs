@@ -6,12 +6,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use svirt_guest::{GUEST, PROMPT, READY_LINE};
+use svirt_testkit::{Process, Talk};
 use tempfile::TempDir;
 
 const QEMU: &str = "qemu-system-x86_64";
@@ -39,7 +38,7 @@ impl Setup {
     /// A machine of this type with a serial console; None, said on stderr, where that cannot run.
     pub(crate) fn of_type(machine: &str) -> Option<Self> {
         if let Some(reason) = obstacle() {
-            eprintln!("skipped: {reason}");
+            svirt_testkit::skipped(reason);
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
@@ -100,38 +99,24 @@ impl Setup {
 
     /// Runs a guest that ends by itself: QEMU's exit status and all that the guest wrote.
     pub(crate) fn run(self) -> (Option<i32>, String) {
-        let mut guest = self.start();
-        guest.finish()
+        self.start().finish()
     }
 }
 
 /// A running guest. Dropping it kills QEMU.
 pub(crate) struct Guest {
-    qemu: Child,
-    input: Option<ChildStdin>,
-    output: Receiver<Vec<u8>>,
-    errors: Option<ChildStderr>,
+    talk: Talk,
     directory: TempDir,
-    heard: String,
-    deadline: Instant,
 }
 
 impl Guest {
     fn start(setup: Setup) -> Self {
         let Setup { directory, arguments, .. } = setup;
-        let mut qemu = Command::new(QEMU)
-            .arg("-qmp")
-            .arg(format!("unix:{},server=on,wait=off", directory.path().join("qmp").display()))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = stream(qemu.stdout.take().unwrap());
-        let (input, errors) = (qemu.stdin.take(), qemu.stderr.take());
-        let deadline = Instant::now() + PATIENCE;
-        Self { qemu, input, output, errors, directory, heard: String::new(), deadline }
+        let monitor = directory.path().join("qmp");
+        let mut qemu = Command::new(QEMU);
+        qemu.arg("-qmp").arg(format!("unix:{},server=on,wait=off", monitor.display()));
+        qemu.args(arguments);
+        Self { talk: Talk::start(qemu), directory }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -140,31 +125,17 @@ impl Guest {
 
     /// QEMU's process id.
     pub(crate) fn id(&self) -> u32 {
-        self.qemu.id()
+        self.talk.id()
     }
 
     /// Whether QEMU has not ended.
-    pub(crate) fn runs(&mut self) -> bool {
-        self.qemu.try_wait().unwrap().is_none()
+    pub(crate) fn runs(&self) -> bool {
+        Process(self.id()).runs()
     }
 
-    /// Gives all that came before `text`, and takes that and `text` out of what was heard.
+    /// Gives all that came before `text` and was not waited for yet.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            if let Some((before, after)) = self.heard.split_once(text) {
-                let before = before.to_owned();
-                self.heard = after.to_owned();
-                return before;
-            }
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            match self.output.recv_timeout(left) {
-                Ok(bytes) => self.heard.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(why) => {
-                    let errors = self.qemu_errors();
-                    panic!("no {text:?} ({why}) in {:?}; QEMU said {errors:?}", self.heard)
-                }
-            }
-        }
+        self.talk.wait_for(text)
     }
 
     /// Waits for the prompt after boot.
@@ -174,9 +145,7 @@ impl Guest {
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        let input = self.input.as_mut().unwrap();
-        input.write_all(bytes).unwrap();
-        input.flush().unwrap();
+        self.talk.send(bytes);
     }
 
     /// Sends a line; gives the answer without the echo, with plain line ends.
@@ -187,50 +156,16 @@ impl Guest {
         answer.replace("\r\n", "\n").trim_end().to_owned()
     }
 
-    /// Waits until QEMU ends: its exit status, and what the guest wrote that nobody waited for.
-    pub(crate) fn finish(&mut self) -> (Option<i32>, String) {
-        while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
-            self.heard.push_str(&String::from_utf8_lossy(&bytes));
-            assert!(Instant::now() < self.deadline, "QEMU goes on: {:?}", self.heard);
-        }
-        let status = self.qemu.wait().unwrap();
-        (status.code(), self.heard.replace("\r\n", "\n"))
+    /// Waits until QEMU ends: its exit status, and all that the guest wrote.
+    pub(crate) fn finish(self) -> (Option<i32>, String) {
+        let said = self.talk.finish();
+        (said.code, said.out.replace("\r\n", "\n"))
     }
 
     /// Connects to QEMU's control socket. A guest that has said anything has one.
     pub(crate) fn control(&self) -> Control {
         Control::connect(&self.path("qmp"))
     }
-
-    fn qemu_errors(&mut self) -> String {
-        let mut text = String::new();
-        self.qemu.kill().unwrap();
-        if let Some(mut errors) = self.errors.take() {
-            errors.read_to_string(&mut text).unwrap();
-        }
-        text
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-    }
-}
-
-/// Reads in a thread, so that waiting can have a limit.
-fn stream(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(length @ 1..) = from.read(&mut buffer) {
-            if sender.send(buffer[..length].to_vec()).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
 }
 
 /// A QMP connection, as far as these tests need one.
