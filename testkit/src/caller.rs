@@ -21,7 +21,8 @@ const LOCK: &str = "/run/svirt-testkit.lock";
 pub enum Caller {
     /// The superuser.
     Root,
-    /// An ordinary user: whoever runs the tests, or `svirt-test` where that is root.
+    /// An ordinary user: whoever runs the tests, or `svirt-test` where that is root. Only the former
+    /// may have a range; see [`crate::Host::needs_no_range`].
     User,
     /// An ordinary user, `svirt-test-sub`, who has a range in `/etc/subuid` and `/etc/subgid`.
     Delegated,
@@ -77,6 +78,16 @@ fn ordinary_user(name: &str, given: &[&str]) -> Result<Ids, Skipped> {
         run("usermod", &[given, &[name]].concat())?;
     }
     in_passwd(name).ok_or_else(|| Skipped::because(format!("there is no user {name}")))
+}
+
+/// Whether svirt can give machines of this ordinary user users of their own.
+pub(crate) fn has_range(uid: u32) -> bool {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let line = passwd.lines().find(|l| l.split(':').nth(2) == Some(uid.to_string().as_str()));
+    let name = line.and_then(|l| l.split(':').next()).unwrap_or_default();
+    let ranges = fs::read_to_string("/etc/subuid").unwrap_or_default();
+    let owners = ranges.lines().filter_map(|line| line.split(':').next());
+    has_program("newuidmap") && owners.into_iter().any(|o| o == name || o == uid.to_string())
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), Skipped> {

@@ -3,7 +3,7 @@
 
 use crate::{
     Caller, Machine, Outcome, Said, Skipped, Talk, Traces,
-    caller::{Ids, we_are_root},
+    caller::{Ids, has_range, we_are_root},
     programs,
 };
 use std::{
@@ -227,6 +227,18 @@ impl Host {
     /// The caller is somebody else.
     pub fn needs_root(&self, what: &str) -> Outcome {
         if self.is_root() { Ok(()) } else { Err(Skipped::because(format!("only root can {what}"))) }
+    }
+
+    /// Skips what looks into a machine that has the user of an ordinary caller: where that caller, who
+    /// runs the tests, has a range in `/etc/subuid`, it has another.
+    ///
+    /// # Errors
+    /// The caller has one.
+    pub fn needs_no_range(&self) -> Outcome {
+        match self.caller == Caller::User && has_range(self.ids.uid) {
+            true => Err(Skipped::because("the tests are run by a user with a range")),
+            false => Ok(()),
+        }
     }
 
     /// Goes on only where the test's machines have left nothing.

@@ -84,7 +84,7 @@ fn build(profile: &Path) {
     let target = profile.parent().expect("a profile's directory is in the target directory");
     let status = command.env("CARGO_TARGET_DIR", target).status();
     let built = status.as_ref().is_ok_and(|status| status.success());
-    assert!(built, "{} and {} are not built, and cannot be: {status:?}", NAMES[0], NAMES[1]);
+    assert!(built, "{} are missing or old, and cannot be built: {status:?}", NAMES.join(" and "));
 }
 
 #[cfg(test)]

@@ -242,6 +242,7 @@ claims! {
 
     /// A layer that is required and cannot be had stops the start, and says why.
     fn what_is_required_and_missing_stops_the_start(host) {
+        host.needs_no_range()?;
         needs_busybox()?;
         let mut missing = vec!["executable-memory"];
         if !host.is_root() {

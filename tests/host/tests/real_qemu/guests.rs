@@ -163,6 +163,7 @@ claims! {
 
     /// A read-only disk is read-only by the descriptor that the VMM has, not by the guest's grace.
     fn a_read_only_disk_cannot_be_written(host) {
+        host.needs_no_range()?;
         let watch = Watch::begin();
         let before = raw(64, "read me");
         let image = host.file("disk.raw", &before);

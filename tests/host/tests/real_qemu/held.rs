@@ -24,6 +24,7 @@ claims! {
     /// At its first instruction a VMM holds exactly what was planned, each object the very one; later
     /// besides only what it made for itself: no file and no connection of anybody else.
     fn the_descriptors_are_those_that_were_planned(host) {
+        host.needs_no_range()?;
         let (machine, image) = machine(host);
         let status = machine.status();
         let confinement = &status.plan.as_ref().unwrap().vmm().confinement;
@@ -85,6 +86,7 @@ claims! {
     /// As root, and with delegated users, a machine has a user that nobody else has, and no group; any
     /// other user's has the user's.
     fn the_user_is_the_machines(host) {
+        host.needs_no_range()?;
         let (machine, _) = machine(host);
         let vmm = machine.vmm();
         let uid = vmm.of_every_thread("Uid").pop_first().unwrap();
