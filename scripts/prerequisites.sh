@@ -19,6 +19,7 @@ passt               demo   passt              passt                 gives a gues
 qemu-img            test   qemu-utils         qemu-img              makes the images that sVirt must read correctly
 busybox             test   busybox-static     busybox               is the program that needs no library, for an empty root
 bwrap               test   bubblewrap         bubblewrap            is the sandbox whose cost ours is compared with
+cpio                test   cpio                cpio                  packs the first files of the kernels that tests boot
 strace              test   strace             strace                shows that the launcher makes the calls that it claims
 newuidmap           test   uidmap             shadow-utils          maps users of an ordinary user's range, one for each machine
 END

@@ -30,7 +30,7 @@ pub(crate) fn start(args: &StartArgs) -> Outcome {
     let engine = Engine::new()?;
     let spec = engine.definition(&args.name)?;
     let here = Here::before_the_start()?;
-    let given_up = Some(here.signals.ending());
+    let given_up = (!args.attach).then(|| here.signals.ending());
     let started = here.patiently(&spec, || engine.start_defined(&args.name, given_up))?;
     if args.attach { stay(&spec, started, here) } else { announce(&started, args.json) }
 }
@@ -39,7 +39,7 @@ fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
     let engine = Engine::new()?;
     let here = Here::before_the_start()?;
     let streams = if detach || is_guest(spec) { Streams::none() } else { Streams::inherit()? };
-    let given_up = Some(here.signals.ending());
+    let given_up = detach.then(|| here.signals.ending());
     let started = here.patiently(spec, || engine.start(spec, streams, given_up))?;
     if detach { announce(&started, json) } else { stay(spec, started, here) }
 }
@@ -63,7 +63,8 @@ fn announce(started: &Started, json: bool) -> Outcome {
 
 /// What must be known of this command's surroundings before a machine starts: a signal that comes
 /// in the meantime is not forgotten, and a VMM that has the terminal may change its modes and be
-/// killed before it puts them back.
+/// killed before it puts them back. A signal to a command that stays stops the machine, which may
+/// have spoken before its start was done; where nobody stays it ends the start.
 struct Here {
     signals: Signals,
     terminal: Option<Terminal>,
