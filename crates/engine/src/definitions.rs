@@ -4,7 +4,7 @@ use crate::{
     Code, Engine, Failure, Started,
     client::no_machine,
     resolve::{self, Identity},
-    supervisor::{finish, is_alive},
+    supervisor::{end_what_it_left, finish, is_alive},
 };
 use std::{
     fs,
@@ -206,6 +206,8 @@ impl Engine {
         let mut recovered = Vec::new();
         for run in store.runs()? {
             if !is_alive(&run.supervisor)? {
+                // Before anybody else may have what it held.
+                end_what_it_left(store, &run)?;
                 finish(store, run.id, EventKind::Recovered, "its supervisor had died")?;
                 recovered.push(run.name);
             }

@@ -20,6 +20,7 @@ use std::{
 use svirt_formats::spec::{self, Spec};
 use svirt_host::{
     Doing,
+    sources::own_stream,
     sys::{Forked, SingleThreaded},
 };
 use svirt_model::{Ending, MachineName, Plan, Stream, Uuid};
@@ -60,10 +61,7 @@ impl Streams {
     /// # Errors
     /// One of them is closed.
     pub fn inherit() -> Result<Self, Failure> {
-        let copy = |stream, fd: std::os::fd::BorrowedFd<'_>| {
-            let copy = rustix::io::fcntl_dupfd_cloexec(fd, 3).doing(|| "copy a standard stream")?;
-            Ok::<_, Failure>((stream, copy))
-        };
+        let copy = |stream, fd| Ok::<_, Failure>((stream, own_stream(fd)?));
         let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         Ok(Self(vec![
             copy(Stream::Input, input.as_fd())?,
@@ -83,6 +81,8 @@ pub(crate) struct Birth {
     pub(crate) identity: Identity,
     /// Whether it has no definition and is forgotten when it ends.
     pub(crate) transient: bool,
+    /// Whether the process that starts it does so for nothing else.
+    pub(crate) alone: bool,
 }
 
 /// What the supervisor says once. On the same connection follows what anybody is told who waits.
@@ -119,7 +119,8 @@ impl Engine {
         given_up: Option<BorrowedFd<'_>>,
     ) -> Result<Started, Failure> {
         let identity = self.identity(spec)?;
-        self.fork(Birth { spec: spec.clone(), identity, transient: true }, streams, given_up)
+        let birth = Birth { spec: spec.clone(), identity, transient: true, alone: true };
+        self.fork(birth, streams, given_up)
     }
 
     /// Starts a machine that is defined; see [`Engine::start`].
@@ -133,7 +134,7 @@ impl Engine {
     ) -> Result<Started, Failure> {
         let Definition { id, name, request, .. } = self.defined(name)?;
         let spec = spec::read(request.as_bytes())?;
-        let birth = Birth { spec, identity: Identity { id, name }, transient: false };
+        let birth = Birth { spec, identity: Identity { id, name }, transient: false, alone: true };
         self.fork(birth, Streams::none(), given_up)
     }
 
@@ -243,7 +244,7 @@ pub(crate) fn run_for(
     identity: Identity,
     limit: Duration,
 ) -> Result<Option<Ending>, Failure> {
-    let birth = Birth { spec: spec.clone(), identity, transient: true };
+    let birth = Birth { spec: spec.clone(), identity, transient: true, alone: false };
     let mut live = Live::begin(engine, birth, Streams::none())?;
     let ending = live.ends_within(Instant::now() + limit);
     live.finish(engine, "the trial ended")?;

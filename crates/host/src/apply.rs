@@ -5,7 +5,7 @@
 use crate::{Doing, HostError, subordinate};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{AtFlags, Mode, OFlags, ResolveFlags, unlinkat},
+    fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, unlinkat},
     io::Errno,
     process::{Gid, Pid, PidfdFlags, Signal, Uid, geteuid, pidfd_open, pidfd_send_signal},
 };
@@ -13,7 +13,10 @@ use std::{
     ffi::OsStr,
     fs,
     io::{self, Write},
-    os::fd::OwnedFd,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::Path,
     time::{Duration, Instant},
 };
@@ -115,23 +118,75 @@ pub fn undo(op: &Op) -> Result<Undone, HostError> {
         },
         Value::Embedded(_) => fs::remove_file(path).on("remove", path).map(restored),
         _ if kind != rustix::fs::FileType::Directory => left("it was replaced"),
-        Value::Directory { .. } => remove_tree(path).map(restored),
+        Value::Directory { .. } => remove_tree(path, FEW).map(restored),
         Value::Cgroup(_) => remove_group(path).map(restored),
     }
 }
 
-fn restored((): ()) -> Undone {
-    Undone::Restored
+/// Undoing holds everybody up, so no more names than this are removed then; whoever undoes clears
+/// before that.
+const FEW: usize = 256;
+/// As many names, and directories in directories, are removed for a machine that made so many.
+const MANY: usize = 1 << 16;
+const DEPTH: usize = 32;
+
+/// Removes what a machine left in a directory that is to be undone: beforehand, because it may take a
+/// while. What cannot be removed so is still there when the change is undone, which then says so.
+pub fn clear(op: &Op) {
+    if matches!(op.after, Value::Directory { .. })
+        && let Ok(directory) = open_directory(rustix::fs::CWD, op.object.as_os_str())
+    {
+        let _ = empty(&directory, &mut MANY.clone(), DEPTH);
+    }
 }
 
 /// An ordinary user cannot remove what a machine's own user has left in a directory of its own.
-fn remove_tree(path: &Path) -> Result<(), HostError> {
-    match fs::remove_dir_all(path) {
+fn remove_tree(path: &Path, names: usize) -> Result<(), HostError> {
+    match remove_all(path, names) {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied && !geteuid().is_root() => {
             subordinate::remove_tree(path)
         }
         removed => removed.on("remove", path),
     }
+}
+
+fn remove_all(path: &Path, mut names: usize) -> io::Result<()> {
+    let (above, name) = held(path)?;
+    let directory = open_directory(&above, name)?;
+    empty(&directory, &mut names, DEPTH)?;
+    Ok(unlinkat(above, name, AtFlags::REMOVEDIR)?)
+}
+
+fn open_directory(above: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(above, name, flags, Mode::empty())
+}
+
+/// Removes what is in a directory, but no more than so many names and nothing that is deeper.
+fn empty(directory: &OwnedFd, names: &mut usize, depth: usize) -> io::Result<()> {
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if matches!(name.as_bytes(), b"." | b"..") {
+            continue;
+        }
+        let too_much =
+            || io::Error::other("it holds more than a machine may leave; rm -r removes it");
+        *names = names.checked_sub(1).ok_or_else(too_much)?;
+        match unlinkat(directory, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => continue,
+            Err(Errno::ISDIR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let below = depth.checked_sub(1).ok_or_else(too_much)?;
+        empty(&open_directory(directory, name)?, names, below)?;
+        unlinkat(directory, name, AtFlags::REMOVEDIR)?;
+    }
+    Ok(())
+}
+
+fn restored((): ()) -> Undone {
+    Undone::Restored
 }
 
 /// How long the processes of a group may take to be gone once they are killed.
@@ -201,6 +256,33 @@ mod tests {
         assert_eq!(undo(&op).unwrap(), Undone::Restored);
         assert!(!op.object.exists());
         assert_eq!(undo(&op).unwrap(), Undone::Restored, "undoing twice does no harm");
+    }
+
+    /// However much is left there, and however deep, it holds up nobody for long.
+    #[test]
+    fn what_a_machine_left_is_removed_within_bounds() {
+        let place = tempfile::tempdir().unwrap();
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let op = op(&place.path().join("run"), Value::Directory { uid, gid, mode: 0o700 });
+        let fill = |count: usize| {
+            make(&op, |_| &[]).unwrap();
+            for n in 0..count {
+                std::os::unix::fs::symlink("/nowhere", op.object.join(n.to_string())).unwrap();
+            }
+        };
+        fill(FEW + 2);
+        let refused = undo(&op).unwrap_err();
+        assert!(std::error::Error::source(&refused).unwrap().to_string().contains("rm -r"));
+        assert_eq!(undo(&op).unwrap(), Undone::Restored, "the rest is few");
+        fill(10 * FEW);
+        clear(&op);
+        assert_eq!(fs::read_dir(&op.object).unwrap().count(), 0);
+        fs::create_dir_all((0..DEPTH + 2).fold(op.object.clone(), |p, _| p.join("d"))).unwrap();
+        clear(&op);
+        undo(&op).unwrap_err();
+        fs::remove_dir_all(&op.object).unwrap();
+        fs::create_dir_all((0..DEPTH).fold(op.object.clone(), |p, _| p.join("d"))).unwrap();
+        assert_eq!(undo(&op).unwrap(), Undone::Restored);
     }
 
     #[test]

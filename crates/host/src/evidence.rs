@@ -320,7 +320,7 @@ fn mount(line: &str) -> Option<String> {
 fn bound(entry: &svirt_model::Entry) -> Option<String> {
     let access = if entry.grant.writes() { "rw" } else { "ro" };
     match entry.source {
-        EntrySource::Bind(_) | EntrySource::Made(_) => {
+        EntrySource::Bind(_) | EntrySource::Made(_) | EntrySource::Fresh => {
             Some(format!("{} {access}", escape(&entry.at)))
         }
         EntrySource::Node(_) => None,

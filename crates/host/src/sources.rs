@@ -14,7 +14,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::Write,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 use svirt_model::{Channel, Confinement, DescriptorSource, EntrySource, Object, Scratch, Stream};
@@ -76,6 +76,8 @@ fn entry_source(source: &EntrySource) -> Result<OwnedFd, SourceError> {
             Ok(Pin::again(object)?.into_parts().0)
         }
         EntrySource::Made(path) => Ok(made(path)?),
+        // The launcher makes it, and there is no descriptor but one for each entry.
+        EntrySource::Fresh => Ok(open_plain(Path::new("/"), OFlags::PATH)?),
     }
 }
 
@@ -90,6 +92,34 @@ fn made(path: &Path) -> Result<OwnedFd, HostError> {
     let file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_nlink == 1;
     if file && !ours { Err(Errno::STALE).on("find again", path) } else { Ok(found) }
+}
+
+/// A copy of a standard stream whose flags are its own. Whoever sets `O_NONBLOCK` on a terminal or a
+/// pipe sets it for everybody who has the same open file description, and leaves it set when it is
+/// killed, so these are opened anew where that can be. A file does not block, and its position is to
+/// be shared; a socket cannot be opened.
+///
+/// # Errors
+/// A limit on descriptors.
+pub fn own_stream(stream: BorrowedFd<'_>) -> Result<OwnedFd, HostError> {
+    let stat = rustix::fs::fstat(stream).doing(|| "look at a standard stream")?;
+    let blocks =
+        matches!(FileType::from_raw_mode(stat.st_mode), FileType::CharacterDevice | FileType::Fifo);
+    match blocks.then(|| open_anew(stream)) {
+        Some(Ok(own)) => Ok(own),
+        // A terminal that another user has, a pipe that nobody reads any more.
+        _ => rustix::io::fcntl_dupfd_cloexec(stream, 3).doing(|| "copy a standard stream"),
+    }
+}
+
+fn open_anew(stream: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = rustix::fs::fcntl_getfl(stream)?;
+    // Opening must not wait for the other end of a pipe.
+    let how = (flags & OFlags::RWMODE) | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
+    let own = rustix::fs::open(path, how, Mode::empty())?;
+    rustix::fs::fcntl_setfl(&own, flags & !OFlags::NONBLOCK)?;
+    if own.as_raw_fd() > 2 { Ok(own) } else { rustix::io::fcntl_dupfd_cloexec(own, 3) }
 }
 
 fn descriptor_source(

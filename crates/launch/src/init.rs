@@ -1,9 +1,10 @@
 //! Process 1 of the machine's pid namespace: it reaps, passes a request to end on, reports how the
-//! VMM ended, and ends, which ends everything in the namespace.
+//! VMM ended, and ends, which ends everything in the namespace. Without such a namespace it ends what
+//! came of the VMM itself: everything that detaches is left to it.
 //!
 //! ```text
-//!            the VMM ended                      the supervisor is gone
-//! waiting ------------------> report, end       waiting ----------------> end
+//!            the VMM ended                            the supervisor is gone
+//! waiting ------------------> the rest, report, end   waiting ----> the rest, end
 //!    \--- the supervisor asks, or SIGTERM comes: SIGTERM to the VMM ---> waiting
 //! ```
 
@@ -23,6 +24,7 @@ use svirt_host::{
         self,
         wire::{self, Order, Report},
     },
+    processes::Children,
     sys,
 };
 
@@ -32,11 +34,18 @@ pub(crate) fn run(
     vmm: u32,
     control: BorrowedFd<'_>,
     go: OwnedFd,
+    children: Option<&Children>,
 ) -> Result<Infallible, HostError> {
     let vmm = i32::try_from(vmm).map_err(std::io::Error::other).doing(|| "know the process")?;
     let signals = sys::signal_descriptor(&[17, 15]).doing(|| "receive signals")?;
-    sys::close_all_except(&[control.as_raw_fd(), signals.as_raw_fd(), go.as_raw_fd()])
-        .doing(|| "close the init's descriptors")?;
+    let mut kept = vec![control.as_raw_fd(), signals.as_raw_fd(), go.as_raw_fd()];
+    kept.extend(children.map(AsRawFd::as_raw_fd));
+    sys::close_all_except(&kept).doing(|| "close the init's descriptors")?;
+    if children.is_some() {
+        // Killed with the supervisor it could end nothing. It sees the socket's end, from here on.
+        rustix::process::set_parent_process_death_signal(None)
+            .doing(|| "outlive the supervisor for a moment")?;
+    }
     if job.confinement.drop_privileges {
         program::surrender()?;
     }
@@ -51,11 +60,19 @@ pub(crate) fn run(
         let asked = asked(&signals);
         while let Some((pid, status)) = sys::wait_any() {
             if pid == vmm {
+                end_the_rest(children);
                 wire::send(control, &Report::Ended(status))?;
                 std::process::exit(0);
             }
         }
-        let order = if spoken_to { order(control) } else { None };
+        let order = match spoken_to.then(|| order(control)) {
+            Some(Heard::Nobody) => {
+                end_the_rest(children);
+                std::process::exit(1);
+            }
+            Some(Heard::Order(order)) => Some(order),
+            Some(Heard::Nonsense) | None => None,
+        };
         if order == Some(Order::GoOn) {
             // Closing it is what the process waits for.
             go.take();
@@ -81,13 +98,30 @@ fn wait(control: BorrowedFd<'_>, signals: &OwnedFd) -> Result<bool, HostError> {
     }
 }
 
-/// What the supervisor says. Its silence for good means that it is gone, and then nothing here goes
-/// on unsupervised.
-fn order(supervisor: BorrowedFd<'_>) -> Option<Order> {
+/// What the supervisor said.
+enum Heard {
+    Order(Order),
+    Nonsense,
+    /// It is gone, and nothing here goes on unsupervised.
+    Nobody,
+}
+
+fn order(supervisor: BorrowedFd<'_>) -> Heard {
     let mut bytes = [0; 64];
     match rustix::io::read(supervisor, &mut bytes) {
-        Ok(count) if count > 0 => wire::understand(bytes.get(..count).unwrap_or_default()).ok(),
-        _ => std::process::exit(1),
+        Ok(count) if count > 0 => {
+            let order = wire::understand(bytes.get(..count).unwrap_or_default());
+            order.map_or(Heard::Nonsense, Heard::Order)
+        }
+        _ => Heard::Nobody,
+    }
+}
+
+/// Kills and reaps until nothing is left. What a killed process leaves behind comes here too, so
+/// this ends only when all is gone; meanwhile the supervisor may kill this process, and goes on.
+fn end_the_rest(children: Option<&Children>) {
+    while children.is_some_and(|c| c.kill().is_ok_and(|killed| !killed.is_empty())) {
+        sys::wait_next();
     }
 }
 

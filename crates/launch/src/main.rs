@@ -24,6 +24,7 @@ use std::{
 use svirt_host::{
     Doing, HostError,
     launch::wire::{self, Report},
+    processes::{self, Children},
     sys::{self, Forked, SingleThreaded},
 };
 use svirt_model::Namespace;
@@ -82,6 +83,8 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
         user::become_it(job)?;
     }
     die_with_the_supervisor()?;
+    // Through the host's /proc, which is gone soon.
+    let children = what_is_left(job)?;
     let filled = taken.map(|mounts| root::Root::fill(job, mounts)).transpose()?;
     if let Some(root) = staged.or(filled) {
         // From here on the host's file systems, and its /proc, are gone.
@@ -104,13 +107,23 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     match single.fork().doing(|| "make the machine's process")? {
         Forked::Parent { pid, .. } => {
             drop(go);
-            init::run(job, pid, control, told)
+            init::run(job, pid, control, told, children.as_ref())
         }
         Forked::Child => {
             drop(told);
             program::run(job, control, go)
         }
     }
+}
+
+/// Where no pid namespace holds together what comes of the program, it is left to the init, however
+/// it detaches itself.
+fn what_is_left(job: &Job) -> Result<Option<Children>, HostError> {
+    if job.has(Namespace::Pid) {
+        return Ok(None);
+    }
+    processes::become_subreaper()?;
+    Children::of_this_process().map(Some)
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), HostError> {

@@ -28,6 +28,10 @@ use svirt_model::{Entry, EntrySource, Grant};
 const SIZE: &str = "256k";
 const INODES: &str = "4096";
 
+/// What a program makes for itself holds this much: sockets take names and no room.
+const FRESH_SIZE: &str = "64k";
+const FRESH_INODES: &str = "256";
+
 /// A directory of every Linux system, on which the new root stands for the moment before it is the
 /// root.
 const STEPPING_STONE: &str = "/proc";
@@ -57,7 +61,10 @@ impl Mounts {
         let mut mounts = Vec::with_capacity(job.entries.len());
         for (entry, pinned) in job.confinement.entries.iter().zip(&job.entries) {
             let owners = Some(&mut owners).filter(|_| host);
-            mounts.push(mount_of(entry, pinned, owners)?);
+            mounts.push(match entry.source {
+                EntrySource::Fresh => Some(fresh(job, host).on("make", &entry.at)?),
+                _ => mount_of(entry, pinned, owners)?,
+            });
         }
         Ok(Self(mounts))
     }
@@ -90,6 +97,7 @@ impl Root {
         self.directory(at.parent().unwrap_or(Path::new("")))?;
         match &entry.source {
             EntrySource::Bind(_) | EntrySource::Made(_) => self.mount_point(&at, pinned),
+            EntrySource::Fresh => self.directory(&at),
             EntrySource::Node(object) => self.node(job, &at, object.rdev),
         }
     }
@@ -178,13 +186,30 @@ fn is_directory(descriptor: &OwnedFd) -> Result<bool, Errno> {
 }
 
 fn new_tmpfs(job: &Job, host: bool) -> Result<OwnedFd, HostError> {
+    let options = [("mode", "0755"), ("size", SIZE), ("nr_inodes", INODES)];
+    own_tmpfs(job, host, &options).doing(|| "make the machine's root")
+}
+
+/// A file system for what a program names itself, which can fill nothing but this.
+fn fresh(job: &Job, host: bool) -> Result<OwnedFd, Errno> {
+    // Who gave the machine a delegated user comes in from outside, to what is in it by its name.
+    let mode = if job.confinement.identity.delegated { "0711" } else { "0700" };
+    let options = [("mode", mode), ("size", FRESH_SIZE), ("nr_inodes", FRESH_INODES)];
+    let made = own_tmpfs(job, host, &options)?;
+    let flags = MountFlags { read_only: false, no_exec: true, no_devices: true };
+    set_mount_flags(&made, flags).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+    Ok(made)
+}
+
+/// A tmpfs of the machine's user.
+fn own_tmpfs(job: &Job, host: bool, options: &[(&str, &str)]) -> Result<OwnedFd, Errno> {
     let identity = job.confinement.identity;
     let (uid, gid) = (identity.uid.to_string(), identity.gid.to_string());
-    let mut options = vec![("mode", "0755"), ("size", SIZE), ("nr_inodes", INODES)];
+    let mut options = options.to_vec();
     if host {
         options.extend([("uid", uid.as_str()), ("gid", gid.as_str())]);
     }
-    tmpfs(&options).doing(|| "make the machine's root")
+    tmpfs(&options)
 }
 
 fn tmpfs(options: &[(&str, &str)]) -> Result<OwnedFd, Errno> {
@@ -206,7 +231,7 @@ fn mount_of(
     let path = match &entry.source {
         EntrySource::Bind(object) => &object.path,
         EntrySource::Made(path) => path,
-        EntrySource::Node(_) => return Ok(None),
+        EntrySource::Node(_) | EntrySource::Fresh => return Ok(None),
     };
     let found = if owners.is_some() { None } else { Some(find_again(path, pinned)?) };
     let object = found.as_ref().unwrap_or(pinned);

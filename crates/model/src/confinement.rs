@@ -123,6 +123,9 @@ pub enum EntrySource {
     Node(Object),
     /// Something that the plan's ops made, bound; its identity is known only then.
     Made(PathBuf),
+    /// A small file system of its own, with bounds on bytes and names, that is gone with the last
+    /// process that sees it.
+    Fresh,
 }
 
 impl EntrySource {
@@ -130,7 +133,7 @@ impl EntrySource {
     pub fn id(&self) -> Option<FileId> {
         match self {
             EntrySource::Bind(object) => Some(object.id),
-            EntrySource::Node(_) | EntrySource::Made(_) => None,
+            EntrySource::Node(_) | EntrySource::Made(_) | EntrySource::Fresh => None,
         }
     }
 }

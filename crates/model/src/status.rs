@@ -34,19 +34,22 @@ impl fmt::Display for State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
-    /// It exited with this code.
+    /// It exited with this code: the guest's own, where sVirt wrote the VMM's command line.
     Exited(i32),
     /// This signal killed it.
     Killed(i32),
     /// The guest panicked.
     Panicked,
+    /// The VMM gave up with this code of its own, which no guest can have chosen.
+    Failed(i32),
 }
 
 impl Ending {
     /// The exit code of a command that waited for it: the code itself, or 128 and the signal, as
-    /// shells say it; 101 for a guest's panic.
+    /// shells say it; 101 for a guest's panic, 74 (`EX_IOERR`) for a failure of the VMM.
     pub fn exit_code(self) -> u8 {
         match self {
+            Ending::Failed(_) => 74,
             Ending::Exited(code) => u8::try_from(code & 0xff).unwrap_or(1),
             Ending::Killed(signal) => u8::try_from((128 + signal) & 0xff).unwrap_or(1),
             Ending::Panicked => 101,
@@ -61,6 +64,7 @@ impl fmt::Display for Ending {
             Ending::Killed(31) => f.write_str("killed for a forbidden system call (SIGSYS)"),
             Ending::Killed(signal) => write!(f, "killed by signal {signal}"),
             Ending::Panicked => f.write_str("the guest panicked"),
+            Ending::Failed(code) => write!(f, "the VMM failed with code {code}"),
         }
     }
 }

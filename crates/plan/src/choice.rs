@@ -2,6 +2,7 @@
 
 use crate::{
     Inputs,
+    growth::Growth,
     own_user::{self, OwnUser},
 };
 use std::collections::BTreeSet;
@@ -23,13 +24,15 @@ pub(crate) struct Choice<'a> {
     /// Whether the user that was reserved can be the machine's.
     own: OwnUser,
     role: Role,
+    growth: Growth,
 }
 
 impl<'a> Choice<'a> {
     pub(crate) fn of(inputs: Inputs<'a>) -> Self {
         let Inputs { machine, host, user, .. } = inputs;
         let (weakened, vmm) = (&machine.demands.weaken, &machine.vmm);
-        let choice = Self { host, weakened, vmm, user, own: OwnUser::Free, role: Role::Vmm };
+        let (own, growth) = (OwnUser::Free, Growth::of(machine));
+        let choice = Self { host, weakened, vmm, user, own, role: Role::Vmm, growth };
         let own = own_user::find(inputs, &choice);
         Self { own, ..choice }
     }
@@ -126,6 +129,11 @@ impl<'a> Choice<'a> {
     pub(crate) fn cgroups(&self) -> Option<&Cgroups> {
         let there = !matches!(self.host.cgroups, Cgroups::None(_));
         (there && !self.gave_up(Layer::Cgroup)).then_some(&self.host.cgroups)
+    }
+
+    /// How large the files can become that this process writes. A helper writes none.
+    pub(crate) fn growth(&self) -> Growth {
+        if self.role == Role::Vmm { self.growth } else { Growth::None }
     }
 
     /// Outside a user namespace of its own the limit would count the user's other processes.

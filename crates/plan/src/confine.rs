@@ -3,7 +3,9 @@
 use crate::{
     Inputs, PlanError,
     choice::Choice,
-    desire, qemu,
+    desire,
+    growth::Growth,
+    qemu,
     resources::{Helper, Walked, endpoints},
 };
 use std::{collections::BTreeMap, path::PathBuf};
@@ -81,7 +83,7 @@ impl Frame<'_> {
             descriptors: descriptors(manifest),
             landlock: self.landlock(),
             seccomp: choice.seccomp(),
-            limits: self.limits(manifest),
+            limits: self.limits(),
             cgroups: desire::groups(self.inputs, choice)
                 .into_iter()
                 .map(|(path, _)| path)
@@ -141,7 +143,12 @@ impl Frame<'_> {
             Target::Embedded(_) => (at.clone(), EntrySource::Made(place.guest()), Grant::Read),
             Target::Endpoint(_) => {
                 let directory = endpoints(self.choice.own_root(), place);
-                (directory, EntrySource::Made(place.endpoints()), Grant::Endpoint)
+                // What a VMM may fill with names of its own choosing is not the host's.
+                let source = match self.choice.own_root() {
+                    true => EntrySource::Fresh,
+                    false => EntrySource::Made(place.endpoints()),
+                };
+                (directory, source, Grant::Endpoint)
             }
             Target::Scratch(_) | Target::Channel(_) | Target::Stream(_) | Target::HostNetwork => {
                 return None;
@@ -162,7 +169,7 @@ impl Frame<'_> {
         }
     }
 
-    fn limits(&self, manifest: &Manifest) -> Vec<(Limit, u64)> {
+    fn limits(&self) -> Vec<(Limit, u64)> {
         if !self.choice.limits() {
             return Vec::new();
         }
@@ -175,24 +182,11 @@ impl Frame<'_> {
         if self.choice.bounded_processes() {
             limits.push((Limit::Processes, 512));
         }
-        limits.extend(scratch_limit(manifest).map(|limit| (Limit::FileSize, limit)));
+        if let Growth::Bounded(size) = self.choice.growth() {
+            limits.push((Limit::FileSize, size));
+        }
         limits
     }
-}
-
-/// Where everything that is written is thrown away, no file grows beyond the largest limit.
-fn scratch_limit(manifest: &Manifest) -> Option<u64> {
-    let writes_objects = |r: &Resource| {
-        r.access == Access::Write && matches!(r.target, Target::Object(_) | Target::Output(_))
-    };
-    if manifest.resources.iter().any(writes_objects) {
-        return None;
-    }
-    let limits = manifest.resources.iter().filter_map(|r| match &r.target {
-        Target::Scratch(scratch) => Some(scratch.limit.0),
-        _ => None,
-    });
-    limits.max()
 }
 
 fn object_grant(object: &Object, access: Access) -> Grant {

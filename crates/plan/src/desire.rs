@@ -20,7 +20,8 @@ pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
     let mut all = vec![(inputs.place.run.clone(), run)];
     let walked = resources::walk(inputs, choice);
     let targets = || walked.manifest.resources.iter().map(|r| &r.target);
-    if targets().any(|t| matches!(t, Target::Endpoint(_))) {
+    // In a root of its own it has a file system of its own for them.
+    if !choice.own_root() && targets().any(|t| matches!(t, Target::Endpoint(_))) {
         all.push((inputs.place.endpoints(), sockets(inputs, identity)));
     }
     if embedded(inputs) {

@@ -12,6 +12,7 @@ mod claims;
 mod confine;
 mod desire;
 mod diff;
+mod growth;
 mod own_user;
 mod qemu;
 mod resources;
@@ -32,7 +33,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// The directory in which its VMM makes the sockets that it listens on.
+    /// The directory in which its VMM makes the sockets that it listens on; where that is in a root
+    /// of its own, a link that leads there while it runs.
     pub fn endpoints(&self) -> PathBuf {
         self.run.join("sockets")
     }

@@ -1,7 +1,7 @@
 //! What was asked of each layer of a process and what is in force, in words that are true of that
 //! process on this host.
 
-use crate::{choice::Choice, own_user::OwnUser};
+use crate::{choice::Choice, growth::Growth, own_user::OwnUser};
 use svirt_model::{Cgroups, Layer, LayerStatus, MachineUsers, Offer, SyscallProfile};
 
 impl Choice<'_> {
@@ -40,13 +40,7 @@ impl Choice<'_> {
                 let why = "this user may not empty the bounding set, which no_new_privs makes moot";
                 LayerStatus::partial(layer, "no capabilities, no_new_privs", why)
             }
-            Layer::Limits if self.bounded_processes() => {
-                LayerStatus::full(layer, "no core dumps, bounded files and threads")
-            }
-            Layer::Limits => {
-                let why = "threads are bounded only in a user namespace of its own";
-                LayerStatus::partial(layer, "no core dumps, bounded files", why)
-            }
+            Layer::Limits => self.limits_status(),
             Layer::Cgroup => self.cgroup_status(),
             Layer::ExecutableMemory => self.memory_status(),
         })
@@ -145,6 +139,24 @@ impl Choice<'_> {
             }
             Some(SyscallProfile::Passt) => LayerStatus::full(layer, "profile passt"),
             _ => LayerStatus::full(layer, "profile qemu"),
+        }
+    }
+
+    fn limits_status(&self) -> LayerStatus {
+        let (mut detail, mut why) = ("no core dumps, bounded files".to_owned(), Vec::new());
+        if self.bounded_processes() {
+            detail += ", threads";
+        } else {
+            why.push("threads are bounded only in a user namespace of its own");
+        }
+        match self.growth() {
+            Growth::None => {}
+            Growth::Bounded(_) => detail += ", file sizes",
+            Growth::Unknown => why.push("how large its files may become is not known"),
+        }
+        match why.is_empty() {
+            true => LayerStatus::full(Layer::Limits, detail),
+            false => LayerStatus::partial(Layer::Limits, detail, why.join("; ")),
         }
     }
 

@@ -55,12 +55,12 @@ fn live(directory: &Path, n: u64, resources: u64) -> Result<[Duration; 5], Store
     let mut store = Store::open(directory)?;
     let opened = begin.elapsed();
     let start = store.start(NewRun { id, name, supervisor, transient: true })?;
-    start.reserve_user(100_000..165_536)?;
+    start.reserve_user(100_000..165_536, |_| true)?;
     start.wants()?;
     start.claims()?;
     start.commit(&plan, &wants, &[claim(n)])?;
     let started = begin.elapsed();
-    store.running(id, &[evidence()])?;
+    store.running(id, &[], &[evidence()])?;
     drop(store);
     let running = begin.elapsed();
     let mut store = Store::open(directory)?;

@@ -79,15 +79,20 @@ pub enum StoreError {
         /// The identity.
         id: Uuid,
     },
-    /// Every user of the range is reserved.
-    #[error("all {in_use} users of the range {first} to {last} are in use")]
+    /// No user of the range could be had.
+    #[error(
+        "no user of the range {first} to {last} is free: {in_use} are in use by machines of this \
+         state directory, and {tried} others by somebody else on this host"
+    )]
     UsersExhausted {
         /// The first of the range.
         first: u32,
         /// The last of the range.
         last: u32,
-        /// How many are reserved: the whole range.
+        /// How many are reserved in this store.
         in_use: usize,
+        /// How many others were tried in vain.
+        tried: usize,
     },
     /// The ledger has no open entry of that number.
     #[error("the ledger has no open entry {sequence}")]
@@ -117,7 +122,9 @@ impl StoreError {
             Self::Full { .. } => Some("free some space and try again; nothing was changed".into()),
             Self::NameInUse { .. } => Some("choose another name, or remove that machine".into()),
             Self::NotDefined { .. } => Some("`svirt ps --all` lists every machine".into()),
-            Self::Running { name } => Some(format!("stop it first: svirt stop {name}")),
+            Self::Running { name } => {
+                Some(format!("`svirt ps` shows it, `svirt stop {name}` stops it"))
+            }
             Self::UsersExhausted { .. } => Some("stop a machine, or widen the range".into()),
             Self::Sqlite { .. }
             | Self::NotLive { .. }

@@ -36,7 +36,7 @@ pub use finish::Finish;
 pub use format::PinnedFormat;
 pub use ledger::{LedgerEntry, Outcome, Phase};
 pub use place::PlaceError;
-pub use run::{NewRun, Run, Supervisor};
+pub use run::{NewRun, ProcessId, Run, Supervisor};
 pub use start::Start;
 pub use store::{Retention, Store};
 pub use svirt_model::{Claim, HeldClaim};

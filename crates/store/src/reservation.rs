@@ -1,5 +1,6 @@
 //! Numbers of which no two live machines have the same. That none is given out twice is a
-//! constraint of the schema; what is here only finds one that is free.
+//! constraint of the schema; what is here only finds one that is free. Whether it is free on the
+//! whole host, beyond this store, only the caller can say.
 
 use crate::column::Word;
 use crate::error::Fault;
@@ -22,14 +23,35 @@ impl Store {
     }
 }
 
-/// Reserves a user of the range for the machine. The search begins where its identity says: it
-/// tends to get the same one at each start, and one that was just freed is not the next to go.
-pub(crate) fn reserve_user(tx: &Connection, id: Uuid, range: Range<u32>) -> Result<u32, Fault> {
+/// So many users are tried before a range counts as exhausted: everything else waits meanwhile.
+const TRIES: u128 = 64;
+
+/// Reserves a user of the range for the machine. The search begins where its identity says, which
+/// is random: it tends to get the same one at each start, and one that was just freed is not the
+/// next to go. Each further try begins somewhere else, where no neighbour of the last is met.
+pub(crate) fn reserve_user(
+    tx: &Connection,
+    id: Uuid,
+    range: Range<u32>,
+    mut take: impl FnMut(u32) -> bool,
+) -> Result<u32, Fault> {
     let in_use = users_in(tx, &range)?;
-    let Some(user) = free(&in_use, &range, id.as_u128()) else {
-        let (first, last) = (range.start, range.end.saturating_sub(1));
-        return Err(StoreError::UsersExhausted { first, last, in_use: in_use.len() }.into());
-    };
+    let mut unfit = in_use.clone();
+    let seeds = (0..TRIES).map(|n| id.as_u128().wrapping_mul(2 * n * (n + 1) + 1));
+    for seed in seeds {
+        let Some(user) = free(&unfit, &range, seed) else { break };
+        if take(user) {
+            return insert(tx, id, user);
+        }
+        let at = unfit.partition_point(|n| *n < user);
+        unfit.insert(at, user);
+    }
+    let (first, last) = (range.start, range.end.saturating_sub(1));
+    let tried = unfit.len() - in_use.len();
+    Err(StoreError::UsersExhausted { first, last, in_use: in_use.len(), tried }.into())
+}
+
+fn insert(tx: &Connection, id: Uuid, user: u32) -> Result<u32, Fault> {
     let insert = "INSERT INTO reservations (kind, value, run) VALUES (?1, ?2, ?3)";
     tx.execute(insert, params![USER, user, Word(id)])?;
     Ok(user)

@@ -21,6 +21,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use svirt_model::{EventKind, Evidence, MachineName, Plan, State, Uuid};
 
+/// A process, told from any later one with the same number in the same boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks after the boot: field 22 of `proc_pid_stat(5)`.
+    pub start_time: u64,
+}
+
 /// The process that supervises a machine, told from any later process with the same number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supervisor {
@@ -102,19 +111,40 @@ impl Store {
         found.map(Option::unwrap_or_default)
     }
 
-    /// The machine's VMM runs, and this was read back from the kernel: the ledger's intents are
-    /// done, with the event `Started`, in one commit.
+    /// The processes of a live machine, in the order in which they are to be ended; none until it
+    /// runs.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn processes(&self, id: Uuid) -> Result<Vec<ProcessId>, StoreError> {
+        let query = "SELECT pid, start_time FROM processes WHERE run = ?1 ORDER BY position";
+        let one = |row: &Row<'_>| {
+            Ok(ProcessId { pid: row.get(0)?, start_time: row.get::<_, Bits>(1)?.0 })
+        };
+        self.read(|c| {
+            Ok(c.prepare(query)?.query_map([Word(id)], one)?.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The machine's VMM runs, in these processes, and this was read back from the kernel: the
+    /// ledger's intents are done, with the event `Started`, in one commit.
     ///
     /// # Errors
     /// [`StoreError::NotLive`] when it is not starting: it was cleaned up in the meantime, or it
     /// was said to run before.
-    pub fn running(&mut self, id: Uuid, evidence: &[Evidence]) -> Result<(), StoreError> {
+    pub fn running(
+        &mut self,
+        id: Uuid,
+        processes: &[ProcessId],
+        evidence: &[Evidence],
+    ) -> Result<(), StoreError> {
         let keep = self.retention.events;
         // After a loss of power the machine does not live, whether it was running or starting.
         self.write_as(Durability::Lazy, |tx| {
             let name = set_running(tx, id)?;
             let insert = "INSERT INTO evidence (run, evidence) VALUES (?1, ?2)";
             tx.execute(insert, params![Word(id), Json(evidence)])?;
+            save_processes(tx, id, processes)?;
             ledger::mark_done(tx, id)?;
             append(tx, &name, EventKind::Started, "", keep)
         })
@@ -139,6 +169,15 @@ pub(crate) fn insert(tx: &Connection, run: &NewRun, started_ms: u64) -> Result<(
             transient
         ],
     )?;
+    Ok(())
+}
+
+fn save_processes(tx: &Connection, id: Uuid, processes: &[ProcessId]) -> Result<(), Fault> {
+    let insert = "INSERT INTO processes (run, position, pid, start_time) VALUES (?1, ?2, ?3, ?4)";
+    let mut insert = tx.prepare(insert)?;
+    for (position, ProcessId { pid, start_time }) in (0i64..).zip(processes) {
+        insert.execute(params![Word(id), position, pid, Bits(*start_time)])?;
+    }
     Ok(())
 }
 

@@ -31,6 +31,15 @@ CREATE TABLE evidence (
   evidence TEXT NOT NULL             -- JSON
 ) STRICT;
 
+-- The processes of a machine that runs: whoever cleans up after its supervisor ends these first.
+CREATE TABLE processes (
+  run        TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  position   INTEGER NOT NULL,
+  pid        INTEGER NOT NULL,
+  start_time INTEGER NOT NULL,       -- field 22 of proc_pid_stat(5), in the boot of the run
+  PRIMARY KEY (run, position)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE reservations (
   kind  TEXT NOT NULL,
   value INTEGER NOT NULL,

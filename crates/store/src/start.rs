@@ -26,8 +26,9 @@ impl Store {
     /// Begins the start of a machine.
     ///
     /// # Errors
-    /// [`StoreError::NameInUse`] when the machine lives already or its name is another one's;
-    /// [`StoreError::NotDefined`] when it has no definition and is not transient.
+    /// [`StoreError::Running`] when the machine, or another one of its name, lives already;
+    /// [`StoreError::NameInUse`] when its name is another definition's; [`StoreError::NotDefined`]
+    /// when it has no definition and is not transient.
     pub fn start(&mut self, run: NewRun) -> Result<Start<'_>, StoreError> {
         let path = &self.path;
         let tx = store::begin(&mut self.connection, Durability::Synced)
@@ -38,12 +39,17 @@ impl Store {
 }
 
 impl Start<'_> {
-    /// Reserves a user of the range that no other live machine has.
+    /// Reserves a user of the range that no other live machine has and that the caller can have for
+    /// itself: `take` is asked for one after the other, and says whether it took it.
     ///
     /// # Errors
-    /// [`StoreError::UsersExhausted`].
-    pub fn reserve_user(&self, range: Range<u32>) -> Result<u32, StoreError> {
-        self.at(reservation::reserve_user(&self.tx, self.run.id, range))
+    /// [`StoreError::UsersExhausted`] when none is left, or the caller could take none of many.
+    pub fn reserve_user(
+        &self,
+        range: Range<u32>,
+        take: impl FnMut(u32) -> bool,
+    ) -> Result<u32, StoreError> {
+        self.at(reservation::reserve_user(&self.tx, self.run.id, range, take))
     }
 
     /// What the other live machines want of the host.
@@ -90,8 +96,11 @@ impl Start<'_> {
 /// A machine may live once, under a name of its own.
 fn admit(tx: &Connection, run: &NewRun) -> Result<(), Fault> {
     let NewRun { id, name, transient, .. } = run;
-    let taken = "SELECT 1 FROM runs WHERE name = ?1 OR id = ?2
-                 UNION ALL SELECT 1 FROM definitions WHERE name = ?1 AND id <> ?2";
+    let lives = "SELECT 1 FROM runs WHERE name = ?1 OR id = ?2";
+    if tx.prepare(lives)?.exists(params![name.as_str(), Word(id)])? {
+        return Err(StoreError::Running { name: name.clone() }.into());
+    }
+    let taken = "SELECT 1 FROM definitions WHERE name = ?1 AND id <> ?2";
     if tx.prepare(taken)?.exists(params![name.as_str(), Word(id)])? {
         return Err(StoreError::NameInUse { name: name.clone() }.into());
     }

@@ -26,7 +26,7 @@ fn two_thousand_lives_leave_no_more_than_two_hundred() {
     for n in 0..CYCLES {
         let run = new_run(n, &format!("m{n}"));
         live(&mut store, &run).unwrap();
-        store.running(run.id, &[]).unwrap();
+        store.running(run.id, &[], &[]).unwrap();
         end(&mut store, run.id).unwrap();
         store.remember(&n.to_string(), "a fact").unwrap();
         if n == 200 {

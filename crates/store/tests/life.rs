@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use svirt_model::{
     EventKind, Evidence, Finding, GroupName, ImageFormat, Layer, Role, Sharing, State, Uuid,
 };
-use svirt_store::{Claim, Definition, Outcome, Phase, Store, StoreError};
+use svirt_store::{Claim, Definition, Outcome, Phase, ProcessId, Store, StoreError};
 
 fn store() -> (tempfile::TempDir, Store) {
     let directory = common::fast_directory();
@@ -70,14 +70,19 @@ fn a_name_belongs_to_one_machine_whether_defined_or_live() {
     for taken in ["web", "db"] {
         let refused = store.define(&definition(3, taken)).unwrap_err();
         assert!(matches!(refused, StoreError::NameInUse { .. }), "{refused}");
-        let refused = live(&mut store, &new_run(4, taken)).unwrap_err();
-        assert!(matches!(refused, StoreError::NameInUse { .. }), "{refused}");
+        live(&mut store, &new_run(4, taken)).unwrap_err();
     }
+    let defined = live(&mut store, &new_run(4, "web")).unwrap_err();
+    assert!(matches!(defined, StoreError::NameInUse { .. }), "{defined}");
+    let lives = live(&mut store, &new_run(4, "db")).unwrap_err();
+    assert!(matches!(lives, StoreError::Running { .. }), "{lives}");
     let mut own = new_run(1, "web");
     own.transient = false;
     live(&mut store, &own).unwrap();
     let twice = live(&mut store, &own).unwrap_err();
-    assert_eq!(twice.to_string(), "there is a machine web already");
+    assert_eq!(twice.to_string(), "machine web is running");
+    let hint = twice.hint().unwrap();
+    assert!(hint.contains("svirt ps") && hint.contains("svirt stop web"), "{hint}");
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn a_definition_stays_while_its_machine_runs() {
     live(&mut store, &run).unwrap();
     let refused = store.undefine(&run.name).unwrap_err();
     assert!(matches!(refused, StoreError::Running { .. }));
-    assert_eq!(refused.hint().unwrap(), "stop it first: svirt stop web");
+    assert_eq!(refused.hint().unwrap(), "`svirt ps` shows it, `svirt stop web` stops it");
     end(&mut store, run.id).unwrap();
     store.undefine(&run.name).unwrap();
 }
@@ -128,7 +133,7 @@ fn a_life_goes_from_starting_to_running_to_nothing() {
     };
     assert_eq!(phases(&store), ["Intent".to_owned()].into());
 
-    store.running(run.id, &evidence()).unwrap();
+    store.running(run.id, &[], &evidence()).unwrap();
     drop(store);
     let mut store = Store::open(directory.path()).unwrap();
     assert_eq!(store.runs().unwrap()[0].state, State::Running);
@@ -153,7 +158,7 @@ fn whoever_comes_late_is_told_that_the_machine_is_gone() {
     let run = new_run(1, "web");
     live(&mut store, &run).unwrap();
     end(&mut store, run.id).unwrap();
-    for late in [end(&mut store, run.id), store.running(run.id, &evidence())] {
+    for late in [end(&mut store, run.id), store.running(run.id, &[], &evidence())] {
         assert!(matches!(late.unwrap_err(), StoreError::NotLive { .. }));
     }
 }
@@ -163,8 +168,8 @@ fn a_machine_is_said_to_run_once() {
     let (_directory, mut store) = store();
     let run = new_run(1, "web");
     live(&mut store, &run).unwrap();
-    store.running(run.id, &evidence()).unwrap();
-    let again = store.running(run.id, &[]).unwrap_err();
+    store.running(run.id, &[], &evidence()).unwrap();
+    let again = store.running(run.id, &[], &[]).unwrap_err();
     assert!(matches!(again, StoreError::NotLive { .. }));
     assert_eq!(store.evidence(run.id).unwrap(), evidence());
 }
@@ -173,11 +178,11 @@ fn a_machine_is_said_to_run_once() {
 fn a_start_that_is_not_committed_leaves_nothing() {
     let (_directory, mut store) = store();
     let start = store.start(new_run(1, "web")).unwrap();
-    assert_eq!(start.reserve_user(7..8).unwrap(), 7);
+    assert_eq!(start.reserve_user(7..8, |_| true).unwrap(), 7);
     drop(start);
     assert!(store.runs().unwrap().is_empty());
     let start = store.start(new_run(2, "web")).unwrap();
-    assert_eq!(start.reserve_user(7..8).unwrap(), 7);
+    assert_eq!(start.reserve_user(7..8, |_| true).unwrap(), 7);
 }
 
 #[test]
@@ -217,14 +222,53 @@ fn users_run_out_with_an_error_that_counts_them() {
     for n in 0..3 {
         let run = new_run(n, &format!("m{n}"));
         let start = store.start(run.clone()).unwrap();
-        start.reserve_user(500..503).unwrap();
+        start.reserve_user(500..503, |_| true).unwrap();
         commit(start, &run).unwrap();
     }
     let start = store.start(new_run(9, "m9")).unwrap();
-    let refused = start.reserve_user(500..503).unwrap_err();
-    assert_eq!(refused.to_string(), "all 3 users of the range 500 to 502 are in use");
+    let refused = start.reserve_user(500..503, |_| true).unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains("500 to 502") && text.contains("3 are in use"), "{text}");
     assert!(refused.hint().is_some());
-    assert_eq!(start.reserve_user(502..504).unwrap(), 503);
+    assert_eq!(start.reserve_user(502..504, |_| true).unwrap(), 503);
+}
+
+/// A user that somebody else on the host has is passed over; where all are had, the error counts.
+#[test]
+fn a_user_that_the_caller_cannot_have_is_not_given() {
+    let (_directory, mut store) = store();
+    let start = store.start(new_run(9, "m9")).unwrap();
+    let mut asked = Vec::new();
+    let got = start.reserve_user(500..503, |user| {
+        asked.push(user);
+        asked.len() == 3
+    });
+    assert_eq!(asked.last(), Some(&got.unwrap()));
+    asked.sort_unstable();
+    assert_eq!(asked, [500, 501, 502]);
+    drop(start);
+    let start = store.start(new_run(9, "m9")).unwrap();
+    let refused = start.reserve_user(500..503, |_| false).unwrap_err().to_string();
+    assert!(refused.contains("0 are in use") && refused.contains("3 others"), "{refused}");
+    let mut tries = 0;
+    start
+        .reserve_user(1000..66_000, |_| {
+            tries += 1;
+            false
+        })
+        .unwrap_err();
+    assert_eq!(tries, 64, "nobody waits for a whole range");
+}
+
+#[test]
+fn the_processes_of_a_machine_are_known_while_it_lives() {
+    let (_directory, mut store) = store();
+    let run = new_run(1, "web");
+    live(&mut store, &run).unwrap();
+    assert_eq!(store.processes(run.id).unwrap(), []);
+    let all = [(7, u64::MAX), (5, 3)].map(|(pid, start_time)| ProcessId { pid, start_time });
+    store.running(run.id, &all, &[]).unwrap();
+    assert_eq!(store.processes(run.id).unwrap(), all);
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn compete(directory: &Path, number: u32) {
         for witness in &witnesses {
             fs::File::create_new(witness).expect("two machines have the same");
         }
-        Store::open(directory).unwrap().running(id, &[]).unwrap();
+        Store::open(directory).unwrap().running(id, &[], &[]).unwrap();
         let mut store = Store::open(directory).unwrap();
         let finish = store.finish(id).unwrap();
         let entries = finish.entries().unwrap();
@@ -109,10 +109,10 @@ fn win_a_name(directory: &Path, id: Uuid, first: u32) -> (NewRun, u32) {
         let run = new_run(id.as_u128(), &format!("m{}", (first + attempt) % NAMES));
         let mut store = Store::open(directory).unwrap();
         let start = match store.start(run.clone()) {
-            Err(StoreError::NameInUse { .. }) => continue,
+            Err(StoreError::Running { .. }) => continue,
             other => other.unwrap(),
         };
-        let user = start.reserve_user(100..100 + WORKERS).unwrap();
+        let user = start.reserve_user(100..100 + WORKERS, |_| true).unwrap();
         commit(start, &run).unwrap();
         return (run, user);
     }
@@ -144,7 +144,7 @@ fn live_on(directory: &Path, number: u32) {
         let run = new_run(u128::from(std::process::id()) << 64 | n, &format!("m{number}-{n}"));
         let mut store = Store::open(directory).unwrap();
         common::live(&mut store, &run).unwrap();
-        store.running(run.id, &[]).unwrap();
+        store.running(run.id, &[], &[]).unwrap();
         drop(store);
         common::end(&mut Store::open(directory).unwrap(), run.id).unwrap();
         say("lived");
@@ -232,7 +232,7 @@ fn hold() {
 fn hold_start(directory: &Path, _: u32) {
     let mut store = Store::open(directory).unwrap();
     let start = store.start(new_run(7, "held")).unwrap();
-    start.reserve_user(5..6).unwrap();
+    start.reserve_user(5..6, |_| true).unwrap();
     hold();
     drop(start);
 }
@@ -255,7 +255,7 @@ fn a_start_that_was_killed_never_was() {
     worker.kill();
     let mut store = Store::open(directory.path()).unwrap();
     let start = store.start(new_run(8, "held")).unwrap();
-    assert_eq!(start.reserve_user(5..6).unwrap(), 5);
+    assert_eq!(start.reserve_user(5..6, |_| true).unwrap(), 5);
 }
 
 #[test]

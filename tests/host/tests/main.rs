@@ -1,6 +1,7 @@
 //! Machines on this very host, as root and as an ordinary user: each test is a claim.
 #![forbid(unsafe_code)]
 
+mod detached;
 mod layers;
 mod limits;
 mod probe;

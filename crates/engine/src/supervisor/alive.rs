@@ -2,8 +2,12 @@
 
 use crate::Failure;
 use std::fs;
-use svirt_host::Doing;
-use svirt_store::Supervisor;
+use svirt_host::{
+    Doing,
+    launch::Running,
+    processes::{self, start_time},
+};
+use svirt_store::{ProcessId, Run, Store, Supervisor};
 
 /// This process, told from any later one with its number.
 pub(crate) fn this_process() -> Result<Supervisor, Failure> {
@@ -17,18 +21,27 @@ fn boot_id() -> Result<String, Failure> {
     Ok(fs::read_to_string(path).doing(|| "know this boot")?.trim().to_owned())
 }
 
-/// When a process that lives started: field 22 of `/proc/PID/stat`, the third being its state; the
-/// second may contain blanks and ends with the last parenthesis. One that only waits to be reaped
-/// does not live.
-fn start_time(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    let lives = !matches!(fields.next()?, "Z" | "X");
-    fields.nth(18)?.parse().ok().filter(|_| lives)
-}
-
 /// Whether a supervisor that the store knows is still that process.
 pub(crate) fn is_alive(supervisor: &Supervisor) -> Result<bool, Failure> {
     let same_boot = supervisor.boot_id == boot_id()?;
     Ok(same_boot && start_time(supervisor.pid) == Some(supervisor.start_time))
+}
+
+/// The processes of a machine that runs, for whoever has to end them in its supervisor's place. One
+/// that has ended in this moment need not be ended.
+pub(crate) fn processes(running: &[Running]) -> Vec<ProcessId> {
+    let id = |pid| Some(ProcessId { pid, start_time: start_time(pid)? });
+    // The VMM comes first: helpers serve it to its end.
+    running.iter().rev().flat_map(Running::processes).filter_map(id).collect()
+}
+
+/// Makes sure that nothing of a machine is left whose supervisor died.
+pub(crate) fn end_what_it_left(store: &Store, run: &Run) -> Result<(), Failure> {
+    if run.supervisor.boot_id != boot_id()? {
+        return Ok(());
+    }
+    for ProcessId { pid, start_time } in store.processes(run.id)? {
+        processes::end(pid, start_time)?;
+    }
+    Ok(())
 }

@@ -1,6 +1,12 @@
 //! A machine that lives: how it begins, and how everything is put back when it ends.
 
-use super::{alive::this_process, console::Console, ends::Ends, monitor::Monitor};
+use super::{
+    alive::{self, this_process},
+    console::Console,
+    ends::Ends,
+    monitor::Monitor,
+    users::Users,
+};
 use crate::{
     Code, Engine, Failure, resolve,
     start::{Birth, Streams},
@@ -9,7 +15,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::BTreeMap,
     io::Read,
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        fs::symlink,
+        net::{UnixListener, UnixStream},
+    },
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -18,17 +27,21 @@ use svirt_host::{
     Doing, apply,
     evidence::{self, Moment},
     launch::{Held, Launcher, Prepared, Running},
+    processes,
+    reserve::Reservation,
     sources::{self, Supplies},
 };
 use svirt_model::{
-    Channel, Embedded, Ending, EventKind, Evidence, MachineUsers, Op, Plan, Process, Uuid,
+    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Op, Plan, Process, Uuid,
 };
 use svirt_plan::{Inputs, claims, conflict, plan, wants};
 use svirt_store::{NewRun, Outcome, Store};
 
 /// QEMU greets in less than a tenth of a second; a loaded machine may take a while.
 const GREETING: Duration = Duration::from_secs(30);
-/// What a VMM that failed said is repeated up to this many bytes.
+/// A VMM that says more before it fails, in bytes, says it to nobody: it is more than its socket holds.
+const SAID_MAX: u64 = 1 << 20;
+/// Of what a VMM that failed said last, this many bytes are repeated.
 const LAST_WORDS: usize = 2000;
 
 /// A machine that lives.
@@ -46,6 +59,15 @@ pub(crate) struct Live {
     /// Kept open from the start on: who opens it while nobody else has it open reads its whole log.
     store: Option<Store>,
     panicked: bool,
+    /// Whether sVirt wrote the VMM's command line, and so knows what its exit codes mean.
+    guest: bool,
+    /// Whether the guest can end its VMM with a code of its own.
+    debug_exit: bool,
+    /// Whether this process has no children but the machine's.
+    alone: bool,
+    /// What this machine has to itself on the whole host, until everything is put back.
+    #[allow(dead_code, reason = "it is held so that nobody else gets the machine's user")]
+    reserved: Option<Reservation>,
 }
 
 impl Live {
@@ -54,21 +76,22 @@ impl Live {
         // It takes its time to be there, while this finds out what it is to do.
         let launcher = launcher(engine)?.prepare()?;
         engine.paths.make_runtime()?;
-        let (id, transient) = (birth.identity.id, birth.transient);
+        let (id, transient, alone) = (birth.identity.id, birth.transient, birth.alone);
         let mut store = engine.store()?;
         engine.recover_in(&mut store)?;
         let (machine, pins) =
             resolve::machine(engine, &mut store, &birth.spec, birth.identity, &streams.which())?;
         let place = engine.paths.place(&machine.name, machine.id);
-        let plan = reserve(engine, &mut store, &machine, transient)?;
+        let (plan, reserved) = reserve(engine, &mut store, &machine, transient)?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
         let begun =
             make(&plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams, launcher));
         drop(pins);
         let begun = begun.and_then(|live| live.settle(&mut store));
         match begun {
-            Ok(live) => live.keep(store),
+            Ok(live) => Self { reserved, alone, ..live }.keep(store),
             Err(failure) => {
+                end_what_was_left(alone)?;
                 finish(&mut store, id, EventKind::Refused, &failure.to_string())?;
                 Err(failure)
             }
@@ -100,6 +123,9 @@ impl Live {
             scratch: engine.paths.state.clone(),
             overlay: |size| qcow2_empty(size).map_err(std::io::Error::other),
         };
+        // Only a command line of sVirt's own has a monitor.
+        let guest = monitor.is_some();
+        let debug_exit = has_debug_exit(&plan);
         let mut live = Self {
             id: plan.id,
             running: Vec::new(),
@@ -111,6 +137,10 @@ impl Live {
             listener: None,
             store: None,
             panicked: false,
+            guest,
+            debug_exit,
+            alone: false,
+            reserved: None,
             plan,
         };
         let mut first = Some(first);
@@ -126,13 +156,27 @@ impl Live {
             live.evidence.push(read.0);
             live.running.push(read.1);
         }
+        live.show_endpoints(engine)?;
         Ok(live)
+    }
+
+    /// Where the VMM has a file system of its own for its sockets, a link leads there: through its
+    /// root, which whoever started it may look into.
+    fn show_endpoints(&self, engine: &Engine) -> Result<(), Failure> {
+        let Some(vmm) = self.vmm() else { return Ok(()) };
+        let entries = &self.plan.vmm().confinement.entries;
+        let Some(own) = entries.iter().find(|e| e.source == EntrySource::Fresh) else {
+            return Ok(());
+        };
+        let link = engine.paths.place(&self.plan.name, self.id).endpoints();
+        let at = format!("/proc/{}/root{}", vmm.pid, own.at.display());
+        Ok(symlink(at, &link).on("link", &link)?)
     }
 
     /// Waits until the VMM answers, looks at its threads again now that it runs, and makes it known.
     fn settle(mut self, store: &mut Store) -> Result<Self, Failure> {
         // The commit and the VMM's own beginning take their time together.
-        store.running(self.id, &self.evidence)?;
+        store.running(self.id, &alive::processes(&self.running), &self.evidence)?;
         if self.monitor.is_some() {
             self.greet()?;
             self.check_threads()?;
@@ -170,9 +214,9 @@ impl Live {
         if let Some(log) = &mut self.log {
             let _ = log.set_nonblocking(true);
             // Reading until there is no more ends with the error that says so.
-            let _ = log.take(LAST_WORDS as u64).read_to_end(&mut said);
+            let _ = log.take(SAID_MAX).read_to_end(&mut said);
         }
-        let said = String::from_utf8_lossy(&said).trim().to_owned();
+        let said = last_lines(&said);
         // Only of a process that has ended can it be asked how, without waiting for it.
         let ended = self.running.iter().rev().find(|r| readable_soon(r));
         let ending = ended.filter(|_| said.is_empty()).and_then(|r| r.ended().ok());
@@ -219,6 +263,7 @@ impl Live {
         let ended = self.vmm().and_then(|vmm| vmm.ended().ok());
         match ended {
             _ if self.panicked => Ending::Panicked,
+            Some(ending) if self.guest => meaning(ending, self.debug_exit),
             Some(ending) => ending,
             None => Ending::Killed(9),
         }
@@ -253,9 +298,40 @@ impl Live {
     /// Ends what still runs, puts everything back, and makes the end durable.
     pub(crate) fn finish(mut self, engine: &Engine, detail: &str) -> Result<(), Failure> {
         self.kill();
+        end_what_was_left(self.alone)?;
         let mut store = self.store.take().map_or_else(|| engine.store(), Ok)?;
         finish(&mut store, self.id, EventKind::Stopped, detail)
     }
+}
+
+/// Ends what came of a machine and detached from it, which is left to its supervisor. One that tries
+/// something out for a machine to come has a child for that one too, and tries nothing hostile.
+fn end_what_was_left(alone: bool) -> Result<(), Failure> {
+    if alone { Ok(processes::end_what_was_left()?) } else { Ok(()) }
+}
+
+/// Whether the guest can end its VMM with a code of its own.
+fn has_debug_exit(plan: &Plan) -> bool {
+    plan.vmm().confinement.arguments.iter().any(|a| a.starts_with("isa-debug-exit,"))
+}
+
+/// What a guest's end means whose VMM got as far as to run it. QEMU ends with 0 for a guest that
+/// switched itself off; `isa-debug-exit` makes `(CODE << 1) | 1` of the guest's code; anything else
+/// is a failure of QEMU's own.
+fn meaning(ending: Ending, debug_exit: bool) -> Ending {
+    match ending {
+        Ending::Exited(code) if debug_exit && code & 1 == 1 => Ending::Exited(code >> 1),
+        Ending::Exited(code) if code != 0 => Ending::Failed(code),
+        other => other,
+    }
+}
+
+/// The last of what was said, from the beginning of a line on.
+fn last_lines(said: &[u8]) -> String {
+    let tail = said.get(said.len().saturating_sub(LAST_WORDS)..).unwrap_or_default();
+    let cut = if tail.len() < said.len() { tail.iter().position(|b| *b == b'\n') } else { None };
+    let whole = cut.and_then(|at| tail.get(at + 1..)).filter(|rest| !rest.is_empty());
+    String::from_utf8_lossy(whole.unwrap_or(tail)).trim().to_owned()
 }
 
 /// A guest that ends makes QEMU say STOP a moment before it is gone.
@@ -278,15 +354,12 @@ fn reserve(
     store: &mut Store,
     machine: &svirt_model::Machine,
     transient: bool,
-) -> Result<Plan, Failure> {
+) -> Result<(Plan, Option<Reservation>), Failure> {
     let (id, name) = (machine.id, machine.name.clone());
+    let users = Users::of_this_host(engine)?;
     let start = store.start(NewRun { id, name, supervisor: this_process()?, transient })?;
-    let user = match engine.facts.machine_users {
-        MachineUsers::Range { first, count, .. } => {
-            Some(start.reserve_user(first..first.saturating_add(count))?)
-        }
-        MachineUsers::None(_) => None,
-    };
+    let reserved = users.reserve(&start)?;
+    let user = reserved.as_ref().map(|(user, _)| *user);
     let place = engine.paths.place(&machine.name, machine.id);
     let inputs = Inputs { machine, host: &engine.facts, place: &place, user };
     let plan = plan(inputs)?;
@@ -295,7 +368,7 @@ fn reserve(
         return Err(conflict.into());
     }
     start.commit(&plan, &wants(inputs), &claims)?;
-    Ok(plan)
+    Ok((plan, reserved.map(|(_, reservation)| reservation)))
 }
 
 fn make(ops: &[Op]) -> Result<(), Failure> {
@@ -345,6 +418,8 @@ pub(crate) fn finish(
     kind: EventKind,
     detail: &str,
 ) -> Result<(), Failure> {
+    // Everybody waits for the store from there on, so what may take a while comes before.
+    store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
     let end = store.finish(id)?;
     let mut outcomes = Vec::new();
     for entry in end.entries()? {
@@ -356,4 +431,28 @@ pub(crate) fn finish(
         outcomes.push((entry.sequence, outcome));
     }
     Ok(end.commit(&outcomes, kind, detail)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_the_guests_only_where_the_guest_could_give_one() {
+        use Ending::{Exited, Failed, Killed};
+        assert_eq!(meaning(Exited(0), true), Exited(0));
+        assert_eq!(meaning(Exited(1), true), Exited(0));
+        assert_eq!(meaning(Exited(85), true), Exited(42));
+        assert_eq!(meaning(Exited(1), false), Failed(1));
+        assert_eq!(meaning(Exited(2), true), Failed(2));
+        assert_eq!(meaning(Killed(9), true), Killed(9));
+    }
+
+    #[test]
+    fn of_many_words_the_last_lines_are_repeated() {
+        assert_eq!(last_lines(b"one\ntwo\n"), "one\ntwo");
+        let long = [vec![b'x'; LAST_WORDS], b"\nwhy it failed\n".to_vec()].concat();
+        assert_eq!(last_lines(&long), "why it failed");
+        assert_eq!(last_lines(&vec![b'x'; 3 * LAST_WORDS]).len(), LAST_WORDS);
+    }
 }

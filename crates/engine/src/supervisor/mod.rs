@@ -16,8 +16,9 @@ mod live;
 mod monitor;
 mod request;
 mod serve;
+mod users;
 
-pub(crate) use alive::is_alive;
+pub(crate) use alive::{end_what_it_left, is_alive};
 pub(crate) use live::{Live, agree_before_running, finish, launcher};
 pub(crate) use request::{Reply, Request};
 
@@ -27,7 +28,7 @@ use crate::{
 };
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::{fs::File, os::fd::AsRawFd, process::exit};
-use svirt_host::{Doing, sys};
+use svirt_host::{Doing, processes, sys};
 use svirt_model::{HostFacts, MachineUsers};
 
 /// Of `signal(7)`, the same on every architecture that Linux has QEMU for.
@@ -46,6 +47,7 @@ pub(crate) fn first_user(facts: &HostFacts) -> Option<u32> {
 pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: Starter) -> ! {
     let begun = detach(&streams, &starter)
         .and_then(|()| end_with(starter.process))
+        .and_then(|()| Ok(processes::become_subreaper()?))
         .and_then(|()| Live::begin(engine, birth, streams))
         .and_then(|live| live.listen(engine))
         .and_then(|live| outlive_starter().map(|()| live));

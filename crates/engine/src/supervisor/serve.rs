@@ -20,8 +20,10 @@ use std::{
 use svirt_host::sys;
 use svirt_model::Ending;
 
-/// Connections at the same time; more are turned away.
+/// Connections at the same time; more are turned away, unless one has not yet said what it wants.
 const CLIENTS_MAX: usize = 64;
+/// How long a request may take to arrive.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// A listener to the console may be this far behind, in bytes.
 const BEHIND_MAX: usize = 1 << 20;
 /// How long a guest may seem not to have felt the power button.
@@ -75,8 +77,8 @@ struct Client {
 }
 
 enum Role {
-    /// It has not said what it wants.
-    New(Vec<u8>),
+    /// It has not said what it wants, and shall have by then.
+    New(Vec<u8>, Instant),
     /// It waits for the end.
     Waiting,
     /// It speaks to the console.
@@ -114,7 +116,8 @@ impl Service {
                 Ready::Client(index) => self.client(index),
             }
         }
-        self.clients.retain(|client| !matches!(client.role, Role::Gone));
+        let now = Instant::now();
+        self.clients.retain(|client| !matches!(client.role, Role::Gone) && !client.is_late(now));
         self.clients.iter_mut().for_each(Client::flush);
         goes_on && self.press_on()
     }
@@ -158,8 +161,10 @@ impl Service {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let Stopping { press_at, terminate_at, kill_at } = self.stopping.as_ref()?;
-        [*press_at, *terminate_at, Some(*kill_at)].into_iter().flatten().min()
+        let stopping = self.stopping.as_ref();
+        let steps = stopping.map(|s| [s.press_at, s.terminate_at, Some(s.kill_at)]);
+        let requests = self.clients.iter().filter_map(Client::deadline);
+        steps.into_iter().flatten().flatten().chain(requests).min()
     }
 
     /// The next step towards the end, if its time has come; false when nothing is left but to kill.
@@ -241,8 +246,22 @@ impl Service {
         let Ok((stream, _)) = listener.accept() else { return };
         let ours = rustix::net::sockopt::socket_peercred(&stream)
             .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid());
-        if ours && self.clients.len() < CLIENTS_MAX {
-            self.clients.push(Client::new(stream, Role::New(Vec::new())));
+        if !ours {
+            return;
+        }
+        let until = Instant::now() + REQUEST_TIME;
+        let mut client = Client::new(stream, Role::New(Vec::new(), until));
+        // Whoever says nothing keeps nobody out who does.
+        let silent = self.clients.iter().position(|client| client.deadline().is_some());
+        match silent {
+            _ if self.clients.len() < CLIENTS_MAX => self.clients.push(client),
+            Some(oldest) => {
+                if let Some(oldest) = self.clients.get_mut(oldest) {
+                    oldest.role = Role::Gone;
+                }
+                self.clients.push(client);
+            }
+            None => client.reply(&Reply::Refused("it has too many connections".into())),
         }
     }
 
@@ -261,7 +280,7 @@ impl Service {
         };
         let said = bytes.get(..count).unwrap_or_default();
         match &mut client.role {
-            Role::New(line) => {
+            Role::New(line, _) => {
                 line.extend_from_slice(said);
                 self.asked(index);
             }
@@ -276,7 +295,7 @@ impl Service {
     }
 
     fn asked(&mut self, index: usize) {
-        let Some(Client { role: Role::New(line), .. }) = self.clients.get(index) else { return };
+        let Some(Client { role: Role::New(line, _), .. }) = self.clients.get(index) else { return };
         let Some(end) = line.iter().position(|b| *b == b'\n') else {
             if line.len() > REQUEST_MAX {
                 self.refuse(index, "the request is too long");
@@ -310,13 +329,16 @@ impl Service {
     }
 
     fn refuse(&mut self, index: usize, why: &str) {
-        self.turn_into(index, Role::Waiting, &Reply::Refused(why.to_owned()));
+        self.turn_into(index, Role::Gone, &Reply::Refused(why.to_owned()));
     }
 
     fn turn_into(&mut self, index: usize, role: Role, reply: &Reply) {
         if let Some(client) = self.clients.get_mut(index) {
-            client.role = role;
             client.reply(reply);
+            // One that is too far behind to hear that is gone already.
+            if !matches!(client.role, Role::Gone) {
+                client.role = role;
+            }
         }
     }
 
@@ -363,6 +385,18 @@ impl Client {
         // One that could hold up the supervisor is let go at once.
         let role = if stream.set_nonblocking(true).is_ok() { role } else { Role::Gone };
         Self { stream, role, pending: VecDeque::new() }
+    }
+
+    /// Until when it shall have said what it wants.
+    fn deadline(&self) -> Option<Instant> {
+        match self.role {
+            Role::New(_, until) => Some(until),
+            Role::Waiting | Role::Attached | Role::Gone => None,
+        }
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|until| until <= now)
     }
 
     fn reply(&mut self, reply: &Reply) {

@@ -250,12 +250,17 @@ pub struct Running {
     control: OwnedFd,
     /// The process, as this pid namespace numbers it.
     pub pid: u32,
-    /// Held for its drop.
-    #[allow(dead_code, reason = "it is held so that dropping this kills the machine")]
+    /// Held for its drop, which kills the machine.
     init: Option<Init>,
 }
 
 impl Running {
+    /// Its processes, as this pid namespace numbers them: the init first, whose end is that of all
+    /// others where it has a pid namespace of its own.
+    pub fn processes(&self) -> impl Iterator<Item = u32> {
+        self.init.iter().map(|init| init.pid).chain([self.pid])
+    }
+
     /// How it ended. Returns when it has.
     ///
     /// # Errors

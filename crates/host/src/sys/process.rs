@@ -99,6 +99,22 @@ pub fn wait_any() -> Option<(i32, i32)> {
     (pid > 0).then_some((pid, status))
 }
 
+/// Waits until a child has ended, and reaps it: its number and its status as `wait(2)` says it;
+/// `None` when there is no child.
+pub fn wait_next() -> Option<(i32, i32)> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` lives until the call returns.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL) };
+        if pid > 0 {
+            return Some((pid, status));
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return None;
+        }
+    }
+}
+
 /// Kills a child of ours, which we have not reaped, and waits until it is gone.
 pub fn kill_and_reap(child: u32) {
     let Ok(pid) = libc::pid_t::try_from(child) else { return };

@@ -133,6 +133,7 @@ fn source(at: &Path, source: &EntrySource) -> String {
         EntrySource::Bind(object) => format!(" (of {})", object.path.display()),
         EntrySource::Node(object) => format!(" (a node like {})", object.path.display()),
         EntrySource::Made(path) => format!(" (made at {})", path.display()),
+        EntrySource::Fresh => " (fresh)".into(),
     }
 }
 

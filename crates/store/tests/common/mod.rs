@@ -72,7 +72,7 @@ pub(crate) fn commit(start: Start<'_>, run: &NewRun) -> Result<(), StoreError> {
 /// Starts the machine, up to its first commit.
 pub(crate) fn live(store: &mut Store, run: &NewRun) -> Result<u32, StoreError> {
     let start = store.start(run.clone())?;
-    let user = start.reserve_user(1000..2000)?;
+    let user = start.reserve_user(1000..2000, |_| true)?;
     commit(start, run).map(|()| user)
 }
 

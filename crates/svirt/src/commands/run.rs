@@ -3,7 +3,7 @@
 use super::print_json;
 use crate::{
     args::{ExecArgs, RunArgs, StartArgs},
-    console::{Left, Manner, Terminal, attend, exit_code},
+    console::{Left, Manner, Terminal, attend},
     error::{Outcome, explain},
     output::print,
     progress::Progress,
@@ -107,7 +107,7 @@ fn stay(spec: &Spec, started: Started, here: Here) -> Outcome {
     let console = is_guest(spec).then_some(console);
     let Here { signals, terminal } = here;
     match attend(&name, console, waiter, &signals, Manner::Owner, terminal)? {
-        Left::Ended(ending) => Ok(exit_code(ending, is_guest(spec))),
+        Left::Ended(ending) => Ok(ending.exit_code()),
         Left::Running => Ok(0),
     }
 }

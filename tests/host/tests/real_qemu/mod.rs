@@ -7,3 +7,4 @@ mod guests;
 mod held;
 mod images;
 mod network;
+mod supervised;

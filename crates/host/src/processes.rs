@@ -1,0 +1,271 @@
+//! Processes of this host that are known by number: which is which, whose they are, and their end.
+//!
+//! A number alone is not a process: it is used again. With the start time it is one.
+
+use crate::{Doing, HostError};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
+};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::fs::{FileExt, MetadataExt},
+    },
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// No host has more processes than this (`PID_MAX_LIMIT` of the kernel).
+const PROCESSES_MAX: usize = 1 << 22;
+/// How long processes may take to be gone once they are killed.
+const DYING: Duration = Duration::from_secs(10);
+/// How long an init may take to end, by itself, what is below it.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// When a process that lives started, in clock ticks after the boot: field 22 of
+/// `proc_pid_stat(5)`. One that only waits to be reaped does not live.
+pub fn start_time(pid: u32) -> Option<u64> {
+    let stat = stat(pid)?;
+    stat.lives.then_some(stat.start_time)
+}
+
+struct Stat {
+    lives: bool,
+    parent: u32,
+    start_time: u64,
+}
+
+/// The third field is the state, the fourth the parent; the second may contain blanks and ends with
+/// the last parenthesis.
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    let lives = !matches!(fields.next()?, "Z" | "X");
+    let parent = fields.next()?.parse().ok()?;
+    Some(Stat { lives, parent, start_time: fields.nth(17)?.parse().ok()? })
+}
+
+/// Every process that `/proc` shows.
+fn all() -> Result<Vec<u32>, HostError> {
+    let entries = fs::read_dir("/proc").doing(|| "list the host's processes")?;
+    let number = |e: fs::DirEntry| e.file_name().to_str()?.parse().ok();
+    Ok(entries.filter_map(Result::ok).filter_map(number).take(PROCESSES_MAX).collect())
+}
+
+/// The users that processes of this host run as.
+///
+/// # Errors
+/// There is no `/proc`.
+pub fn users() -> Result<BTreeSet<u32>, HostError> {
+    // One that has ended since has no user any more.
+    let owner = |pid| fs::metadata(format!("/proc/{pid}")).ok().map(|m| m.uid());
+    Ok(all()?.into_iter().filter_map(owner).collect())
+}
+
+/// Makes sure that a process has ended, and, where it was still there, all that came of it. One that
+/// has the number but another start time is somebody else, and left alone.
+///
+/// # Errors
+/// It cannot be killed, or does not end.
+pub fn end(pid: u32, started: u64) -> Result<(), HostError> {
+    let Some(process) = open(pid)? else { return Ok(()) };
+    // The descriptor came first, so that what is compared is what will be killed.
+    if start_time(pid) != Some(started) {
+        return Ok(());
+    }
+    // An init whose supervisor has died ends what is below it, and only then itself.
+    if has_ended(&process, ENDING)? {
+        return Ok(());
+    }
+    let mut below = Vec::new();
+    for number in descendants(pid)? {
+        below.extend(open(number)?);
+    }
+    below.push(process);
+    for one in &below {
+        match pidfd_send_signal(one, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(e) => return Err(e).doing(|| format!("kill what is left of process {pid}")),
+        }
+    }
+    for one in &below {
+        if !has_ended(one, DYING)? {
+            let late = io::Error::from(io::ErrorKind::TimedOut);
+            return Err(late).doing(|| format!("see the end of process {pid}"));
+        }
+    }
+    Ok(())
+}
+
+fn open(pid: u32) -> Result<Option<OwnedFd>, HostError> {
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    match pidfd_open(number, PidfdFlags::empty()) {
+        Ok(descriptor) => Ok(Some(descriptor)),
+        // It was reaped, or is a thread that took the number since.
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
+        Err(e) => Err(e).doing(|| format!("open process {pid}")),
+    }
+}
+
+/// Waits for the end of a process, but no longer than the limit.
+fn has_ended(process: &OwnedFd, limit: Duration) -> Result<bool, HostError> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e).doing(|| "wait for the end of a process"),
+        }
+    }
+}
+
+/// The children of this process, those included that were left to it as the nearest subreaper
+/// (`PR_SET_CHILD_SUBREAPER(2const)`). It works in a root without a `/proc` too, once it is made.
+#[derive(Debug)]
+pub struct Children(fs::File);
+
+impl Children {
+    /// Those of this process, which has one thread.
+    ///
+    /// # Errors
+    /// There is no `/proc`, or the kernel does not list children (`CONFIG_PROC_CHILDREN`).
+    pub fn of_this_process() -> Result<Self, HostError> {
+        let path = Path::new("/proc/thread-self/children");
+        fs::File::open(path).map(Self).on("read", path)
+    }
+
+    /// Kills all that there are now, and gives their numbers; none when there is no child, not even
+    /// one that waits to be reaped.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn kill(&self) -> Result<Vec<u32>, HostError> {
+        let numbers = self.list().doing(|| "list this process's children")?;
+        for pid in numbers.iter().filter_map(|n| Pid::from_raw(i32::try_from(*n).ok()?)) {
+            // A child that was not reaped keeps its number, so nobody else is hit.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        Ok(numbers)
+    }
+
+    fn list(&self) -> io::Result<Vec<u32>> {
+        let (mut text, mut part) = (Vec::new(), [0; 4096]);
+        loop {
+            match self.0.read_at(&mut part, text.len() as u64)? {
+                0 => break,
+                count => text.extend_from_slice(part.get(..count).unwrap_or_default()),
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        Ok(text.split_whitespace().filter_map(|n| n.parse().ok()).collect())
+    }
+}
+
+impl AsRawFd for Children {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Makes this process the one to which all that comes of it is left.
+///
+/// # Errors
+/// The kernel's.
+pub fn become_subreaper() -> Result<(), HostError> {
+    let any = Some(rustix::process::getpid());
+    rustix::process::set_child_subreaper(any).doing(|| "be left what comes of the machine")
+}
+
+/// Ends all that came of this process, if it is one to which that is left; anybody else has children
+/// that are its own.
+///
+/// # Errors
+/// Something does not end.
+pub fn end_what_was_left() -> Result<(), HostError> {
+    let is_left =
+        rustix::process::child_subreaper().doing(|| "know whether anything is left here")?;
+    if is_left.is_none() {
+        return Ok(());
+    }
+    let (children, deadline) = (Children::of_this_process()?, Instant::now() + DYING);
+    loop {
+        let Some(&one) = children.kill()?.last() else { return Ok(()) };
+        if Instant::now() > deadline {
+            let late = io::Error::from(io::ErrorKind::TimedOut);
+            return Err(late).doing(|| format!("see the end of process {one}"));
+        }
+        if let Some(process) = open(one)? {
+            has_ended(&process, Duration::from_secs(1))?;
+        }
+        while crate::sys::wait_any().is_some() {}
+    }
+}
+
+/// The processes that descend from this one now, without those that left their parents behind.
+fn descendants(pid: u32) -> Result<BTreeSet<u32>, HostError> {
+    let parents: Vec<_> = all()?.into_iter().filter_map(|p| Some((p, stat(p)?.parent))).collect();
+    let mut found = BTreeSet::from([pid]);
+    loop {
+        let next: Vec<u32> = parents
+            .iter()
+            .filter(|(child, parent)| found.contains(parent) && !found.contains(child))
+            .map(|(child, _)| *child)
+            .collect();
+        if next.is_empty() {
+            found.remove(&pid);
+            return Ok(found);
+        }
+        found.extend(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    fn sleeper() -> std::process::Child {
+        Command::new("sleep").arg("60").spawn().unwrap()
+    }
+
+    #[test]
+    fn a_process_with_another_start_time_is_somebody_else() {
+        let mut stranger = sleeper();
+        let started = start_time(stranger.id()).unwrap();
+        end(stranger.id(), started + 1).unwrap();
+        assert!(stranger.try_wait().unwrap().is_none(), "it was killed");
+        end(stranger.id(), started).unwrap();
+        assert!(stranger.try_wait().unwrap().is_some(), "it lives");
+        assert_eq!(start_time(stranger.id()), None);
+        end(stranger.id(), started).unwrap();
+    }
+
+    #[test]
+    fn what_came_of_a_process_ends_with_it() {
+        use std::io::{BufRead, BufReader};
+        let script = "sleep 60 & echo $!; wait";
+        let mut shell =
+            Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let below: u32 = line.trim().parse().unwrap();
+        let started = start_time(below).unwrap();
+        end(shell.id(), start_time(shell.id()).unwrap()).unwrap();
+        shell.wait().unwrap();
+        assert_ne!(start_time(below), Some(started), "it lives on");
+    }
+
+    #[test]
+    fn the_users_of_the_host_are_those_of_its_processes() {
+        assert!(users().unwrap().contains(&rustix::process::geteuid().as_raw()));
+    }
+}
