@@ -61,19 +61,22 @@ impl Mounts {
         let mut mounts = Vec::with_capacity(job.entries.len());
         for (entry, pinned) in job.confinement.entries.iter().zip(&job.entries) {
             let owners = Some(&mut owners).filter(|_| host);
-            mounts.push(match entry.source {
-                EntrySource::Fresh => Some(fresh(job, host).on("make", &entry.at)?),
-                _ => mount_of(entry, pinned, owners)?,
-            });
+            mounts.push(mount_of(entry, pinned, owners)?);
         }
         Ok(Self(mounts))
     }
 }
 
 impl Root {
-    /// Makes the root, with a place in it for every entry.
-    pub(crate) fn fill(job: &Job, mounts: Mounts) -> Result<Self, HostError> {
-        let root = Self { tmpfs: new_tmpfs(job, rustix::process::geteuid().is_root())?, mounts };
+    /// Makes the root, with a place in it for every entry, and what is new and the machine's own.
+    pub(crate) fn fill(job: &Job, mut mounts: Mounts) -> Result<Self, HostError> {
+        let host = rustix::process::geteuid().is_root();
+        for (entry, mount) in job.confinement.entries.iter().zip(&mut mounts.0) {
+            if entry.source == EntrySource::Fresh {
+                *mount = Some(fresh(job, host).on("make", &entry.at)?);
+            }
+        }
+        let root = Self { tmpfs: new_tmpfs(job, host)?, mounts };
         root.make_places(job)?;
         Ok(root)
     }

@@ -97,10 +97,10 @@ fn its_sockets_are_its_users() {
         assert_eq!(fs::metadata(&run).unwrap().uid(), host.uid());
         let vnc = sockets.join("vnc");
         assert_eq!(as_user(host.uid(), move || greeting(&vnc)), "RFB");
-        // What the machine's user leaves there goes with the machine, whoever owns it.
+        // What lies on the host's side goes with the machine, whoever owns it.
         let vmm = Process(host.status(&name).evidence.last().unwrap().pid);
         let (uid, gid) = (only(vmm, "Uid"), only(vmm, "Gid"));
-        leave(&sockets.join("left"), uid, gid);
+        leave(&run.join("left"), uid, gid);
         host.run(&["stop", &name]).exits(0);
         assert!(!run.exists());
         Ok(())
