@@ -9,6 +9,7 @@ mod claim;
 mod confinement;
 mod evidence;
 mod facts;
+pub mod label;
 mod layer;
 mod machine;
 mod manifest;

@@ -1,0 +1,27 @@
+//! What a security model calls a process and an object: SELinux contexts, AppArmor profiles, Smack
+//! labels, and libvirt's words for choosing them.
+//!
+//! Everything here is text that is read with limits and printed again as the kernel prints it. It
+//! refuses to know which labels a policy has, who uses which one, and how one is written.
+
+mod apparmor;
+mod category;
+mod context;
+mod error;
+mod facts;
+mod level;
+mod pool;
+mod seclabel;
+mod smack;
+#[cfg(test)]
+mod tests;
+
+pub use apparmor::{PROFILE_MAX, ProfileMode, ProfileName, ShownProfile};
+pub use category::{CATEGORY_MAX, CategorySet};
+pub use context::{CONTEXT_MAX, Context};
+pub use error::{Ink, LabelError};
+pub use facts::{ApparmorFacts, LabelFacts, SelinuxFacts, SmackFacts};
+pub use level::{Level, LevelRange};
+pub use pool::{GROUP_BLOCK, Pair, Pool};
+pub use seclabel::{LABEL_MAX, Relabelling, Seclabel, SeclabelKind, SeclabelWords, SecurityModel};
+pub use smack::{SMACK_MAX, SmackLabel};
