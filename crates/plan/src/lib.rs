@@ -7,6 +7,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod allocate;
 mod choice;
 mod claims;
 mod confine;
