@@ -36,8 +36,8 @@ const USER_MODE: &str = "rootfstype=hostfs hostfs=/ root=/dev/root ro mem=768M c
 pub(super) enum Kernel {
     /// In a QEMU, with a root file system in memory.
     Cloud(Linux),
-    /// A program, with this host's root file system.
-    UserMode(PathBuf),
+    /// A program, with this host's root file system, and the security module that it activates.
+    UserMode(PathBuf, Option<&'static str>),
 }
 
 impl Kernel {
@@ -46,11 +46,15 @@ impl Kernel {
         Ok(Self::Cloud(linux()?))
     }
 
-    pub(super) fn user_mode() -> Result<Self, Skipped> {
-        all_there(["qemu-system-x86_64", "apt-get", "dpkg"])?;
+    pub(super) fn user_mode(module: Option<&'static str>) -> Result<Self, Skipped> {
+        // A lab of labels starts programs of its own and no machine.
+        match module {
+            Some(_) => all_there(["apt-get", "dpkg"])?,
+            None => all_there(["qemu-system-x86_64", "apt-get", "dpkg"])?,
+        }
         let program = package::unpacked("user-mode-linux")?.join("usr/bin/linux.uml");
         match program.is_file() {
-            true => Ok(Self::UserMode(program)),
+            true => Ok(Self::UserMode(program, module)),
             false => Err(Skipped::because("the package user-mode-linux has no linux.uml")),
         }
     }
@@ -59,16 +63,16 @@ impl Kernel {
     pub(super) fn first_words(&self) -> String {
         let places = match self {
             Self::Cloud(_) => "BIN=/usr/local/bin REPORT=/dev/ttyS1 PLACE=",
-            Self::UserMode(_) => "PLACE=${0%/*} BIN=${0%/*} REPORT=/run/host/report",
+            Self::UserMode(..) => "PLACE=${0%/*} BIN=${0%/*} REPORT=/run/host/report",
         };
         format!("#!/usr/bin/busybox sh\n{places}\n")
     }
 
     /// The command that boots it; what it needs is put into `place` first.
-    pub(super) fn command(&self, host: &Host, place: &Path) -> Command {
+    pub(super) fn command(&self, host: &Host, place: &Path, carried: &[PathBuf]) -> Command {
         match self {
-            Self::Cloud(linux) => cloud(host, linux, place),
-            Self::UserMode(program) => user_mode(host, program, place),
+            Self::Cloud(linux) => cloud(host, linux, place, carried),
+            Self::UserMode(program, module) => user_mode(host, program, *module, place, carried),
         }
     }
 }
@@ -83,14 +87,14 @@ fn ours() -> [PathBuf; 2] {
     [svirt().to_owned(), svirt().with_file_name("svirt-launch")]
 }
 
-fn cloud(host: &Host, linux: &Linux, place: &Path) -> Command {
+fn cloud(host: &Host, linux: &Linux, place: &Path, carried: &[PathBuf]) -> Command {
     let mut root = tree::Tree::new();
     for path in PROGRAMS.iter().chain(&QEMU) {
         root.program(Path::new(path), Path::new(path));
     }
-    for path in ours() {
+    for path in ours().iter().chain(carried) {
         let name = path.file_name().unwrap_or_default();
-        root.program(&path, &Path::new("/usr/local/bin").join(name));
+        root.program(path, &Path::new("/usr/local/bin").join(name));
     }
     FIRMWARE.iter().for_each(|path| root.file(Path::new(path), Path::new(path)));
     root.file(&place.join("script"), Path::new("/script"));
@@ -104,12 +108,21 @@ fn cloud(host: &Host, linux: &Linux, place: &Path) -> Command {
     command
 }
 
-fn user_mode(host: &Host, program: &Path, place: &Path) -> Command {
-    for path in ours() {
-        fs::copy(&path, place.join(path.file_name().unwrap_or_default())).expect("a copy");
+fn user_mode(
+    host: &Host,
+    program: &Path,
+    module: Option<&str>,
+    place: &Path,
+    carried: &[PathBuf],
+) -> Command {
+    for path in ours().iter().chain(carried) {
+        fs::copy(path, place.join(path.file_name().unwrap_or_default())).expect("a copy");
     }
     let mut command = host.command(program);
     command.args(USER_MODE.split_whitespace());
+    if let Some(module) = module {
+        command.args([format!("lsm={module}"), format!("security={module}")]);
+    }
     command.arg(format!("init={}", place.join("script").display()));
     command.arg(format!("umid={}", host.tag())).env("TMPDIR", host.path("home"));
     command

@@ -8,6 +8,7 @@ mod package;
 mod report;
 mod tree;
 
+pub use package::unpacked as package;
 pub use report::Report;
 
 pub(crate) use package::cache;
@@ -20,7 +21,7 @@ use kernel::Kernel;
 use std::{
     fs,
     os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -36,6 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(100);
 pub struct Lab<'a> {
     host: &'a Host,
     kernel: Kernel,
+    carried: Vec<PathBuf>,
 }
 
 impl<'a> Lab<'a> {
@@ -44,7 +46,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn with_landlock(host: &'a Host) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::cloud()? })
+        Ok(Self { host, kernel: Kernel::cloud()?, carried: Vec::new() })
     }
 
     /// Linux 6.1 as a program of this host (user-mode-linux), without Landlock.
@@ -52,7 +54,23 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn without_landlock(host: &'a Host) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::user_mode()? })
+        Ok(Self { host, kernel: Kernel::user_mode(None)?, carried: Vec::new() })
+    }
+
+    /// The same kernel with this security module active: `selinux`, `apparmor` or `smack`. Its file
+    /// system is mounted where distributions have it.
+    ///
+    /// # Errors
+    /// It, or a program that takes it there, cannot be had.
+    pub fn with_module(host: &'a Host, module: &'static str) -> Result<Self, Skipped> {
+        Ok(Self { host, kernel: Kernel::user_mode(Some(module))?, carried: Vec::new() })
+    }
+
+    /// Takes another file there, beside the programs of sVirt, where `$BIN` leads.
+    #[must_use]
+    pub fn carrying(mut self, file: impl Into<PathBuf>) -> Self {
+        self.carried.push(file.into());
+        self
     }
 
     /// Boots the kernel, runs a script in its first process, and gives what the script told. The
@@ -69,7 +87,7 @@ impl<'a> Lab<'a> {
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).expect("it is ours");
         fs::write(place.join("report"), "").expect("a file of ours");
         self.host.give(place.join("report"));
-        let command = self.kernel.command(self.host, &place);
+        let command = self.kernel.command(self.host, &place, &self.carried);
         let ended = boot(command, &place.join("console"));
         let console = fs::read(place.join("console")).unwrap_or_default();
         let console = String::from_utf8_lossy(&console).into_owned();

@@ -8,8 +8,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The directory into which a package was unpacked, now or before.
-pub(super) fn unpacked(name: &str) -> Result<PathBuf, Skipped> {
+/// The directory into which a package of this host's distribution was unpacked, now or before. It is
+/// not installed.
+///
+/// # Errors
+/// It cannot be fetched.
+///
+/// # Panics
+/// The place for it cannot be made.
+pub fn unpacked(name: &str) -> Result<PathBuf, Skipped> {
     let cache = cache().join("packages");
     fs::create_dir_all(&cache).unwrap_or_else(|e| panic!("cannot make {}: {e}", cache.display()));
     let lock = fs::File::create(cache.join("lock")).expect("a file of ours");

@@ -1,11 +1,14 @@
 # What a lab's script may say. Busybox's shell has its commands within itself, but it starts them
 # through /proc.
 /usr/bin/busybox mount -t proc proc /proc
-[ -d /sys/kernel ] || mount -t sysfs sys /sys
+# Where the root is this host's, its directories are there, and none of this kernel's.
+grep -q ' /sys sysfs ' /proc/mounts || mount -t sysfs sys /sys
 [ -c /dev/null ] || mount -t devtmpfs dev /dev
 mount -t tmpfs -o mode=755 run /run
 mount -t securityfs securityfs /sys/kernel/security
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+[ ! -d /sys/fs/selinux ] || mount -t selinuxfs selinuxfs /sys/fs/selinux
+[ ! -d /sys/fs/smackfs ] || mount -t smackfs smackfs /sys/fs/smackfs
 export PATH=$BIN:/usr/bin:/bin
 mkdir -p /run/lab/root /run/lab/user /run/host
 chown 1000:1000 /run/lab/user

@@ -26,7 +26,7 @@ macro_rules! labs {
 }
 pub(crate) use labs;
 
-fn try_it(name: &str, claim: fn(&Host) -> Outcome) {
+pub(crate) fn try_it(name: &str, claim: fn(&Host) -> Outcome) {
     check(Caller::User, name, claim);
 }
 
