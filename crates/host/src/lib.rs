@@ -10,6 +10,7 @@ pub mod facts;
 pub mod joined;
 pub mod landlock;
 pub mod launch;
+pub mod mac;
 pub mod pin;
 pub mod processes;
 pub mod program;
