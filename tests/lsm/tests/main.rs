@@ -1,4 +1,5 @@
 //! Machines under other kernels: what a kernel lacks is missing in the status, and nothing else is.
 #![forbid(unsafe_code)]
 
+mod labels;
 mod real_qemu;

@@ -1,0 +1,43 @@
+//! What every model's claims use.
+
+use rustix::fs::{Mode, OFlags};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+use svirt_host::mac::{
+    Lsm,
+    attribute::{Attributes, Xattr},
+    process::{self, Shown},
+};
+
+/// Holds an object as a pin does.
+pub(crate) fn held(path: impl AsRef<Path>) -> OwnedFd {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(path.as_ref(), flags, Mode::empty()).expect("it is there")
+}
+
+/// A file of this content, labelled so.
+pub(crate) fn labelled(path: &str, attribute: Xattr, label: &str) -> PathBuf {
+    fs::write(path, "image").unwrap_or_else(|e| panic!("{path}: {e}"));
+    let attributes = Attributes::open().expect("procfs");
+    attributes.write(held(path), attribute, label.as_bytes()).expect(label);
+    path.into()
+}
+
+/// Every thread of the process, of which there are four, has this label.
+pub(crate) fn every_thread_has(pid: u32, lsm: Lsm, label: &str) {
+    let threads = process::threads(pid, lsm).expect("it runs");
+    assert_eq!(threads.len(), 4, "{threads:?}");
+    let labels: BTreeSet<_> = threads.iter().map(|t| t.label.as_str()).collect();
+    assert_eq!(labels, BTreeSet::from([label]));
+    let all = process::all(lsm).expect("procfs");
+    assert!(all.contains(&Shown { id: pid, label: label.to_owned() }), "{all:?}");
+}
+
+/// The modules that are active are the kernel's usual one and this.
+pub(crate) fn is_active(lsm: Lsm) {
+    assert_eq!(svirt_host::mac::active().expect("securityfs"), ["capability", lsm.word()]);
+}

@@ -1,0 +1,205 @@
+//! Claims about SELinux, under a small policy of the tests' own.
+
+use crate::{
+    child::Started,
+    common::{every_thread_has, held, is_active, labelled},
+};
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use std::{fs, path::Path, sync::Mutex, sync::atomic::AtomicBool};
+use svirt_host::{
+    Reason,
+    mac::{
+        self, Lsm,
+        attribute::{AttributeError, Attributes, Xattr},
+        process::{self, ExecLabel},
+        selinux::{self, Selinux},
+        tree::{self, Change, Task, TreeError},
+    },
+    sys::SingleThreaded,
+};
+use svirt_model::label::{CategorySet, Context};
+
+const OWN: &str = "sys_u:sys_r:sys_t:s0-s1:c0.c1023";
+const MACHINE: &str = "sys_u:sys_r:svirt_t:s0:c1,c2";
+const IMAGE: &str = "sys_u:object_r:image_t:s0:c1,c2";
+const OTHERS: &str = "sys_u:object_r:image_t:s0:c1,c3";
+/// `EINVAL`.
+const INVALID: Reason = Reason::Kernel(22);
+
+fn context(text: &str) -> Context {
+    text.parse().expect(text)
+}
+
+fn open() -> Selinux {
+    Selinux::open().expect("the kernel answers").expect("it is active")
+}
+
+/// A kernel with SELinux and no policy labels nothing.
+pub(crate) fn no_policy_is_no_selinux() {
+    is_active(Lsm::Selinux);
+    let facts = mac::facts().expect("the kernel answers");
+    assert_eq!((facts.selinux, facts.apparmor, facts.smack), (None, None, None));
+}
+
+/// Loads a policy in the one write that the kernel wants.
+pub(crate) fn load(policy: &str) {
+    let policy = fs::read(policy).expect("a policy");
+    fs::write("/sys/fs/selinux/load", policy).expect("the kernel takes it");
+}
+
+pub(crate) fn facts_are_right(enforcing: bool) {
+    let facts = mac::facts().expect("the kernel answers").selinux.expect("it is active");
+    assert_eq!(facts.mount, Path::new("/sys/fs/selinux"));
+    assert_eq!(facts.enforcing, enforcing);
+    assert!(facts.mls && facts.nnp_transition && !facts.denies_unknown, "{facts:?}");
+    // The script sets both.
+    assert_eq!(facts.checks_requested_protection, !enforcing);
+    assert!(facts.policy_version >= 31, "{facts:?}");
+    assert_eq!(facts.own.to_string(), OWN);
+    assert_eq!(facts.categories, 1024);
+}
+
+pub(crate) fn the_policy_answers() {
+    let selinux = open();
+    let there = |text: &str| selinux.canonical(&context(text)).expect("the kernel answers");
+    for text in [OWN, MACHINE, IMAGE, "sys_u:object_r:image_t:s1:c0.c2,c5,c6,c9.c11"] {
+        assert_eq!(there(text).map(|c| c.to_string()).as_deref(), Some(text));
+    }
+    for text in [
+        "sys_u:sys_r:nobody_t:s0",
+        "nobody_u:sys_r:svirt_t:s0",
+        "sys_u:sys_r:svirt_t:s0:c1024",
+        "sys_u:sys_r:svirt_t:s9",
+        "sys_u:sys_r:svirt_t",
+    ] {
+        assert_eq!(there(text), None, "{text}");
+    }
+    let file = selinux.class("file").expect("the kernel answers").expect("it is there");
+    assert!(file.has("read") && !file.has("fly"));
+    assert_eq!(selinux.class("nonsense").expect("the kernel answers"), None);
+    assert!(selinux.class("../enforce").is_err());
+    let process = selinux.class("process2").expect("the kernel answers").expect("it is there");
+    assert!(process.has("nnp_transition"));
+    let may = |target: &str, what: &[&str]| {
+        selinux.decide(&context(MACHINE), &context(target), &file, what).expect("it answers")
+    };
+    assert!(may(IMAGE, &["read", "write"]).allows());
+    assert_eq!(may(OTHERS, &["read", "write"]).refused, ["read", "write"]);
+    assert_eq!(may(IMAGE, &["read", "fly", "relabelto"]).refused, ["fly", "relabelto"]);
+    assert!(!may(IMAGE, &["read"]).permissive_domain);
+    let unknown = selinux.decide(&context("a:b:c:s0"), &context(IMAGE), &file, &["read"]);
+    assert_eq!(unknown.expect_err("there is no such context").reason(), INVALID);
+    let made = selinux.created(&context(MACHINE), &context(IMAGE), &file).expect("it answers");
+    // Nothing is said of what it makes: the object gets the low level of its maker.
+    assert_eq!(made.to_string(), "sys_u:object_r:image_t:s0:c1,c2");
+}
+
+/// It reads its own image and no other machine's, and its label is seen from outside.
+pub(crate) fn a_child_gets_its_label() {
+    labelled("/run/lab/own", Xattr::Selinux, IMAGE);
+    labelled("/run/lab/theirs", Xattr::Selinux, OTHERS);
+    let exec = ExecLabel::open(Lsm::Selinux).expect("procfs");
+    assert_eq!(exec.read().expect("none is set"), "");
+    let unknown = exec.set("sys_u:sys_r:nobody_t:s0").expect_err("the policy does not know it");
+    assert_eq!(unknown.reason(), INVALID);
+    exec.set(MACHINE).expect("the policy knows it");
+    assert_eq!(exec.read().expect("it is set"), MACHINE);
+    let child = Started::new(&["child", "/run/lab/own", "/run/lab/theirs"]);
+    let expected = ["/run/lab/own can be read", "/run/lab/theirs cannot: PermissionDenied"];
+    assert_eq!(child.said, expected);
+    every_thread_has(child.id(), Lsm::Selinux, MACHINE);
+    let running = selinux::running().expect("procfs");
+    assert!(running.contains(&(child.id(), context(MACHINE))), "{running:?}");
+    assert_eq!(process::own(Lsm::Selinux).expect("procfs"), OWN);
+    let pair: CategorySet = [1, 2].into_iter().collect();
+    assert!(running.iter().any(|(_, context)| context.categories() == pair));
+    child.end();
+}
+
+/// The way of a launcher: open, leave procfs behind, write, read back. This is in a mount namespace
+/// of its own.
+pub(crate) fn a_label_is_written_without_procfs() {
+    let exec = ExecLabel::open(Lsm::Selinux).expect("procfs");
+    unmount("/proc", UnmountFlags::DETACH).expect("we are root");
+    assert!(ExecLabel::open(Lsm::Selinux).is_err(), "there is no procfs");
+    assert!(Attributes::open().is_err(), "there is no procfs");
+    exec.set(MACHINE).expect("the descriptor is enough");
+    assert_eq!(exec.read().expect("the descriptor is enough"), MACHINE);
+}
+
+/// Something is mounted over the file that a label is written to (CVE-2019-16884).
+pub(crate) fn a_covered_attribute_is_refused() {
+    fs::write("/run/lab/fake", "").expect("a file of ours");
+    mount_bind("/run/lab/fake", "/proc/thread-self/attr/exec").expect("we are root");
+    let refused = ExecLabel::open(Lsm::Selinux).expect_err("it is covered");
+    // EXDEV.
+    assert_eq!(refused.reason(), Reason::Kernel(18), "{refused}");
+    unmount("/proc/thread-self/attr/exec", UnmountFlags::DETACH).expect("it is mounted");
+    mount_bind("/run/lab", "/sys/fs/selinux").expect("we are root");
+    assert!(Selinux::open().expect("it is no error").is_none(), "a tmpfs was taken for selinuxfs");
+}
+
+/// Threads label it, and none of them is left to forbid a fork; a label that this policy does not
+/// know comes back as it was.
+pub(crate) fn a_tree_is_labelled_and_put_back(root: &str) {
+    let attributes = Attributes::open().expect("procfs");
+    let read = |path: &str| attributes.read(held(path), Xattr::Selinux).expect("a label");
+    fs::create_dir_all(format!("{root}/a/b")).expect("a directory of ours");
+    for number in 0..50 {
+        labelled(&format!("{root}/a/b/{number}"), Xattr::Selinux, OTHERS);
+    }
+    let alien = format!("{root}/a/alien");
+    labelled(&alien, Xattr::Selinux, "another_u:object_r:policys_t:s0:c5");
+    let before = read(&alien);
+    assert_eq!(before.as_deref(), Some(b"another_u:object_r:policys_t:s0:c5\0".as_slice()));
+    let value = format!("{IMAGE}\0");
+    let stop = AtomicBool::new(false);
+    for _ in 0..20 {
+        let recorded = Mutex::new(Vec::new());
+        let record = |changes: &[Change]| {
+            recorded.lock().expect("nobody panicked").extend_from_slice(changes);
+            Ok(())
+        };
+        let (attribute, progress) = (Xattr::Selinux, &|_| {});
+        let value = value.as_bytes();
+        let task = Task { attribute, value, threads: 4, record: &record, progress, stop: &stop };
+        let outcome = tree::label(held(root), &task).expect("all of it can be labelled");
+        assert!(outcome.complete && outcome.passed_over.is_empty(), "{outcome:?}");
+        SingleThreaded::verify().expect("the threads are gone");
+        assert_eq!(read(&alien).as_deref(), Some(value));
+        assert_eq!(read(&format!("{root}/a/b/7")).as_deref(), Some(value));
+        let recorded = recorded.into_inner().expect("nobody panicked");
+        assert_eq!(recorded.len(), 54);
+        let undone = tree::put_back(held(root), attribute, value, recorded).expect("all of it");
+        assert_eq!((undone.restored, undone.left.len()), (54, 0));
+        assert_eq!(read(&alien), before);
+        assert_eq!(read(&format!("{root}/a/b/7")), Some(format!("{OTHERS}\0").into_bytes()));
+    }
+    let nonsense = attributes.write(held("/proc/self"), Xattr::Selinux, value.as_bytes());
+    assert!(matches!(nonsense, Err(AttributeError::Unsupported { .. })), "{nonsense:?}");
+}
+
+/// `m` in the tree is the root of another file system.
+pub(crate) fn a_mount_in_a_tree_is_refused(root: &str) {
+    let stop = AtomicBool::new(false);
+    let task = Task {
+        attribute: Xattr::Selinux,
+        value: IMAGE.as_bytes(),
+        threads: 2,
+        record: &|_| Ok(()),
+        progress: &|_| {},
+        stop: &stop,
+    };
+    let refused = tree::label(held(root), &task);
+    assert!(matches!(&refused, Err(TreeError::Mounted(m)) if m == Path::new("m")), "{refused:?}");
+}
+
+/// A file on a file system that is mounted with `context=`: its label is that of the mount.
+pub(crate) fn a_mount_with_a_context_keeps_no_other(file: &str) {
+    let attributes = Attributes::open().expect("procfs");
+    let read = || attributes.read(held(file), Xattr::Selinux).expect("a label");
+    assert_eq!(read(), Some(format!("{IMAGE}\0").into_bytes()));
+    let refused = attributes.write(held(file), Xattr::Selinux, OTHERS.as_bytes());
+    assert!(matches!(refused, Err(AttributeError::Unsupported { .. })), "{refused:?}");
+    assert_eq!(read(), Some(format!("{IMAGE}\0").into_bytes()));
+}
