@@ -8,3 +8,4 @@ pub mod command_line;
 pub mod image;
 pub mod qemu;
 pub mod spec;
+pub mod xml;

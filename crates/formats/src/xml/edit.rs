@@ -1,0 +1,142 @@
+//! Changing a document: what is added looks like what stands around it, and the rest stays as it is.
+
+use super::{
+    Attribute, Element, Node, Problem, VALUE_MAX,
+    text::{check_characters, check_name, escape, escape_value, is_blank},
+    tree::{Layout, Text, Written},
+};
+
+/// One step of indentation, as libvirt writes it.
+const STEP: &str = "  ";
+
+impl Element {
+    /// An empty element in no namespace.
+    ///
+    /// # Errors
+    /// `name` is no name, or has a prefix.
+    pub fn new(name: &str) -> Result<Self, Problem> {
+        check_name(name)?;
+        let layout = Layout { closed: true, ..Layout::default() };
+        let (attributes, children) = (Vec::new(), Vec::new());
+        Ok(Self { name: name.to_owned(), namespace: None, attributes, children, line: 0, layout })
+    }
+
+    /// Gives an attribute in no namespace a value: in its place and its quotation marks if it is
+    /// there, else behind the others.
+    ///
+    /// # Errors
+    /// `name` is no name or has a prefix, or a document cannot hold `value`.
+    pub fn set_attribute(&mut self, name: &str, value: &str) -> Result<(), Problem> {
+        check_name(name)?;
+        check_characters(value)?;
+        if name == "xmlns" {
+            return Err(Problem::Declaration(name.to_owned()));
+        }
+        let raw = escape_value(value);
+        if raw.len() > VALUE_MAX {
+            return Err(Problem::ValueTooLong);
+        }
+        let value = value.to_owned();
+        if let Some(there) = self.attributes.iter_mut().find(|a| a.is(name)) {
+            (there.value, there.written.raw) = (value, raw);
+            return Ok(());
+        }
+        if self.attributes.len() >= super::ATTRIBUTES_MAX {
+            return Err(Problem::TooManyAttributes);
+        }
+        let written = Written { space: " ".into(), equals: "=".into(), quote: '\'', raw };
+        let name = name.to_owned();
+        self.attributes.push(Attribute { name, namespace: None, value, line: 0, written });
+        Ok(())
+    }
+
+    /// Takes an attribute in no namespace away. Answers whether it was there.
+    pub fn remove_attribute(&mut self, name: &str) -> bool {
+        let before = self.attributes.len();
+        self.attributes.retain(|attribute| !attribute.is(name));
+        self.attributes.len() < before
+    }
+
+    /// Puts a text in place of everything in it.
+    ///
+    /// # Errors
+    /// A document cannot hold `text`.
+    pub fn set_text(&mut self, text: &str) -> Result<(), Problem> {
+        check_characters(text)?;
+        self.children = vec![Node::Text(Text { raw: escape(text), value: text.to_owned() })];
+        Ok(())
+    }
+
+    /// Adds an element behind all others in it, on a line of its own and indented like them.
+    /// Where text that is not white space stands in it, the element follows that directly,
+    /// because white space would change what the text says.
+    pub fn append(&mut self, mut child: Element) {
+        if self.has_text() {
+            self.children.push(Node::Element(child));
+            return;
+        }
+        let indent = self.inner_indent();
+        child.move_to(&indent);
+        // White space before the end tag moves behind the new element.
+        let own = self.layout.indent.clone();
+        if let Some(Node::Text(text)) = self.children.last_mut() {
+            *text = line(&indent);
+        } else {
+            self.children.push(Node::Text(line(&indent)));
+        }
+        self.children.push(Node::Element(child));
+        self.children.push(Node::Text(line(&own)));
+    }
+
+    /// Takes away the elements for which `which` holds, with the white space before each.
+    /// Answers how many there were.
+    pub fn remove_elements(&mut self, which: impl Fn(&Element) -> bool) -> usize {
+        let mut kept: Vec<Node> = Vec::with_capacity(self.children.len());
+        let mut removed = 0;
+        for node in std::mem::take(&mut self.children) {
+            match &node {
+                Node::Element(element) if which(element) => {
+                    removed += 1;
+                    kept.pop_if(|last| matches!(last, Node::Text(text) if is_blank(&text.raw)));
+                }
+                _ => kept.push(node),
+            }
+        }
+        self.children = kept;
+        removed
+    }
+
+    /// How the elements in it are indented.
+    fn inner_indent(&self) -> String {
+        let last = self.elements().last().filter(|element| !element.layout.indent.is_empty());
+        last.map_or_else(
+            || format!("{}{STEP}", self.layout.indent),
+            |element| element.layout.indent.clone(),
+        )
+    }
+
+    /// Makes this its indentation, and that of all in it follow.
+    fn move_to(&mut self, indent: &str) {
+        let (was, now) = (format!("\n{}", self.layout.indent), format!("\n{indent}"));
+        self.layout.indent = indent.to_owned();
+        for node in &mut self.children {
+            match node {
+                Node::Element(element) => {
+                    let below = element.layout.indent.strip_prefix(was.trim_start_matches('\n'));
+                    let below = format!("{indent}{}", below.unwrap_or(STEP));
+                    element.move_to(&below);
+                }
+                Node::Text(text) if is_blank(&text.raw) => {
+                    text.raw = text.raw.replace(&was, &now);
+                    text.value.clone_from(&text.raw);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn line(indent: &str) -> Text {
+    let raw = format!("\n{indent}");
+    Text { value: raw.clone(), raw }
+}
