@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command_line;
+pub mod domain;
 pub mod image;
 pub mod qemu;
 pub mod spec;

@@ -1,0 +1,522 @@
+//! long: one table, whose rows have a reason each.
+//!
+//! What may stand in a domain without being looked at, and the check that nothing else was left.
+//! "Harmless" means: it names nothing of the host and does not change which thing of the host another
+//! element means or what may be done with it. A row lists the attributes that were thought about;
+//! one that libvirt adds later is an error until somebody has.
+
+use super::{
+    error::{DomainError, Problem},
+    system::QEMU,
+    view::View,
+};
+use crate::{command_line::shortened, xml::XMLNS_NAMESPACE};
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Harmless {
+    /// The path of the element from the domain down. `*` is any one name, `a|b` is one of these, and
+    /// `**` any number of any names. A name is one in no namespace, or with `qemu:` one in libvirt's for QEMU.
+    pub path: &'static str,
+    /// Its attributes that may be left; `*` for all. The element itself and its text may be left
+    /// as well.
+    pub attributes: &'static [&'static str],
+    /// Why.
+    pub why: &'static str,
+}
+
+/// All attributes.
+pub(super) const ANY: &[&str] = &["*"];
+
+/// Something that was not looked at because it is harmless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// Its path, with `@` before an attribute.
+    pub place: String,
+    /// The line.
+    pub line: u32,
+    /// Why it is harmless.
+    pub why: &'static str,
+}
+
+const fn row(
+    path: &'static str,
+    attributes: &'static [&'static str],
+    why: &'static str,
+) -> Harmless {
+    Harmless { path, attributes, why }
+}
+
+const INSIDE: &str = "where the guest finds the device";
+const LOOK: &str = "how the device looks to the guest";
+const SPEED: &str = "how fast the device is, not what it reaches";
+const POLICY: &str = "what the VMM does in a situation; it opens nothing";
+const OFFLOAD: &str = "what a network card computes itself";
+const REMOTE: &str = "how a server that is named elsewhere is spoken to";
+const NETWORK: &str = "a property of a network that is named elsewhere";
+const HELPER: &str = "how a helper treats files that it has";
+const SOUND: &str = "how samples are made, not where they go";
+const SCREEN: &str = "how a connection that was made is treated";
+
+/// The table.
+pub const HARMLESS: &[Harmless] = &[
+    // Not libvirt's.
+    row("metadata/**", ANY, "notes of other programs, which libvirt keeps and never reads"),
+    row("qemu:capabilities", &[], "what libvirt believes of QEMU; sVirt does not ask"),
+    row("qemu:capabilities/qemu:add", &["capability"], "what libvirt believes of QEMU"),
+    row("qemu:capabilities/qemu:del", &["capability"], "what libvirt believes of QEMU"),
+    row("qemu:deprecation", &["behavior"], POLICY),
+    // Disks.
+    row("devices/disk", &["snapshot", "model"], "the default of snapshots, or the device's looks"),
+    row(
+        "devices/disk/driver",
+        &[
+            "io",
+            "ioeventfd",
+            "event_idx",
+            "iothread",
+            "detect_zeroes",
+            "queues",
+            "queue_size",
+            "discard_no_unref",
+        ],
+        SPEED,
+    ),
+    row("devices/disk/driver", &["error_policy", "rerror_policy"], POLICY),
+    row("devices/disk/driver/iothreads", &[], SPEED),
+    row("devices/disk/driver/iothreads/iothread", &["id"], SPEED),
+    row("devices/disk/driver/iothreads/iothread/queue", &["id"], SPEED),
+    row("devices/disk/**/metadata_cache", &[], SPEED),
+    row("devices/disk/**/metadata_cache/max_size", &["unit"], SPEED),
+    row("devices/disk/target", &["dev", "bus", "tray", "removable", "rotation_rate"], LOOK),
+    row("devices/disk/transient", &["shareBacking"], "whether the image may be hot-plugged later"),
+    row("devices/disk/geometry", &["cyls", "heads", "secs", "trans"], LOOK),
+    row(
+        "devices/disk/blockio",
+        &["logical_block_size", "physical_block_size", "discard_granularity"],
+        LOOK,
+    ),
+    row("devices/disk/iotune", &[], SPEED),
+    row(
+        "devices/disk/iotune/total_bytes_sec|read_bytes_sec|write_bytes_sec|total_iops_sec|\
+         read_iops_sec|write_iops_sec|total_bytes_sec_max|read_bytes_sec_max|\
+         write_bytes_sec_max|total_iops_sec_max|read_iops_sec_max|write_iops_sec_max|\
+         size_iops_sec|group_name|total_bytes_sec_max_length|read_bytes_sec_max_length|\
+         write_bytes_sec_max_length|total_iops_sec_max_length|read_iops_sec_max_length|\
+         write_iops_sec_max_length",
+        &[],
+        SPEED,
+    ),
+    row("devices/disk/throttlefilters", &[], SPEED),
+    row("devices/disk/throttlefilters/throttlefilter", &["group"], SPEED),
+    row("devices/disk/wwn", &[], LOOK),
+    row("devices/disk/vendor", &[], LOOK),
+    row("devices/disk/product", &[], LOOK),
+    row("devices/disk/**/source", &["query", "tlsHostname"], REMOTE),
+    row("devices/disk/**/source/ssl", &["verify"], REMOTE),
+    row("devices/disk/**/source/cookies", &[], REMOTE),
+    row("devices/disk/**/source/cookies/cookie", &["name"], REMOTE),
+    row("devices/disk/**/source/readahead", &["size"], REMOTE),
+    row("devices/disk/**/source/timeout", &["seconds"], REMOTE),
+    row("devices/disk/**/source/snapshot", &["name"], REMOTE),
+    row("devices/disk/**/source/initiator", &[], REMOTE),
+    row("devices/disk/**/source/initiator/iqn", &["name"], REMOTE),
+    // Controllers.
+    row("devices/controller", &["ports", "vectors"], LOOK),
+    row("devices/controller/model", &["name"], LOOK),
+    row(
+        "devices/controller/target",
+        &["chassisNr", "chassis", "port", "busNr", "index", "hotplug", "memReserve"],
+        LOOK,
+    ),
+    row("devices/controller/target/node", &[], LOOK),
+    row("devices/controller/pcihole64", &["unit"], LOOK),
+    row("devices/controller/master", &["startport"], LOOK),
+    row(
+        "devices/controller/driver",
+        &["queues", "cmd_per_lun", "max_sectors", "ioeventfd", "iothread"],
+        SPEED,
+    ),
+    row("devices/controller/driver/iothreads", &[], SPEED),
+    row("devices/controller/driver/iothreads/iothread", &["id"], SPEED),
+    row("devices/controller/driver/iothreads/iothread/queue", &["id"], SPEED),
+    // Filesystems.
+    row("devices/filesystem", &["accessmode", "multidevs", "fmode", "dmode", "model"], HELPER),
+    row("devices/filesystem/driver", &["queue", "wrpolicy"], SPEED),
+    row("devices/filesystem/binary", &["xattr"], HELPER),
+    row("devices/filesystem/binary/cache", &["mode"], HELPER),
+    row(
+        "devices/filesystem/binary/sandbox",
+        &["mode"],
+        "how a helper confines itself, inside the confinement that it gets anyway",
+    ),
+    row("devices/filesystem/binary/lock", &["posix", "flock"], HELPER),
+    row("devices/filesystem/binary/thread_pool", &["size"], SPEED),
+    row("devices/filesystem/binary/openfiles", &["max"], HELPER),
+    row("devices/filesystem/space_hard_limit", &["unit"], HELPER),
+    row("devices/filesystem/space_soft_limit", &["unit"], HELPER),
+    row("devices/filesystem/idmap", &[], HELPER),
+    row("devices/filesystem/idmap/uid|gid", &["start", "target", "count"], HELPER),
+    // Network cards.
+    row("devices/interface", &["trustGuestRxFilters"], NETWORK),
+    row(
+        "devices/interface/source",
+        &["portgroup", "portid", "bridge", "network", "macTableManager", "mode"],
+        "which port of the network; the kind of the interface says what of this names it",
+    ),
+    row("devices/interface/mac", &["type", "check", "currentAddress"], LOOK),
+    row("devices/interface/link", &["state"], LOOK),
+    row("devices/interface/mtu", &["size"], LOOK),
+    row("devices/interface/coalesce", &[], SPEED),
+    row("devices/interface/coalesce/rx", &[], SPEED),
+    row("devices/interface/coalesce/rx/frames", &["max"], SPEED),
+    row("devices/interface/target", &["managed"], "whether libvirt makes the host's side"),
+    row("devices/interface/guest", &["dev", "actual"], LOOK),
+    row("devices/interface/ip", &["address", "family", "prefix", "peer", "dev"], LOOK),
+    row(
+        "devices/interface/route",
+        &["family", "address", "netmask", "prefix", "gateway", "metric"],
+        LOOK,
+    ),
+    row(
+        "devices/interface/driver",
+        &[
+            "rx_queue_size",
+            "tx_queue_size",
+            "txmode",
+            "ioeventfd",
+            "event_idx",
+            "rss",
+            "rss_hash_report",
+        ],
+        SPEED,
+    ),
+    row(
+        "devices/interface/driver/host",
+        &["csum", "gso", "tso4", "tso6", "ecn", "ufo", "mrg_rxbuf"],
+        OFFLOAD,
+    ),
+    row("devices/interface/driver/guest", &["csum", "tso4", "tso6", "ecn", "ufo"], OFFLOAD),
+    row("devices/interface/filterref", &["filter"], "libvirt's packet filter on the host's side"),
+    row("devices/interface/filterref/parameter", &["name", "value"], "of libvirt's packet filter"),
+    row("devices/interface/tune", &[], SPEED),
+    row("devices/interface/tune/sndbuf", &[], SPEED),
+    row("devices/interface/bandwidth", &[], SPEED),
+    row(
+        "devices/interface/bandwidth/inbound|outbound",
+        &["average", "peak", "burst", "floor"],
+        SPEED,
+    ),
+    row("devices/interface/vlan", &["trunk"], NETWORK),
+    row("devices/interface/vlan/tag", &["id", "nativeMode"], NETWORK),
+    row("devices/interface/port", &["isolated"], NETWORK),
+    row("devices/interface/virtualport", &["type"], NETWORK),
+    row(
+        "devices/interface/virtualport/parameters",
+        &["managerid", "typeid", "typeidversion", "instanceid", "profileid", "interfaceid"],
+        NETWORK,
+    ),
+    row("devices/interface/backend", &["hostname", "fqdn"], "what the helper tells the guest"),
+    // Devices of the host.
+    row("devices/hostdev", &["model", "display", "ramfb"], LOOK),
+    row(
+        "devices/hostdev/driver",
+        &["name"],
+        "which of the kernel's drivers: a guest's device is always VFIO's",
+    ),
+    row(
+        "devices/hostdev/source",
+        &["startupPolicy", "writeFiltering", "guestReset", "missing"],
+        POLICY,
+    ),
+    row("devices/hostdev/source/address", &["type"], "the address says it itself"),
+    row("devices/hostdev/source/initiator", &[], REMOTE),
+    row("devices/hostdev/source/initiator/iqn", &["name"], REMOTE),
+    row("devices/redirfilter", &[], "which USB devices may be handed to the guest"),
+    row(
+        "devices/redirfilter/usbdev",
+        &["class", "vendor", "product", "version", "allow"],
+        "which USB devices may be handed to the guest",
+    ),
+    // Ports, screens, sound.
+    row("devices/*/source/clipboard", &["copypaste"], "whether the clipboard is shared"),
+    row("devices/*/source/mouse", &["mode"], SCREEN),
+    row("devices/input", &["model"], LOOK),
+    row("devices/input/source", &["grab", "grabToggle", "repeat"], LOOK),
+    row(
+        "devices/graphics",
+        &[
+            "passwdValidTo",
+            "connected",
+            "sharePolicy",
+            "powerControl",
+            "defaultMode",
+            "fullscreen",
+            "replaceUser",
+            "multiUser",
+        ],
+        SCREEN,
+    ),
+    row("devices/graphics/channel", &["name", "mode"], SCREEN),
+    row("devices/graphics/image", &["compression"], SCREEN),
+    row("devices/graphics/jpeg", &["compression"], SCREEN),
+    row("devices/graphics/zlib", &["compression"], SCREEN),
+    row("devices/graphics/playback", &["compression"], SCREEN),
+    row("devices/graphics/streaming", &["mode"], SCREEN),
+    row("devices/graphics/clipboard", &["copypaste"], SCREEN),
+    row("devices/graphics/mouse", &["mode"], SCREEN),
+    row("devices/graphics/filetransfer", &["enable"], SCREEN),
+    row("devices/graphics/audio", &["id"], "which of the <audio> elements"),
+    row(
+        "devices/video/model",
+        &["ram", "vram", "vram64", "vgamem", "heads", "primary", "blob", "edid"],
+        LOOK,
+    ),
+    row("devices/video/model/acceleration", &["accel2d"], LOOK),
+    row("devices/video/model/resolution", &["x", "y"], LOOK),
+    row("devices/video/driver", &["vgaconf"], LOOK),
+    row("devices/sound", &["multichannel", "streams"], SOUND),
+    row("devices/sound/codec", &["type"], SOUND),
+    row("devices/sound/audio", &["id"], "which of the <audio> elements"),
+    row("devices/audio", &["timerPeriod", "tryMMap", "exclusive", "dspPolicy"], SOUND),
+    row(
+        "devices/audio/input|output",
+        &[
+            "mixingEngine",
+            "fixedSettings",
+            "voices",
+            "bufferLength",
+            "bufferCount",
+            "clientName",
+            "connectPorts",
+            "exactName",
+            "tryPoll",
+            "name",
+            "streamName",
+            "latency",
+        ],
+        SOUND,
+    ),
+    row("devices/audio/input|output/settings", &["frequency", "channels", "format"], SOUND),
+    // The rest.
+    row("devices/hub", &["type"], LOOK),
+    row("devices/memballoon", &["autodeflate", "freePageReporting"], POLICY),
+    row("devices/memballoon/stats", &["period"], POLICY),
+    row("devices/memballoon/driver", &[], LOOK),
+    row("devices/rng", &["model"], LOOK),
+    row("devices/rng/rate", &["bytes", "period"], SPEED),
+    row("devices/shmem/msi", &["enabled", "ioeventfd", "vectors"], LOOK),
+    row("devices/memory", &["discard"], POLICY),
+    row("devices/memory/uuid", &[], LOOK),
+    row("devices/memory/source/nodemask", &[], SPEED),
+    row("devices/memory/source/alignsize", &["unit"], LOOK),
+    row("devices/memory/target", &["dynamicMemslots"], LOOK),
+    row(
+        "devices/memory/target/node|block|requested|current|label|address",
+        &["unit", "base"],
+        LOOK,
+    ),
+    row("devices/memory/target/label/size", &["unit"], LOOK),
+    row("devices/tpm/backend", &["version", "persistent_state", "debug"], LOOK),
+    row("devices/tpm/backend/active_pcr_banks", &[], LOOK),
+    row("devices/tpm/backend/active_pcr_banks/sha1|sha256|sha384|sha512", &[], LOOK),
+    row("devices/vsock", &["model"], LOOK),
+    row(
+        "devices/iommu/driver",
+        &["intremap", "caching_mode", "eim", "iotlb", "aw_bits", "dma_translation"],
+        LOOK,
+    ),
+    row("devices/crypto", &["model"], LOOK),
+    row("devices/crypto/backend", &["queues"], SPEED),
+    row("devices/nvram", &[], "where a PowerPC guest finds its variables"),
+    // Every device. A row above says more of its own.
+    row("devices/*/alias", &["name"], "the name by which QEMU calls the device"),
+    row(
+        "devices/*/address",
+        &[
+            "type",
+            "domain",
+            "bus",
+            "slot",
+            "function",
+            "multifunction",
+            "controller",
+            "target",
+            "unit",
+            "port",
+            "cssid",
+            "ssid",
+            "devno",
+            "iobase",
+            "irq",
+            "reg",
+            "base",
+        ],
+        INSIDE,
+    ),
+    row("devices/*/address/zpci", &["uid", "fid"], INSIDE),
+    row("devices/*/acpi", &["index", "nodeset"], INSIDE),
+    row("devices/*/boot", &["order", "loadparm"], "the order of booting"),
+    row("devices/*/driver", &["iommu", "ats", "packed", "page_per_vq"], LOOK),
+    row("devices/*/target", &["type", "port", "name", "state", "address"], LOOK),
+    row("devices/*/target/model", &["name"], LOOK),
+    row("devices/*/rom", &["bar"], LOOK),
+    row("devices/*/teaming", &["type", "persistent"], "which cards the guest takes as one"),
+    // Beside the devices.
+    row("os/bootmenu", &["enable", "timeout"], LOOK),
+    row("os/bios", &["useserial", "rebootTimeout"], LOOK),
+    row("memoryBacking/discard", &[], POLICY),
+    row("memoryBacking/allocation", &["mode", "threads"], SPEED),
+];
+
+/// Judges everything that nobody asked for.
+///
+/// # Errors
+/// Something is left that is in the table in no row.
+pub(super) fn check(root: &View<'_>) -> Result<Vec<Ignored>, DomainError> {
+    let mut check = Check { path: Vec::new(), ignored: Vec::new() };
+    check.inside(root, true, false)?;
+    Ok(check.ignored)
+}
+
+/// A name: its namespace and what is behind the prefix.
+type Name<'a> = (Option<&'a str>, &'a str);
+
+struct Check<'a> {
+    path: Vec<Name<'a>>,
+    ignored: Vec<Ignored>,
+}
+
+impl<'a> Check<'a> {
+    /// Everything in an element, which was looked at or is in the table. `strict` where what is not
+    /// understood is an error.
+    fn inside(&mut self, view: &View<'a>, seen: bool, strict: bool) -> Result<(), DomainError> {
+        for attribute in view.left_attributes() {
+            let foreign = attribute.namespace().is_some();
+            if attribute.namespace() == Some(XMLNS_NAMESPACE) || !strict && !foreign {
+                continue;
+            }
+            let name = attribute.written_name();
+            let known = find(&self.path, |row| match row.attributes {
+                ["*"] => true,
+                listed => !foreign && listed.contains(&name),
+            });
+            let row = known.ok_or_else(|| view.error_of(name, Problem::Unknown))?;
+            self.note(view, Some(name), attribute.line(), row);
+        }
+        if strict && seen && view.left_text() {
+            return Err(view.error(Problem::Text));
+        }
+        view.all().try_for_each(|(child, seen)| self.child(view, child, seen, strict))
+    }
+
+    fn child(
+        &mut self,
+        parent: &View<'a>,
+        child: &View<'a>,
+        seen: bool,
+        strict: bool,
+    ) -> Result<(), DomainError> {
+        let element = child.element;
+        self.path.push((element.namespace(), element.name()));
+        let strict = strict || self.path.len() == 1 && is_strict(&self.path) || is_foreign(child);
+        if strict && !seen {
+            // The reader took the first of its name; a second one means something else to it.
+            if parent.has_seen(element.written_name()) {
+                return Err(child.error(Problem::Twice));
+            }
+            let row = find(&self.path, |_| true);
+            let row = row.ok_or_else(|| child.error(Problem::Unknown))?;
+            self.note(child, None, element.line(), row);
+        }
+        self.inside(child, seen, strict)?;
+        self.path.pop();
+        Ok(())
+    }
+
+    /// Notes what was left. Of what lies in something that was left only the outermost is noted.
+    fn note(&mut self, view: &View<'_>, attribute: Option<&str>, line: u32, row: &Harmless) {
+        let mut place = view.path();
+        if let Some(attribute) = attribute {
+            place = format!("{place}@{attribute}");
+        }
+        let inside = |last: &Ignored| {
+            place.strip_prefix(last.place.as_str()).is_some_and(|rest| rest.starts_with(['/', '@']))
+        };
+        if !self.ignored.last().is_some_and(inside) {
+            self.ignored.push(Ignored { place: shortened(&place), line, why: row.why });
+        }
+    }
+}
+
+fn is_strict(path: &[Name<'_>]) -> bool {
+    matches!(path, [(None, "os" | "devices" | "memoryBacking")])
+}
+
+fn is_foreign(view: &View<'_>) -> bool {
+    view.element.namespace().is_some()
+}
+
+fn find(path: &[Name<'_>], fits: impl Fn(&Harmless) -> bool) -> Option<&'static Harmless> {
+    HARMLESS.iter().find(|row| fits(row) && fits_path(row.path, path))
+}
+
+/// Whether a path is one that a row's pattern means.
+fn fits_path(pattern: &str, path: &[Name<'_>]) -> bool {
+    let (step, more) = match pattern.split_once('/') {
+        Some((step, more)) => (step, Some(more)),
+        None => (pattern, None),
+    };
+    let rest = |path: &[Name<'_>]| more.map_or(path.is_empty(), |more| fits_path(more, path));
+    match (step, path.split_first()) {
+        ("**", None) => rest(path),
+        ("**", Some((_, below))) => rest(path) || fits_path(pattern, below),
+        (step, Some((name, below))) => one(step, *name) && rest(below),
+        (_, None) => false,
+    }
+}
+
+fn one(step: &str, (namespace, name): Name<'_>) -> bool {
+    match step.strip_prefix("qemu:") {
+        Some(local) => namespace == Some(QEMU) && name == local,
+        None => namespace.is_none() && (step == "*" || step.split('|').any(|word| word == name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(pattern: &str, path: &[Name<'_>]) -> bool {
+        fits_path(pattern, path)
+    }
+
+    #[test]
+    fn a_pattern_is_a_path_with_holes() {
+        let plain = |names: &[&'static str]| names.iter().map(|n| (None, *n)).collect::<Vec<_>>();
+        assert!(fits("a/*/c", &plain(&["a", "b", "c"])));
+        assert!(!fits("a/*/c", &plain(&["a", "c"])));
+        assert!(!fits("a/*", &plain(&["a", "b", "c"])));
+        for path in [&["a", "z"][..], &["a", "b", "z"], &["a", "b", "z", "z"]] {
+            assert!(fits("a/**/z", &plain(path)), "{path:?}");
+        }
+        assert!(!fits("a/**/z", &plain(&["a", "b"])));
+        assert!(fits("a/**", &[(None, "a"), (Some("u"), "b"), (None, "c")]));
+        assert!(!fits("a/*", &[(None, "a"), (Some("u"), "b")]), "* is no name of somebody else");
+        assert!(fits("qemu:a", &[(Some(QEMU), "a")]));
+        assert!(!fits("qemu:a", &[(Some("u"), "a")]), "a prefix is not a namespace");
+        assert!(!fits("qemu:a", &[(None, "a")]));
+    }
+
+    #[test]
+    fn no_row_says_what_another_says_already() {
+        for (index, row) in HARMLESS.iter().enumerate() {
+            assert!(!row.why.is_empty(), "{}", row.path);
+            let rest = HARMLESS.get(index + 1..).unwrap_or_default();
+            for other in rest.iter().filter(|other| other.path == row.path) {
+                let both = |name: &&&str| other.attributes.contains(*name);
+                assert_eq!(row.attributes.iter().find(both), None, "{}", row.path);
+            }
+        }
+    }
+}
