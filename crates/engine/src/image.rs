@@ -13,6 +13,7 @@ use svirt_formats::image::{
     Header, MAX_CHAIN_DEPTH, Sample, format_from_extension, head_len, inspect, resolve_backing,
     tail_len,
 };
+use svirt_formats::spec::BackingSpec;
 use svirt_host::{
     Doing,
     pin::{Pin, Purpose},
@@ -27,6 +28,8 @@ pub(crate) struct Named<'a> {
     pub(crate) access: Access,
     /// Whether what its header names below it counts.
     pub(crate) follow: bool,
+    /// What the user says is below it, from the upper to the lowest; then no header counts.
+    pub(crate) below: Option<&'a [BackingSpec]>,
 }
 
 /// Pins an image and all below it.
@@ -36,7 +39,8 @@ pub(crate) fn resolve(
     named: &Named<'_>,
 ) -> Result<Image, Failure> {
     let name = absolute(named.path)?;
-    let mut chain = Chain { pins, store, root: name.clone(), follow: named.follow, depth: 0 };
+    let (root, follow) = (name.clone(), named.follow);
+    let mut chain = Chain { pins, store, root, follow, below: named.below, depth: 0 };
     let purpose = match named.access {
         Access::Write => Purpose::WriteDisk,
         Access::Read => Purpose::ReadDisk,
@@ -55,10 +59,11 @@ struct Chain<'a> {
     /// The directory that holds the first image; those below it must be in it too.
     root: PathBuf,
     follow: bool,
+    below: Option<&'a [BackingSpec]>,
     depth: usize,
 }
 
-impl Chain<'_> {
+impl<'a> Chain<'a> {
     fn image(&mut self, name: PathBuf, pin: Pin, format: ImageFormat) -> Result<Image, Failure> {
         let header = read_header(&pin, format)?;
         self.unchanged(&pin, &header)?;
@@ -96,6 +101,9 @@ impl Chain<'_> {
         name_above: &Path,
         above: &Object,
     ) -> Result<Option<Image>, Failure> {
+        if let Some(below) = self.below {
+            return self.stated_below(below, header.format, above);
+        }
         let Some(backing) = header.backing.as_ref().filter(|_| self.follow) else {
             return Ok(None);
         };
@@ -115,6 +123,31 @@ impl Chain<'_> {
         self.allow(pin.object(), above)?;
         let format = self.format(&pin, Some(format))?;
         self.image(name, pin, format).map(Some)
+    }
+
+    /// The image that the user says is next. The user named it, so it may be anywhere.
+    fn stated_below(
+        &mut self,
+        below: &'a [BackingSpec],
+        format: ImageFormat,
+        above: &Object,
+    ) -> Result<Option<Image>, Failure> {
+        let Some((next, rest)) = below.split_first() else { return Ok(None) };
+        if format != ImageFormat::Qcow2 {
+            let message = format!("{} is {format} and has nothing below it", above.path.display());
+            return Err(
+                Failure::new(Code::Data, message).hint("only qcow2 images can have a backing")
+            );
+        }
+        if rest.len() >= MAX_CHAIN_DEPTH {
+            let message =
+                format!("{} has more than {MAX_CHAIN_DEPTH} images below it", above.path.display());
+            return Err(Failure::new(Code::Data, message).hint("flatten it with qemu-img convert"));
+        }
+        self.below = Some(rest);
+        let pin = Pin::new(&next.path, Purpose::ReadDisk)?;
+        let format = self.format(&pin, Some(next.format))?;
+        self.image(absolute(&next.path)?, pin, format).map(Some)
     }
 
     fn allow(&self, below: &Object, above: &Object) -> Result<(), Failure> {

@@ -114,7 +114,7 @@ impl Resolver<'_> {
     ) -> Result<Option<svirt_model::ImageFormat>, Failure> {
         let ImageFile { format, access, backing, .. } = *file;
         let follow = backing == Below::Header;
-        let named = NamedImage { path, format, access, follow };
+        let named = NamedImage { path, format, access, follow, below: None };
         let image = self.image(&named)?;
         let unstated = format.is_none().then_some(image.format);
         self.images(&image, access, origin);

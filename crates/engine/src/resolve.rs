@@ -7,7 +7,9 @@ use crate::{
     program, rules,
 };
 use std::{io::Read, path::Path};
-use svirt_formats::spec::{self, CommandSpec, DiskSpec, DisplaySpec, GuestSpec, NetSpec, Spec};
+use svirt_formats::spec::{
+    self, CommandSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, NetSpec, SerialSpec, Spec,
+};
 use svirt_host::{
     Doing,
     pin::{Pin, Purpose},
@@ -15,8 +17,8 @@ use svirt_host::{
 };
 use svirt_model::{
     Accelerator, Access, Argument, Bytes, Command, Demands, Device, DeviceKind, Dialect, Disk,
-    FileKind, Guest, Image, ImageFormat, KernelSource, Machine, MachineName, Media, Named, Object,
-    Origin, Output, Program, Scratch, Sharing, Stream, Uuid, Vmm,
+    FileKind, Firmware, Guest, Image, ImageFormat, KernelSource, Machine, MachineName, Media,
+    Named, Object, Origin, Output, Program, Scratch, Serial, SerialEnd, Sharing, Stream, Uuid, Vmm,
 };
 use svirt_store::Store;
 
@@ -124,12 +126,15 @@ impl Resolver<'_> {
         };
         self.common_device("/dev/null")?;
         self.add(DeviceKind::Monitor, "every guest");
-        self.add(DeviceKind::Console, "every guest");
+        self.serial(guest)?;
         if accelerator == Accelerator::Kvm {
             let object = self.pins.pin(Path::new(accelerator::DEVICE), Purpose::Device)?;
             self.add(DeviceKind::Kvm(object), "the accelerator");
         }
         self.kernel(guest)?;
+        if let Some(firmware) = &guest.firmware {
+            self.guest_firmware(guest, firmware)?;
+        }
         self.disks(guest)?;
         self.surroundings(guest)?;
         let program = self.qemu(guest, accelerator)?;
@@ -156,16 +161,70 @@ impl Resolver<'_> {
             is_kernel(kernel)?;
             self.add(
                 DeviceKind::Kernel(KernelSource::File(object)),
-                format!("--kernel {}", kernel.display()),
+                origin(guest, "--kernel", kernel),
             );
-        } else if guest.disks.is_empty() && guest.cdrom.is_none() || guest.append.is_some() {
+        } else if guest.disks.is_empty() && guest.cdrom.is_none() && guest.firmware.is_none()
+            || guest.append.is_some()
+        {
             self.add(DeviceKind::Kernel(KernelSource::Embedded), "the embedded guest");
         }
         if let Some(initrd) = &guest.initrd {
             let object = self.pin_named(initrd, Purpose::ReadFile, Access::Read)?.object;
-            self.add(DeviceKind::Initrd(object), format!("--initrd {}", initrd.display()));
+            self.add(DeviceKind::Initrd(object), origin(guest, "--initrd", initrd));
+        }
+        if let Some(dtb) = &guest.dtb {
+            let object = self.pin_named(dtb, Purpose::ReadFile, Access::Read)?.object;
+            self.add(DeviceKind::DeviceTree(object), origin(guest, "dtb", dtb));
         }
         Ok(())
+    }
+
+    fn guest_firmware(
+        &mut self,
+        guest: &GuestSpec,
+        firmware: &FirmwareSpec,
+    ) -> Result<(), Failure> {
+        let FirmwareSpec { code, rom, vars } = firmware;
+        let image = self.pin_named(code, Purpose::ReadFile, Access::Read)?.object;
+        let kind = DeviceKind::Firmware(Firmware { image, rom: *rom });
+        self.add(kind, origin(guest, "firmware", code));
+        if let Some(vars) = vars {
+            let named = self.pin_named(vars, Purpose::ReadFile, Access::Write)?;
+            self.add(DeviceKind::Variables(named), origin(guest, "firmware", vars));
+        }
+        Ok(())
+    }
+
+    /// The serial ports. The console is behind the others where nothing is said of it.
+    fn serial(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
+        let said = guest.serial.contains(&SerialSpec::Console);
+        let unsaid = (!said).then_some(&SerialSpec::Console);
+        let mut number = 0;
+        for port in guest.serial.iter().chain(unsaid) {
+            let (end, from) = match port {
+                SerialSpec::Console => {
+                    self.add(DeviceKind::Console, "every guest");
+                    continue;
+                }
+                SerialSpec::Null => (SerialEnd::Null, "serial".into()),
+                SerialSpec::File(path) => (self.serial_file(path)?, origin(guest, "serial", path)),
+                SerialSpec::Listen(path) => {
+                    let end = SerialEnd::Listen(self.future_output(path)?.path);
+                    (end, origin(guest, "serial", path))
+                }
+            };
+            self.add(DeviceKind::Serial(Serial { number, end }), from);
+            number += 1;
+        }
+        Ok(())
+    }
+
+    fn serial_file(&mut self, path: &Path) -> Result<SerialEnd, Failure> {
+        if path.exists() {
+            let named = self.pin_named(path, Purpose::ReadFile, Access::Write)?;
+            return Ok(SerialEnd::File(named));
+        }
+        self.future_output(path).map(SerialEnd::Output)
     }
 
     fn disks(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
@@ -173,18 +232,19 @@ impl Resolver<'_> {
             self.disk(guest, index, disk)?;
         }
         if let Some(path) = &guest.cdrom {
-            let named = NamedImage { path, format: None, access: Access::Read, follow: true };
+            let access = Access::Read;
+            let named = NamedImage { path, format: None, access, follow: true, below: None };
             let image = Some(self.image(&named)?);
             let (access, sharing, media) = (Access::Read, Sharing::Private, Media::Cdrom);
             let disc = Disk { image, access, sharing, media, scratch: None };
-            self.add(DeviceKind::Disk(disc), format!("--cdrom {}", path.display()));
+            self.add(DeviceKind::Disk(disc), origin(guest, "--cdrom", path));
         }
         Ok(())
     }
 
     fn disk(&mut self, guest: &GuestSpec, index: usize, disk: &DiskSpec) -> Result<(), Failure> {
         let sharing = disk.share.clone().map_or(Sharing::Private, Sharing::Group);
-        let access = if disk.ro { Access::Read } else { Access::Write };
+        let access = if disk.ro || disk.cdrom { Access::Read } else { Access::Write };
         let (path, format) = match (&disk.path, disk.new) {
             (Some(path), _) => (path.clone(), disk.format),
             (None, Some(size)) => {
@@ -196,15 +256,17 @@ impl Resolver<'_> {
             }
             (None, None) => return Ok(()),
         };
-        let throw_away = guest.ephemeral && !disk.ro;
+        let throw_away = (guest.ephemeral || disk.ephemeral) && access == Access::Write;
         let opened = if throw_away { Access::Read } else { access };
-        let named = NamedImage { path: &path, format, access: opened, follow: true };
+        let below = disk.backing.as_deref();
+        let named = NamedImage { path: &path, format, access: opened, follow: true, below };
         let image = self.image(&named)?;
         let limit = guest.scratch.unwrap_or(SCRATCH);
         let scratch = throw_away.then_some(Scratch { limit, virtual_size: image.virtual_size });
-        let (image, media) = (Some(image), Media::Disk);
+        let media = if disk.cdrom { Media::Cdrom } else { Media::Disk };
+        let image = Some(image);
         let kind = DeviceKind::Disk(Disk { image, access, sharing, media, scratch });
-        self.add(kind, format!("--disk {}", path.display()));
+        self.add(kind, origin(guest, "--disk", &path));
         Ok(())
     }
 
@@ -240,7 +302,20 @@ impl Resolver<'_> {
             self.add(DeviceKind::UserNetwork(program), "--net user");
         }
         if guest.display == DisplaySpec::Vnc {
-            self.add(DeviceKind::Vnc, "--display vnc");
+            let link = guest.vnc_socket.as_deref().map(|path| self.future_output(path));
+            let link = link.transpose()?.map(|output| output.path);
+            let from = guest.vnc_socket.as_deref().map(|path| origin(guest, "vnc-socket", path));
+            self.add(DeviceKind::Vnc(link), from.unwrap_or_else(|| "--display vnc".into()));
+        }
+        if let Some(random) = &guest.random {
+            let named = self.pin_named(random, Purpose::Device, Access::Read)?;
+            self.add(DeviceKind::Random(named), origin(guest, "random", random));
+        }
+        if guest.balloon {
+            self.add(DeviceKind::Balloon, "balloon");
+        }
+        if let Some(action) = guest.watchdog {
+            self.add(DeviceKind::Watchdog(action), "watchdog");
         }
         if guest.gdb {
             self.add(DeviceKind::Debugger, "--gdb");
@@ -320,6 +395,15 @@ impl Resolver<'_> {
         argument.into_iter().for_each(|a| arguments.insert(0, a.into()));
         self.add(DeviceKind::File(script), "the script");
         self.plain_program(&interpreter)
+    }
+}
+
+/// Which of the user's words named a path: those that the specification carries with it, or else
+/// this flag's or field's.
+fn origin(guest: &GuestSpec, flag: &str, path: &Path) -> Origin {
+    match guest.origins.get(path) {
+        Some(words) => words.as_str().into(),
+        None => format!("{flag} {}", path.display()).into(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 use svirt_model::{Bytes, GroupName, ImageFormat, Layer, MachineName};
 
 /// The version of the form that this program reads and writes.
@@ -48,6 +48,12 @@ pub struct GuestSpec {
     /// A bzImage or an ELF kernel that is started directly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<PathBuf>,
+    /// The description of the hardware that the kernel gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtb: Option<PathBuf>,
+    /// Firmware in place of QEMU's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<FirmwareSpec>,
     /// The kernel's initial file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initrd: Option<PathBuf>,
@@ -75,6 +81,25 @@ pub struct GuestSpec {
     /// Whether a debugger can drive it through a socket.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gdb: bool,
+    /// A path at which the socket of the VNC screen is found as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnc_socket: Option<PathBuf>,
+    /// The guest's serial ports; the machine's console is one of them, behind the others where it
+    /// is not in the list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub serial: Vec<SerialSpec>,
+    /// A device of the host from which the guest's randomness is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random: Option<PathBuf>,
+    /// Whether the guest can be asked to give memory back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub balloon: bool,
+    /// What happens when the guest no longer answers its watchdog; without it, there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<svirt_model::WatchdogAction>,
+    /// For paths, which of the user's words named them: shown in place of this form's own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<PathBuf, String>,
     /// How guest code is run; found out by trying where it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<svirt_model::Accelerator>,
@@ -86,6 +111,8 @@ impl Default for GuestSpec {
             memory: Bytes(256 << 20),
             cpus: 1,
             kernel: None,
+            dtb: None,
+            firmware: None,
             initrd: None,
             append: None,
             disks: Vec::new(),
@@ -95,13 +122,57 @@ impl Default for GuestSpec {
             net: None,
             display: DisplaySpec::None,
             gdb: false,
+            vnc_socket: None,
+            serial: Vec::new(),
+            random: None,
+            balloon: false,
+            watchdog: None,
+            origins: BTreeMap::new(),
             accelerator: None,
         }
     }
 }
 
-/// A disk.
+/// Firmware.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FirmwareSpec {
+    /// The image; it is only read.
+    pub code: PathBuf,
+    /// Whether it is a ROM and not flash.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rom: bool,
+    /// The file with its variables, which is written; only with flash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vars: Option<PathBuf>,
+}
+
+/// What a serial port is connected to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SerialSpec {
+    /// The machine's console.
+    Console,
+    /// Nothing.
+    Null,
+    /// A file, which is made, or begins anew.
+    File(PathBuf),
+    /// A unix socket on which whoever connects is served.
+    Listen(PathBuf),
+}
+
+/// An image below another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BackingSpec {
+    /// The image, or a block device.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: ImageFormat,
+}
+
+/// A disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DiskSpec {
     /// An image, or a block device. For a new disk it is left out.
@@ -119,6 +190,15 @@ pub struct DiskSpec {
     /// The group of machines that share it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<GroupName>,
+    /// Whether the guest sees an optical disc; it can only read it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cdrom: bool,
+    /// Whether what is written to it is thrown away at the end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
+    /// All images below it, from the upper to the lowest, in place of what its header says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backing: Option<Vec<BackingSpec>>,
 }
 
 /// A network.
@@ -226,8 +306,12 @@ fn objects(spec: &Value) -> Result<(), SpecError> {
     let parts =
         || ["guest", "command"].into_iter().filter_map(|p| spec.get(p)).filter(|p| !p.is_null());
     let lists = parts().flat_map(|part| ["disks", "share"].into_iter().filter_map(|l| part.get(l)));
-    let items = lists.filter_map(Value::as_array).flatten();
-    let all = std::iter::once(spec).chain(parts()).chain(items).all(Value::is_object);
+    let items = || lists.clone().filter_map(Value::as_array).flatten();
+    let below =
+        items().filter_map(|item| item.get("backing")).filter_map(Value::as_array).flatten();
+    let firmware = parts().filter_map(|part| part.get("firmware")).filter(|f| !f.is_null());
+    let nested = items().chain(below).chain(firmware);
+    let all = std::iter::once(spec).chain(parts()).chain(nested).all(Value::is_object);
     if all { Ok(()) } else { Err(SpecError::Shape) }
 }
 
@@ -247,6 +331,25 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.kernel.is_none() && guest.initrd.is_some() {
         return refuse("an initrd needs a kernel");
     }
+    if guest.kernel.is_none() && guest.dtb.is_some() {
+        return refuse("a description of hardware needs a kernel");
+    }
+    if guest.firmware.as_ref().is_some_and(|f| f.rom && f.vars.is_some()) {
+        return refuse("firmware in a ROM has no file of variables");
+    }
+    if guest.display == DisplaySpec::None && guest.vnc_socket.is_some() {
+        return refuse("a socket for VNC needs the display vnc");
+    }
+    let consoles = guest.serial.iter().filter(|port| **port == SerialSpec::Console).count();
+    if consoles > 1 || guest.serial.len() > 3 + consoles {
+        return refuse("a guest has at most four serial ports, one of which is the console");
+    }
+    if guest.disks.iter().any(|d| d.new.is_some() && (d.cdrom || d.backing.is_some())) {
+        return refuse("a new disk is no disc and has nothing below it");
+    }
+    if guest.disks.iter().any(|d| d.cdrom && (d.ephemeral || d.share.is_some())) {
+        return refuse("a disc is only read: it is neither thrown away nor shared for writing");
+    }
     if guest.memory.0 < 1 << 20 || guest.memory.0 > 1 << 43 {
         return refuse("the memory must be at least 1M and at most 8T");
     }
@@ -259,7 +362,11 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.disks.iter().any(|d| d.new.is_some() && d.format.is_some()) {
         return refuse("a new disk has no format of the user's: sVirt makes it");
     }
-    if guest.scratch.is_some() && !guest.ephemeral {
+    if guest.disks.iter().any(|d| d.ro && d.ephemeral) {
+        return refuse("a disk that is only read has nothing to throw away");
+    }
+    let thrown_away = guest.ephemeral || guest.disks.iter().any(|d| d.ephemeral);
+    if guest.scratch.is_some() && !thrown_away {
         return refuse("scratch limits what an ephemeral machine writes, and this one is not");
     }
     if guest.disks.len() > 64 {

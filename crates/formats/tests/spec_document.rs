@@ -8,10 +8,12 @@ use svirt_model::{ImageFormat, Layer, NAME_MAX};
 const DOCUMENT: &str = include_str!("../../../docs/reference/spec.md");
 
 /// Each object of the form: its heading, and a text in which an unknown `WORD` stands in it.
-const OBJECTS: [(&str, &str); 5] = [
+const OBJECTS: [(&str, &str); 7] = [
     ("The machine", r#"{"WORD":0}"#),
     ("The guest", r#"{"guest":{"WORD":0}}"#),
     ("A disk", r#"{"guest":{"disks":[{"WORD":0}]}}"#),
+    ("A backing image", r#"{"guest":{"disks":[{"backing":[{"WORD":0}]}]}}"#),
+    ("Firmware", r#"{"guest":{"firmware":{"WORD":0}}}"#),
     ("The command", r#"{"command":{"WORD":0}}"#),
     ("A share", r#"{"command":{"share":[{"WORD":0}]}}"#),
 ];
@@ -64,7 +66,7 @@ fn each_table_lists_the_fields_that_the_reader_knows_and_no_other() {
 
 #[test]
 fn each_choice_lists_the_words_that_the_reader_knows_and_no_other() {
-    for field in ["net", "display", "accelerator"] {
+    for field in ["net", "display", "accelerator", "watchdog"] {
         let row = rows("The guest").find(|row| row[0] == format!("`{field}`")).unwrap();
         let text = format!(r#"{{"guest":{{"{field}":"WORD"}}}}"#);
         assert_eq!(quoted(row[1]), known_at(&text), "{field}");
@@ -101,6 +103,12 @@ fn complete(heading: &str, fields: &str) -> String {
         "The guest" => format!(r#"{{"version":1,"guest":{{{fields}}}}}"#),
         "A disk" => {
             format!(r#"{{"version":1,"guest":{{"disks":[{{"path":"/a"{comma}{fields}}}]}}}}"#)
+        }
+        "A backing image" => format!(
+            r#"{{"version":1,"guest":{{"disks":[{{"path":"/a","backing":[{{"path":"/b","format":"raw"{comma}{fields}}}]}}]}}}}"#
+        ),
+        "Firmware" => {
+            format!(r#"{{"version":1,"guest":{{"firmware":{{"code":"/a"{comma}{fields}}}}}}}"#)
         }
         _ => format!(
             r#"{{"version":1,"command":{{"command":["x"],"directory":"/"{comma}{fields}}}}}"#

@@ -7,8 +7,8 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::Value;
 use std::path::PathBuf;
 use svirt_formats::spec::{
-    CommandSpec, DiskSpec, DisplaySpec, GuestSpec, NetSpec, ShareSpec, Spec, SpecError, VERSION,
-    read,
+    BackingSpec, CommandSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, NetSpec, SerialSpec,
+    ShareSpec, Spec, SpecError, VERSION, read,
 };
 use svirt_model::{Accelerator, Bytes, GroupName, ImageFormat, Layer, MachineName};
 
@@ -34,7 +34,11 @@ fn disk() -> impl Strategy<Value = DiskSpec> {
     (source, format, any::<bool>(), option::of(group())).prop_map(|(source, format, ro, share)| {
         let (path, new) = (source.clone().ok(), source.err());
         let format = format.filter(|_| new.is_none());
-        DiskSpec { path, new, format, ro, share }
+        // Only an image that is there can have others below it.
+        let below = |path: &PathBuf| BackingSpec { path: path.clone(), format: ImageFormat::Raw };
+        let backing = path.iter().filter(|_| ro).map(|path| vec![below(path)]).next();
+        let ephemeral = !ro;
+        DiskSpec { path, new, format, ro, share, ephemeral, backing, ..DiskSpec::default() }
     })
 }
 
@@ -56,7 +60,14 @@ fn guest() -> impl Strategy<Value = GuestSpec> {
             let scratch = scratch.filter(|_| ephemeral);
             let sizes = GuestSpec { memory, cpus, scratch, ephemeral, ..GuestSpec::default() };
             let sources = GuestSpec { kernel, initrd, append, disks, cdrom, ..sizes };
-            GuestSpec { net, display, gdb, accelerator, ..sources }
+            let code = sources.cdrom.clone();
+            let firmware =
+                code.map(|code| FirmwareSpec { vars: Some(code.clone()), code, rom: false });
+            let serial = match &firmware {
+                Some(firmware) => vec![SerialSpec::File(firmware.code.clone()), SerialSpec::Null],
+                None => vec![SerialSpec::Console],
+            };
+            GuestSpec { net, display, gdb, accelerator, firmware, serial, ..sources }
         },
     )
 }

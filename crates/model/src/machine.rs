@@ -181,8 +181,23 @@ pub enum DeviceKind {
     Monitor,
     /// A socket on which a debugger may drive the guest's processors.
     Debugger,
-    /// A socket on which a VNC viewer sees the guest's screen.
-    Vnc,
+    /// A socket on which a VNC viewer sees the guest's screen, and perhaps a path at which the host
+    /// finds it as well.
+    Vnc(Option<PathBuf>),
+    /// Firmware in place of QEMU's own.
+    Firmware(Firmware),
+    /// The file with the variables of firmware in flash.
+    Variables(Named),
+    /// The description of the hardware that a kernel gets.
+    DeviceTree(Object),
+    /// A serial port other than the console.
+    Serial(Serial),
+    /// The device from which the guest's randomness is read.
+    Random(Named),
+    /// The guest can be asked to give memory back.
+    Balloon,
+    /// A watchdog.
+    Watchdog(WatchdogAction),
     /// A network card whose packets a helper carries into the host's network as an ordinary
     /// process of this user would.
     UserNetwork(Program),
@@ -202,6 +217,67 @@ pub enum DeviceKind {
     Listen(Listen),
     /// A standard stream of the command that started the machine.
     Stream(Stream),
+}
+
+/// Firmware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firmware {
+    /// The image.
+    pub image: Object,
+    /// Whether the guest sees it as a ROM, and not as flash.
+    pub rom: bool,
+}
+
+/// A serial port of a guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serial {
+    /// Its number among the ports other than the console: 0 and so on.
+    pub number: u32,
+    /// What it is connected to.
+    pub end: SerialEnd,
+}
+
+/// What a serial port is connected to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SerialEnd {
+    /// Nothing.
+    Null,
+    /// A file that is there.
+    File(Named),
+    /// A file that is made.
+    Output(Output),
+    /// A unix socket that the host finds at this path.
+    Listen(PathBuf),
+}
+
+/// What happens when a guest no longer answers its watchdog, in QEMU's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WatchdogAction {
+    /// It is started anew.
+    Reset,
+    /// It is asked to end.
+    Shutdown,
+    /// It ends.
+    Poweroff,
+    /// It stands still.
+    Pause,
+    /// Nothing.
+    None,
+}
+
+impl WatchdogAction {
+    /// QEMU's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Shutdown => "shutdown",
+            Self::Poweroff => "poweroff",
+            Self::Pause => "pause",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A disk of a guest.

@@ -4,8 +4,8 @@
 use crate::{PlanError, resources::Walked};
 use std::path::Path;
 use svirt_model::{
-    Accelerator, Access, Channel, Command, Delivery, DeviceKind, Disk, FileKind, Guest, Image,
-    Machine, Manifest, Media, Piece, Resource, Target,
+    Accelerator, Access, Channel, Command, Delivery, DeviceKind, Disk, FileKind, Firmware, Guest,
+    Image, Machine, Manifest, Media, Piece, Resource, Serial, SerialEnd, Target,
 };
 
 /// QEMU's arguments, without the zeroth.
@@ -57,8 +57,10 @@ impl Line {
         self.add("-m", format!("size={}k", guest.memory.0 / 1024));
         self.add("-smp", format!("cpus={0},sockets=1,cores={0},threads=1", guest.cpus));
         self.add("-rtc", "base=utc");
-        self.add("-object", "rng-builtin,id=rng");
-        self.add("-device", "virtio-rng-pci,rng=rng");
+        if !machine.devices.iter().any(|d| matches!(d.kind, DeviceKind::Random(_))) {
+            self.add("-object", "rng-builtin,id=rng");
+            self.add("-device", "virtio-rng-pci,rng=rng");
+        }
         // How a guest says that it panicked, and with which code it ends.
         self.add("-device", "pvpanic");
         self.add("-device", "isa-debug-exit,iobase=0xf4,iosize=0x4");
@@ -97,7 +99,22 @@ impl Line {
                 self.add("-chardev", format!("socket,id=gdb,path={path},server=on,wait=off"));
                 self.add("-gdb", "chardev:gdb");
             }
-            DeviceKind::Vnc => {
+            DeviceKind::Firmware(Firmware { rom: true, .. }) => self.add("-bios", place(resources)),
+            DeviceKind::Firmware(Firmware { rom: false, .. }) => self.flash(0, resources),
+            DeviceKind::Variables(_) => self.flash(1, resources),
+            DeviceKind::DeviceTree(_) => self.add("-dtb", place(resources)),
+            DeviceKind::Serial(serial) => self.serial(serial, resources),
+            DeviceKind::Random(_) => {
+                let path = escaped(&place(resources));
+                self.add("-object", format!("rng-random,id=rng,filename={path}"));
+                self.add("-device", "virtio-rng-pci,rng=rng");
+            }
+            DeviceKind::Balloon => self.add("-device", "virtio-balloon-pci"),
+            DeviceKind::Watchdog(action) => {
+                self.add("-device", "i6300esb");
+                self.add("-action", format!("watchdog={}", action.word()));
+            }
+            DeviceKind::Vnc(_) => {
                 self.add("-vnc", format!("unix:{}", place(resources)));
                 self.add("-device", "VGA,id=video,romfile=vgabios-stdvga.bin");
                 self.add("-device", "qemu-xhci,id=usb");
@@ -115,6 +132,25 @@ impl Line {
             | DeviceKind::Stream(_) => {}
         }
         Ok(())
+    }
+
+    /// The first flash of a machine is its firmware, the second that firmware's variables.
+    fn flash(&mut self, number: usize, resources: &[Resource]) {
+        let Some(resource) = resources.first() else { return };
+        let node = format!("flash{number}");
+        self.node(&node, "file", "raw", resource, None);
+        self.add("-machine", format!("pflash{number}={node}"));
+    }
+
+    fn serial(&mut self, serial: &Serial, resources: &[Resource]) {
+        let (id, path) = (format!("serial{}", serial.number), escaped(&place(resources)));
+        let backend = match serial.end {
+            SerialEnd::Null => format!("null,id={id}"),
+            SerialEnd::File(_) | SerialEnd::Output(_) => format!("file,id={id},path={path}"),
+            SerialEnd::Listen(_) => format!("socket,id={id},path={path},server=on,wait=off"),
+        };
+        self.add("-chardev", backend);
+        self.add("-serial", format!("chardev:{id}"));
     }
 
     fn socket(&mut self, id: &str, resources: &[Resource]) {
@@ -227,6 +263,11 @@ fn place(resources: &[Resource]) -> String {
         Some(Delivery::At(path)) => path.to_string_lossy().into_owned(),
         _ => String::new(),
     }
+}
+
+/// A text inside a list that has commas between its parts.
+fn escaped(text: &str) -> String {
+    text.replace(',', ",,")
 }
 
 /// A user's own arguments, with the paths of the sockets that the machine listens on put in.

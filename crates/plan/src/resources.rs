@@ -4,9 +4,9 @@
 use crate::{Inputs, Place, choice::Choice};
 use std::{ops::Range, path::PathBuf};
 use svirt_model::{
-    Access, Channel, Delivery, Device, DeviceKind, Disk, Embedded, Endpoint, Image, KernelSource,
-    Listen, Machine, Manifest, Named, Object, Origin, Output, Program, Resource, Sharing, Target,
-    Vmm,
+    Access, Channel, Delivery, Device, DeviceKind, Disk, Embedded, Endpoint, Firmware, Image,
+    KernelSource, Listen, Machine, Manifest, Named, Object, Origin, Output, Program, Resource,
+    Serial, SerialEnd, Sharing, Target, Vmm,
 };
 
 /// The first descriptor number after the standard streams.
@@ -102,7 +102,23 @@ impl Walk<'_> {
             DeviceKind::Monitor => self.channel(Channel::Monitor, origin),
             DeviceKind::UserNetwork(_) => self.channel(Channel::Network, origin),
             DeviceKind::Debugger => self.endpoint("gdb", None, origin),
-            DeviceKind::Vnc => self.endpoint("vnc", None, origin),
+            DeviceKind::Vnc(link) => self.endpoint("vnc", link.clone(), origin),
+            DeviceKind::Firmware(Firmware { image, rom: true }) => {
+                self.boot_file(image, "/boot/firmware", origin);
+            }
+            DeviceKind::Firmware(Firmware { image, rom: false }) => {
+                let target = Target::Object(image.clone());
+                self.descriptor(target, Access::Read, Sharing::Private, origin);
+            }
+            DeviceKind::Variables(Named { object, access, sharing, .. }) => {
+                let target = Target::Object(object.clone());
+                self.descriptor(target, *access, sharing.clone(), origin);
+            }
+            DeviceKind::DeviceTree(object) => self.boot_file(object, "/boot/dtb", origin),
+            DeviceKind::Serial(Serial { number, end }) => self.serial(*number, end, origin),
+            DeviceKind::Random(named) => self.named(named, origin, Target::Device),
+            // Of the guest alone.
+            DeviceKind::Balloon | DeviceKind::Watchdog(_) => {}
             DeviceKind::Listen(Listen { number, path }) => {
                 self.endpoint(&number.to_string(), Some(path.clone()), origin);
             }
@@ -115,9 +131,7 @@ impl Walk<'_> {
             }
             DeviceKind::HostDevice(named) => self.named(named, origin, Target::Device),
             DeviceKind::Connect(named) => self.named(named, origin, Target::Socket),
-            DeviceKind::Output(Output { name, path }) => {
-                self.at(Target::Output(path.clone()), name.clone(), Access::Write, origin);
-            }
+            DeviceKind::Output(output) => self.output(output, origin),
             DeviceKind::Stream(stream) => {
                 let number = Delivery::Descriptor(*stream as i32);
                 self.add(
@@ -142,6 +156,22 @@ impl Walk<'_> {
             // What lies below is never written through the image above it.
             next = backing.as_deref().map(|below| (below, Access::Read));
         }
+    }
+
+    fn serial(&mut self, number: u32, end: &SerialEnd, origin: &Origin) {
+        match end {
+            SerialEnd::Null => {}
+            SerialEnd::File(named) => self.named(named, origin, Target::Object),
+            SerialEnd::Output(output) => self.output(output, origin),
+            SerialEnd::Listen(path) => {
+                self.endpoint(&format!("serial{number}"), Some(path.clone()), origin);
+            }
+        }
+    }
+
+    fn output(&mut self, output: &Output, origin: &Origin) {
+        let target = Target::Output(output.path.clone());
+        self.at(target, output.name.clone(), Access::Write, origin);
     }
 
     fn boot_file(&mut self, object: &Object, inside: &str, origin: &Origin) {

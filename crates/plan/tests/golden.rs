@@ -109,7 +109,7 @@ fn the_network_helper_is_as_tight_as_the_vmm_but_for_the_network() {
 #[test]
 fn a_screen_and_a_debugger_are_sockets_in_a_directory_of_the_machines_own() {
     let mut devices = machines::kernel();
-    devices.push(machines::from(svirt_model::DeviceKind::Vnc, "--display vnc"));
+    devices.push(machines::from(svirt_model::DeviceKind::Vnc(None), "--display vnc"));
     devices.push(machines::from(svirt_model::DeviceKind::Debugger, "--gdb"));
     let mut machine = machines::kvm(devices);
     if let Vmm::Guest(guest) = &mut machine.vmm {
@@ -192,4 +192,26 @@ fn a_kernel_command_line_with_a_control_character_is_refused() {
     the kernel's command line has a character in it that cannot be passed on: '\n'
     hint: none
     ");
+}
+
+#[test]
+fn what_a_domain_of_libvirts_adds_is_reached_and_on_the_command_line() {
+    use support::objects::{device, file, named};
+    use svirt_model::{Access, DeviceKind, Firmware, Output, Serial, SerialEnd, WatchdogAction};
+    let from = |kind| machines::from(kind, "domain.xml line 7, <x>");
+    let output = Output { name: "/var/log/a,b".into(), path: "/var/log/a,b".into() };
+    let serial = |number, end| from(DeviceKind::Serial(Serial { number, end }));
+    let devices = vec![
+        from(DeviceKind::Firmware(Firmware { image: file("/fw/CODE.fd"), rom: false })),
+        from(DeviceKind::Variables(named(file("/srv/VARS.fd"), Access::Write))),
+        from(DeviceKind::DeviceTree(file("/srv/board.dtb"))),
+        serial(0, SerialEnd::Output(output)),
+        serial(1, SerialEnd::Listen("/run/guest.sock".into())),
+        serial(2, SerialEnd::Null),
+        from(DeviceKind::Vnc(Some("/run/vnc.sock".into()))),
+        from(DeviceKind::Random(named(device("/dev/hwrng", 0o600), Access::Read))),
+        from(DeviceKind::Balloon),
+        from(DeviceKind::Watchdog(WatchdogAction::Poweroff)),
+    ];
+    assert_snapshot!(whole(&machines::tcg(devices), &hosts::root()));
 }

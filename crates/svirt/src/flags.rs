@@ -58,13 +58,10 @@ pub(crate) fn complete(
 }
 
 fn guest_of(args: &MachineArgs) -> GuestSpec {
-    let image = args.image.iter().map(|path| spec::DiskSpec {
-        path: Some(path.clone()),
-        new: None,
-        format: None,
-        ro: false,
-        share: None,
-    });
+    let image = args
+        .image
+        .iter()
+        .map(|path| spec::DiskSpec { path: Some(path.clone()), ..spec::DiskSpec::default() });
     let usual = GuestSpec::default();
     GuestSpec {
         memory: args.memory.unwrap_or(usual.memory),
@@ -80,6 +77,7 @@ fn guest_of(args: &MachineArgs) -> GuestSpec {
         display: args.display.map_or(usual.display, display),
         gdb: args.gdb,
         accelerator: args.accel.map(accelerator),
+        ..usual
     }
 }
 
@@ -113,9 +111,21 @@ fn paths(spec: &mut Spec) -> Vec<&mut PathBuf> {
 }
 
 fn guest_paths(guest: &mut GuestSpec) -> Vec<&mut PathBuf> {
-    let GuestSpec { kernel, initrd, disks, cdrom, .. } = guest;
-    let disks = disks.iter_mut().filter_map(|disk| disk.path.as_mut());
-    kernel.iter_mut().chain(initrd).chain(cdrom).chain(disks).collect()
+    let GuestSpec {
+        kernel, initrd, disks, cdrom, dtb, firmware, serial, vnc_socket, random, ..
+    } = guest;
+    let disks = disks.iter_mut().flat_map(|disk| {
+        let below = disk.backing.iter_mut().flatten().map(|below| &mut below.path);
+        disk.path.iter_mut().chain(below)
+    });
+    let firmware =
+        firmware.iter_mut().flat_map(|f| std::iter::once(&mut f.code).chain(&mut f.vars));
+    let serial = serial.iter_mut().filter_map(|port| match port {
+        spec::SerialSpec::File(path) | spec::SerialSpec::Listen(path) => Some(path),
+        spec::SerialSpec::Console | spec::SerialSpec::Null => None,
+    });
+    let single = [kernel, initrd, cdrom, dtb, vnc_socket, random].into_iter().flatten();
+    single.chain(disks).chain(firmware).chain(serial).collect()
 }
 
 fn command_paths(command: &mut CommandSpec) -> Vec<&mut PathBuf> {

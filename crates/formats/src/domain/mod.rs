@@ -12,6 +12,7 @@
 //! left, and only what the table in `harmless.rs` has may be left.
 
 pub mod chardev;
+mod convert;
 pub mod disk;
 mod error;
 mod harmless;
@@ -27,6 +28,7 @@ pub mod system;
 mod view;
 pub mod words;
 
+pub use convert::{Converted, Note};
 pub use error::{DomainError, Problem};
 pub use harmless::{HARMLESS, Harmless, Ignored};
 

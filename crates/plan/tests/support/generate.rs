@@ -160,7 +160,7 @@ fn kernel() -> impl Strategy<Value = Vec<DeviceKind>> {
 fn guest() -> impl Strategy<Value = (Vmm, Vec<DeviceKind>)> {
     let extras = (
         maybe(DeviceKind::UserNetwork(program("/usr/bin/passt"))),
-        maybe(DeviceKind::Vnc),
+        maybe(DeviceKind::Vnc(None)),
         maybe(DeviceKind::Debugger),
     );
     let size = (1..4096_u64, 1..=255_u32);

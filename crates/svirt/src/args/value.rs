@@ -39,7 +39,7 @@ fn unknown(part: &str, path: &str, known: &str) -> String {
 pub(crate) fn disk(text: &str) -> Result<DiskSpec, String> {
     let parts = parts(text);
     let (what, options) = parts.split_first().ok_or("it is empty")?;
-    let mut disk = DiskSpec { path: None, new: None, format: None, ro: false, share: None };
+    let mut disk = DiskSpec::default();
     match what.strip_prefix("new:") {
         Some(size) => disk.new = Some(parse(size)?),
         None if what.is_empty() => return Err("it has no path".into()),
