@@ -337,6 +337,9 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.firmware.as_ref().is_some_and(|f| f.rom && f.vars.is_some()) {
         return refuse("firmware in a ROM has no file of variables");
     }
+    if guest.origins.values().any(|words| words.contains(char::is_control)) {
+        return refuse("the words of an origin have no control characters");
+    }
     if guest.display == DisplaySpec::None && guest.vnc_socket.is_some() {
         return refuse("a socket for VNC needs the display vnc");
     }

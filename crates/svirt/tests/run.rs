@@ -247,6 +247,47 @@ mod real_qemu {
     }
 
     #[test]
+    fn what_only_a_specification_says_reaches_qemu() {
+        let Some(host) = host() else { return };
+        let path = |name: &str| host.path(name).to_str().unwrap().to_owned();
+        let size = |name: &str, bytes| File::create(path(name)).unwrap().set_len(bytes).unwrap();
+        let sizes =
+            [("code", 2 << 20), ("vars", 128 << 10), ("top.raw", 1 << 20), ("disc", 1 << 20)];
+        sizes.into_iter().for_each(|(name, bytes)| size(name, bytes));
+        let spec = serde_json::json!({
+            "version": 1,
+            "name": "all",
+            "guest": {
+                "accelerator": "tcg",
+                "append": "",
+                "firmware": { "code": path("code"), "vars": path("vars") },
+                "disks": [
+                    { "path": path("top.raw"), "format": "raw", "backing": [], "ephemeral": true },
+                    { "path": path("disc"), "format": "raw", "cdrom": true },
+                ],
+                "display": "vnc",
+                "vnc-socket": path("vnc"),
+                "serial": ["console", { "file": path("a,b.log") }, { "listen": path("serial") }, "null"],
+                "random": "/dev/urandom",
+                "balloon": true,
+                "watchdog": "reset",
+                "origins": { path("top.raw"): "domain.xml line 7, <source>" },
+            },
+        });
+        std::fs::write(host.path("spec.json"), spec.to_string()).unwrap();
+        assert_eq!(host.out(&["run", "--detach", "--spec", "spec.json"]), "all\n");
+        // A machine is there when QEMU has taken its command line and begun to run.
+        assert_eq!(host.running(), ["all"]);
+        for socket in ["vnc", "serial"] {
+            std::os::unix::net::UnixStream::connect(host.path(socket)).unwrap();
+        }
+        assert!(host.path("a,b.log").exists());
+        let text = host.out(&["inspect", "all", "--all"]);
+        assert!(text.contains("domain.xml line 7, <source>"), "{text}");
+        host.out(&["kill", "all"]);
+    }
+
+    #[test]
     fn the_plan_names_the_disk_and_changes_nothing() {
         let Some(host) = host() else { return };
         let disk = host.path("a,b\n.raw");
