@@ -23,6 +23,7 @@ pub mod os;
 pub mod parts;
 pub mod resources;
 pub mod screen;
+mod show;
 pub mod storage;
 pub mod system;
 mod view;

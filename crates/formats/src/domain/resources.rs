@@ -5,6 +5,8 @@
 //! which line of the document says so. Where a device uses something of the host that no element
 //! names, the thing is here with its usual name.
 
+mod screen;
+
 use super::{
     Device, Domain,
     chardev::{Address, Backend, CharSource},
@@ -14,14 +16,13 @@ use super::{
     label::SourceLabel,
     os::{Named, Nvram},
     parts::{Filesystem, FilesystemSource, MemoryDevice, Rng, Shmem, Smartcard, Tpm},
-    screen::{Audio, Graphics, Input, Listen, Video},
     storage::{Below, Encryption, Host, Place, Reservations, Source},
     words::{
-        AudioType, FilesystemDriver, Format, GraphicsType, InterfaceType, LaunchSecurity,
-        MemoryModel, MemorySource, RngBackend, ShmemModel, SmartcardMode, SocketMode, TpmBackend,
+        FilesystemDriver, Format, InterfaceType, LaunchSecurity, MemoryModel, MemorySource,
+        RngBackend, ShmemModel, SmartcardMode, SocketMode, TpmBackend,
     },
 };
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 use svirt_model::{Access, Origin};
 
 /// One thing of the host that a domain names.
@@ -475,96 +476,6 @@ impl Walk {
         card.source.iter().for_each(|source| self.character(source));
     }
 
-    fn input(&mut self, input: &Input) {
-        let device = input.device.iter();
-        device.for_each(|path| self.write(Thing::Device(path.clone()), &input.origin));
-    }
-
-    fn graphics(&mut self, graphics: &Graphics) {
-        let origin = &graphics.origin;
-        match graphics.kind {
-            GraphicsType::Vnc | GraphicsType::Spice | GraphicsType::Rdp => self.listens(graphics),
-            GraphicsType::Sdl | GraphicsType::Desktop => {
-                let display = graphics.display.clone().unwrap_or_else(|| "DISPLAY".into());
-                self.write(Thing::Desktop(display), origin);
-            }
-            GraphicsType::Dbus => {
-                let bus = graphics.bus.clone();
-                self.write(bus.map_or(Thing::Listen(None), Thing::Desktop), origin);
-            }
-            GraphicsType::EglHeadless => {}
-        }
-        let authority = graphics.authority.iter();
-        authority.for_each(|path| self.read(Thing::File(path.clone()), origin));
-        self.render(graphics.render_node.as_ref(), graphics.accelerated, origin);
-    }
-
-    fn listens(&mut self, graphics: &Graphics) {
-        let origin = &graphics.origin;
-        let usual = [Listen::Address(None)];
-        let listens = if graphics.listens.is_empty() { &usual } else { &graphics.listens[..] };
-        let mut port_of = |host: &str| {
-            let ports = graphics.ports.iter().flatten().map(i32::to_string);
-            let ports: Vec<String> = ports.collect();
-            let ports = if ports.is_empty() { "-1".into() } else { ports.join(",") };
-            let (protocol, address) = (graphics.kind.word(), format!("{host}:{ports}"));
-            self.write(Thing::Port { protocol, address, listen: true }, origin);
-        };
-        for listen in listens {
-            match listen {
-                Listen::Address(address) => port_of(address.as_deref().unwrap_or("127.0.0.1")),
-                Listen::Network(network) => port_of(network),
-                Listen::Socket(_) | Listen::Nothing => {}
-            }
-        }
-        for listen in listens {
-            if let Listen::Socket(path) = listen {
-                self.write(Thing::Listen(path.clone()), origin);
-            }
-        }
-    }
-
-    fn render(&mut self, node: Option<&PathBuf>, accelerated: bool, origin: &Origin) {
-        match node {
-            Some(path) => self.write(Thing::Device(path.clone()), origin),
-            None if accelerated => self.write(Thing::AnyRenderNode, origin),
-            None => {}
-        }
-    }
-
-    fn video(&mut self, video: &Video) {
-        if video.own_process {
-            self.write(Thing::Listen(None), &video.origin);
-        }
-        self.render(video.render_node.as_ref(), video.accelerated, &video.origin);
-    }
-
-    fn audio(&mut self, audio: &Audio) {
-        let origin = &audio.origin;
-        match audio.kind {
-            AudioType::File => {
-                let path = audio.file.iter();
-                path.for_each(|path| self.write(Thing::Output(path.clone()), origin));
-            }
-            AudioType::Oss => {
-                let usual = ["/dev/dsp".to_owned()];
-                let devices = if audio.devices.is_empty() { &usual } else { &audio.devices[..] };
-                devices.iter().for_each(|path| self.write(Thing::Device(path.into()), origin));
-            }
-            AudioType::Alsa => self.write(Thing::Directory("/dev/snd".into()), origin),
-            AudioType::Pipewire if audio.runtime.is_some() => {
-                let path = audio.runtime.iter();
-                path.for_each(|path| self.write(Thing::Directory(path.clone()), origin));
-            }
-            AudioType::Jack | AudioType::PulseAudio | AudioType::Pipewire | AudioType::Sdl => {
-                let server = audio.server.clone();
-                let server = server.unwrap_or_else(|| audio.kind.word().to_owned());
-                self.write(Thing::Desktop(server), origin);
-            }
-            AudioType::None | AudioType::CoreAudio | AudioType::Spice | AudioType::Dbus => {}
-        }
-    }
-
     fn rng(&mut self, rng: &Rng) {
         match rng.kind {
             RngBackend::Random => {
@@ -638,96 +549,4 @@ fn socket(path: Option<&PathBuf>, mode: SocketMode) -> Thing {
 fn port(protocol: &'static str, address: &Address, listen: bool) -> Thing {
     let address = format!("{}:{}", address.host, address.service);
     Thing::Port { protocol, address, listen }
-}
-
-impl fmt::Display for HostResource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let access = if self.access == Access::Read { "read" } else { "write" };
-        write!(f, "{access} {}", self.what)?;
-        if self.shareable {
-            f.write_str(", shareable")?;
-        }
-        self.labels.iter().try_for_each(|label| write!(f, ", label of {label}"))?;
-        write!(f, " [{}]", self.origin)
-    }
-}
-
-impl fmt::Display for Thing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Image { path, format, header } => {
-                write!(f, "image {}", path.display())?;
-                write!(f, " ({}", format.map_or("format unsaid", Format::word))?;
-                f.write_str(if *header { ", below: its header)" } else { ")" })
-            }
-            Self::File(path) => write!(f, "file {}", path.display()),
-            Self::Output(path) => write!(f, "output {}", path.display()),
-            Self::Directory(path) => write!(f, "directory {}", path.display()),
-            Self::Program(path) => write!(f, "program {}", path.display()),
-            Self::Device(path) => write!(f, "device {}", path.display()),
-            Self::Connect(path) => write!(f, "connect {}", path.display()),
-            Self::Listen(Some(path)) => write!(f, "listen {}", path.display()),
-            Self::Listen(None) => f.write_str("listen (path unsaid)"),
-            Self::Pipe(path) => write!(f, "pipe {}", path.display()),
-            Self::Terminal => f.write_str("a new terminal"),
-            Self::Streams => f.write_str("standard streams"),
-            Self::MemoryFile => f.write_str("memory in a file"),
-            Self::HugePages => f.write_str("huge pages"),
-            Self::SharedMemory(name) => write!(f, "shared memory {name}"),
-            Self::Passthrough(address) => write!(f, "passthrough {address}"),
-            Self::Nvme(address) => write!(f, "nvme {address}"),
-            Self::Volume { pool, volume } => write!(f, "volume {pool}/{volume}"),
-            Self::Remote { protocol, name, hosts } => {
-                write!(f, "remote {protocol} {name}")?;
-                hosts.iter().try_for_each(|host| write!(f, " {host}"))
-            }
-            Self::Port { protocol, address, listen } => {
-                write!(f, "port {protocol} {address}{}", if *listen { " (listens)" } else { "" })
-            }
-            Self::HostNetwork => f.write_str("the host's network"),
-            Self::Network { kind, name } => {
-                write!(f, "network {} {}", kind.word(), name.as_deref().unwrap_or("(name unsaid)"))
-            }
-            Self::AnyRenderNode => f.write_str("any device that draws"),
-            Self::Desktop(name) => write!(f, "desktop {name}"),
-            Self::Secret(name) => write!(f, "secret {name}"),
-            Self::TpmState => f.write_str("state of a TPM emulator"),
-            Self::CardReader => f.write_str("the host's card reader"),
-            Self::Arguments(words) => write!(f, "arguments {words:?}"),
-        }
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Named { name, port: Some(port) } => write!(f, "{name}:{port}"),
-            Self::Named { name, port: None } => f.write_str(name),
-            Self::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
-
-impl fmt::Display for HostAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pci(address) => write!(f, "pci {address}"),
-            Self::Usb { id, place } => {
-                f.write_str("usb")?;
-                id.iter().try_for_each(|(v, p)| write!(f, " {v:04x}:{p:04x}"))?;
-                place.iter().try_for_each(|(bus, device)| write!(f, " at {bus}.{device}"))
-            }
-            Self::Scsi { adapter, place: (bus, target, unit) } => {
-                write!(f, "scsi {adapter} {bus}:{target}:{unit}")
-            }
-            Self::Iscsi { name, hosts } => {
-                write!(f, "iscsi {name}")?;
-                hosts.iter().try_for_each(|host| write!(f, " {host}"))
-            }
-            Self::Vhost(name) => write!(f, "vhost-scsi {name}"),
-            Self::Mdev(id) => write!(f, "mdev {id}"),
-            Self::Node(path) => write!(f, "node {}", path.display()),
-            Self::Net(name) => write!(f, "interface {name}"),
-        }
-    }
 }
