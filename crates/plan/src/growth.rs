@@ -4,7 +4,9 @@
 //! host's disk through one of them. Block devices cannot grow, and no limit of a process concerns
 //! them.
 
-use svirt_model::{Access, DeviceKind, Disk, FileKind, Image, ImageFormat, Machine, Named, Vmm};
+use svirt_model::{
+    Access, DeviceKind, Disk, FileKind, Image, ImageFormat, Machine, Named, Serial, SerialEnd, Vmm,
+};
 
 /// How large the files can become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,12 @@ impl Growth {
 fn device_growth(kind: &DeviceKind) -> Growth {
     match kind {
         DeviceKind::Disk(disk) => disk_growth(disk),
-        DeviceKind::Output(_) => Growth::Unknown,
+        // Flash has the size of its file.
+        DeviceKind::Variables(named) => Growth::Bounded(named.object.size),
+        DeviceKind::Output(_)
+        | DeviceKind::Serial(Serial { end: SerialEnd::File(_) | SerialEnd::Output(_), .. }) => {
+            Growth::Unknown
+        }
         DeviceKind::File(Named { access: Access::Write, .. })
         | DeviceKind::Directory(Named { access: Access::Write, .. }) => Growth::Unknown,
         DeviceKind::File(_)
@@ -53,7 +60,13 @@ fn device_growth(kind: &DeviceKind) -> Growth {
         | DeviceKind::Monitor
         | DeviceKind::UserNetwork(_)
         | DeviceKind::Debugger
-        | DeviceKind::Vnc
+        | DeviceKind::Vnc(_)
+        | DeviceKind::Firmware(_)
+        | DeviceKind::DeviceTree(_)
+        | DeviceKind::Serial(_)
+        | DeviceKind::Random(_)
+        | DeviceKind::Balloon
+        | DeviceKind::Watchdog(_)
         | DeviceKind::Listen(_)
         | DeviceKind::Kvm(_)
         | DeviceKind::HostDevice(_)
