@@ -4,6 +4,7 @@
 //! It takes no decision: what is to be done comes as a value from planning.
 
 pub mod apply;
+mod block;
 mod error;
 pub mod evidence;
 pub mod facts;

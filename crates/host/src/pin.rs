@@ -4,7 +4,7 @@
 //! links of procfs ("magic links") never. What was found is compared again whenever the object is
 //! opened anew. This module does not know what an object is for: the caller says what it accepts.
 
-use crate::{Doing, HostError};
+use crate::{Doing, HostError, block};
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat},
     io::Errno,
@@ -16,7 +16,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
 };
-use svirt_model::{FileId, FileKind, Object};
+use svirt_model::{FileId, FileKind, Ground, Object};
 
 /// As many links as the kernel itself follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -72,6 +72,17 @@ pub enum PinError {
     /// The object was replaced since it was pinned.
     #[error("{} was replaced while it was being opened", .0.display())]
     Replaced(PathBuf),
+    /// Which others a block device shares its blocks with is not to be found out.
+    #[error("what the block device {} lies on is not known", .0.display())]
+    Groundless(PathBuf, #[source] std::io::Error),
+    /// A file that gives its owner's rights to whoever executes it.
+    #[error("{} gives its owner's rights to whoever executes it (mode {mode:o})", .path.display())]
+    SetsId {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The block device is mounted or used by another.
     #[error("the block device {} is in use by the host", .0.display())]
     DeviceBusy(PathBuf),
@@ -85,6 +96,8 @@ impl PinError {
             Self::MagicLink(_) => Some("name the file by its own path"),
             Self::HardLinked { .. } => Some("make a copy of it, or remove its other names"),
             Self::DeviceBusy(_) => Some("unmount it first; a mounted disk cannot be given away"),
+            Self::SetsId { .. } => Some("take the right from it first: chmod ug-s"),
+            Self::Groundless(..) => Some("mount sysfs at /sys"),
             Self::NotText(_) => Some("rename it, or link to it from a path in UTF-8"),
             _ => None,
         }
@@ -219,6 +232,11 @@ impl Pin {
         if object.kind == FileKind::BlockDevice {
             self.unused_by_the_host()?;
         }
+        // Who writes it through a shared mapping keeps the bits, which a write by call takes away.
+        let sets_id = object.kind == FileKind::File && object.mode & 0o6000 != 0;
+        if sets_id && purpose.writes() {
+            return Err(PinError::SetsId { path: path(), mode: object.mode });
+        }
         let linked = object.kind == FileKind::File && object.links > 1;
         if linked && (purpose.writes() || !self.only_we_name_it()) {
             return Err(PinError::HardLinked { path: path(), links: object.links });
@@ -272,11 +290,22 @@ pub fn describe(descriptor: BorrowedFd<'_>, path: PathBuf) -> Result<Object, Pin
         links: stat.st_nlink as u64,
         size: u64::try_from(stat.st_size).unwrap_or(0),
         rdev: stat.st_rdev,
+        lies_on: grounds(kind, stat.st_rdev, &path)?,
         path,
     })
 }
 
-fn kind(stat: &Stat) -> Option<FileKind> {
+fn grounds(kind: FileKind, number: u64, path: &Path) -> Result<Vec<Ground>, PinError> {
+    match kind {
+        FileKind::BlockDevice => {
+            block::grounds(number).map_err(|source| PinError::Groundless(path.to_owned(), source))
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The type of a file; none for a symbolic link and for what is no file.
+pub(crate) fn kind(stat: &Stat) -> Option<FileKind> {
     Some(match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => FileKind::Directory,
         FileType::BlockDevice => FileKind::BlockDevice,
@@ -288,7 +317,8 @@ fn kind(stat: &Stat) -> Option<FileKind> {
     })
 }
 
-fn word(kind: FileKind) -> &'static str {
+/// The type of a file, in words.
+pub(crate) fn word(kind: FileKind) -> &'static str {
     match kind {
         FileKind::File => "a regular file",
         FileKind::Directory => "a directory",

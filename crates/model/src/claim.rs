@@ -16,6 +16,9 @@ pub struct Claim {
     pub access: Access,
     /// Whom the machine lets use it as well.
     pub sharing: Sharing,
+    /// Whether it is not the object itself, but what a block device that the machine uses lies on:
+    /// whoever has all of it has that device too, and another part of it is another's.
+    pub beneath: bool,
 }
 
 /// A claim of a live machine.

@@ -52,6 +52,25 @@ pub struct Object {
     pub size: u64,
     /// Of a device node, its number (`st_rdev`); else 0.
     pub rdev: u64,
+    /// Of a block device, everything that has some of its blocks, however far below: the disk of a
+    /// partition, what a mapping is made of, the file behind a loop device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lies_on: Vec<Ground>,
+}
+
+/// Something that a block device's blocks lie on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ground {
+    /// Another block device, by its number (`st_rdev`).
+    Device(u64),
+    /// A file.
+    File {
+        /// Which file it is.
+        id: FileId,
+        /// Its path.
+        path: PathBuf,
+    },
 }
 
 /// A program and everything it needs to be executed, so that nothing else has to be visible.

@@ -2,11 +2,13 @@
 //! touch, except what both share in one group.
 
 use std::{
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
 };
 use svirt_model::{
-    Access, Claim, FileId, FileKind, HeldClaim, MachineName, Plan, Resource, Sharing, Target,
+    Access, Claim, FileId, FileKind, Ground, HeldClaim, MachineName, Plan, Resource, Sharing,
+    Target,
 };
 
 /// Two machines cannot have an object at the same time.
@@ -35,32 +37,55 @@ impl Conflict {
     }
 }
 
-/// The objects that a plan's machine uses. Programs that root owns are not claimed: only root can
-/// let a machine write them. A block device is itself under whatever name, so its number counts.
+/// The objects that a plan's machine uses. A block device is itself under whatever name, so its
+/// number counts, and what it lies on is claimed beneath it. Programs and libraries are claimed too,
+/// whoever owns them: who writes them runs as whoever executes them.
 pub fn claims(plan: &Plan) -> Vec<Claim> {
     let resources = plan.processes.iter().flat_map(|p| &p.manifest.resources);
-    let claim = |resource: &Resource| {
-        let object = match &resource.target {
-            // It is not there yet, so it is known by its place alone.
-            Target::Output(path) => {
-                let (path, access) = (path.clone(), resource.access);
-                let file = FileId { device: u64::MAX >> 2, inode: place_number(&path) };
-                return Some(Claim { file, path, access, sharing: resource.sharing.clone() });
-            }
-            Target::Object(object) => object,
-            Target::Code(object) if object.uid != 0 => object,
-            Target::Device(object) if object.kind == FileKind::BlockDevice => object,
-            _ => return None,
-        };
-        let file = match object.kind {
-            FileKind::BlockDevice => FileId { device: u64::MAX >> 1, inode: object.rdev },
-            _ => object.id,
-        };
-        let (path, access, sharing) =
-            (object.path.clone(), resource.access, resource.sharing.clone());
-        Some(Claim { file, path, access, sharing })
+    let mut all: Vec<Claim> = Vec::new();
+    let mut known = BTreeSet::new();
+    for claim in resources.flat_map(of) {
+        // The same again, of a library with two names or of two processes, adds nothing.
+        let written = claim.access == Access::Write;
+        if known.insert((claim.file, claim.path.clone(), written, claim.beneath)) {
+            all.push(claim);
+        }
+    }
+    all
+}
+
+fn of(resource: &Resource) -> Vec<Claim> {
+    let claim = |file: FileId, path: &Path, beneath: bool| {
+        let (access, sharing) = (resource.access, resource.sharing.clone());
+        Claim { file, path: path.to_owned(), access, sharing, beneath }
     };
-    resources.filter_map(claim).collect()
+    let object = match &resource.target {
+        // It is not there yet, so it is known by its place alone.
+        Target::Output(path) => {
+            let file = FileId { device: PLACES, inode: place_number(path) };
+            return vec![claim(file, path, false)];
+        }
+        Target::Object(object) | Target::Code(object) => object,
+        Target::Device(object) if object.kind == FileKind::BlockDevice => object,
+        _ => return Vec::new(),
+    };
+    let itself = match object.kind {
+        FileKind::BlockDevice => device(object.rdev),
+        _ => object.id,
+    };
+    let beneath = object.lies_on.iter().map(|ground| match ground {
+        Ground::Device(number) => claim(device(*number), &object.path, true),
+        Ground::File { id, path } => claim(*id, path, true),
+    });
+    std::iter::once(claim(itself, &object.path, false)).chain(beneath).collect()
+}
+
+/// Numbers that no file system has: block devices by their own, places by their paths'.
+const DEVICES: u64 = u64::MAX >> 1;
+const PLACES: u64 = u64::MAX >> 2;
+
+fn device(number: u64) -> FileId {
+    FileId { device: DEVICES, inode: number }
 }
 
 fn place_number(path: &Path) -> u64 {
@@ -72,17 +97,27 @@ fn place_number(path: &Path) -> u64 {
 /// The first object that both want and that one of them writes, unshared. A directory is all that
 /// lies below it.
 pub fn conflict(new: &[Claim], live: &[HeldClaim]) -> Option<Conflict> {
-    let held = new.iter().find_map(|n| live.iter().find(|l| clash(n, &l.claim)))?;
+    // Most claims on both sides are reads of libraries, which clash with no other read.
+    let writers: Vec<&HeldClaim> = live.iter().filter(|l| writes(&l.claim)).collect();
+    let held = new.iter().find_map(|n| match writes(n) {
+        true => live.iter().find(|l| clash(n, &l.claim)),
+        false => writers.iter().copied().find(|l| clash(n, &l.claim)),
+    })?;
     let (path, access) = (held.claim.path.clone(), held.claim.access);
     Some(Conflict { path, machine: held.name.clone(), access })
 }
 
+fn writes(claim: &Claim) -> bool {
+    claim.access == Access::Write
+}
+
 fn clash(a: &Claim, b: &Claim) -> bool {
+    // Two that lie side by side on a third have nothing of each other's.
+    let beside = a.beneath && b.beneath;
     let meet = a.file == b.file || a.path.starts_with(&b.path) || b.path.starts_with(&a.path);
-    let written = a.access == Access::Write || b.access == Access::Write;
     let shared =
         matches!((&a.sharing, &b.sharing), (Sharing::Group(x), Sharing::Group(y)) if x == y);
-    meet && written && !shared
+    meet && !beside && (writes(a) || writes(b)) && !shared
 }
 
 #[cfg(test)]
@@ -93,7 +128,7 @@ mod tests {
     fn claim(inode: u64, access: Access, group: Option<&str>) -> Claim {
         let sharing = group.map_or(Sharing::Private, |g| Sharing::Group(g.parse().unwrap()));
         let path = format!("/disk{inode}").into();
-        Claim { file: FileId { device: 1, inode }, path, access, sharing }
+        Claim { file: FileId { device: 1, inode }, path, access, sharing, beneath: false }
     }
 
     fn held(name: &str, claim: Claim) -> HeldClaim {
@@ -127,5 +162,17 @@ mod tests {
         assert!(conflict(&[claim(7, Write, Some("pair"))], &live).is_none());
         assert!(conflict(&[claim(7, Write, Some("other"))], &live).is_some());
         assert!(conflict(&[claim(7, Write, None)], &live).is_some());
+    }
+
+    #[test]
+    fn a_partition_is_part_of_its_disk_and_no_other_partition() {
+        use Access::{Read, Write};
+        let beneath = |access| Claim { beneath: true, ..claim(1, access, None) };
+        let (disk, first, second) =
+            (claim(1, Write, None), claim(2, Write, None), claim(3, Read, None));
+        let live = [held("web", first), held("web", beneath(Write))];
+        assert!(conflict(&[disk], &live).is_some(), "the disk has the partition");
+        assert!(conflict(&[claim(1, Read, None)], &live).is_some());
+        assert!(conflict(&[second, beneath(Read)], &live).is_none(), "they lie side by side");
     }
 }

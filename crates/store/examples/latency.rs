@@ -93,14 +93,14 @@ fn want(machine: Uuid, op: &Op) -> Want {
 fn claim(n: u64) -> Claim {
     let path = format!("/srv/images/m{n}.qcow2").into();
     let file = FileId { device: 64_768, inode: 1_000 + n };
-    Claim { file, path, access: Access::Write, sharing: Sharing::Private }
+    Claim { file, path, access: Access::Write, sharing: Sharing::Private, beneath: false }
 }
 
 fn object(n: u64) -> Object {
     let id = FileId { device: 64_768, inode: 100_000 + n };
     let path = format!("/usr/lib/x86_64-linux-gnu/libsomething{n}.so.1.2.3").into();
     let (kind, uid, gid, mode) = (FileKind::File, 0, 0, 0o644);
-    Object { path, id, kind, uid, gid, mode, links: 1, size: 123_456, rdev: 0 }
+    Object { path, id, kind, uid, gid, mode, links: 1, size: 123_456, rdev: 0, lies_on: Vec::new() }
 }
 
 fn resource(n: u64) -> Resource {

@@ -35,7 +35,7 @@ pub(crate) fn wants(c: &Connection) -> Result<Vec<Want>, Fault> {
 }
 
 pub(crate) fn claims(c: &Connection) -> Result<Vec<HeldClaim>, Fault> {
-    let query = "SELECT run, name, device, inode, path, access, sharing_group
+    let query = "SELECT run, name, device, inode, path, access, sharing_group, beneath
                  FROM claims JOIN runs ON runs.id = claims.run ORDER BY run, position";
     Ok(c.prepare(query)?.query_map([], claim_from_row)?.collect::<Result<_, _>>()?)
 }
@@ -53,10 +53,10 @@ pub(crate) fn save_wants(tx: &Connection, run: Uuid, wants: &[Want]) -> Result<(
 
 pub(crate) fn save_claims(tx: &Connection, run: Uuid, claims: &[Claim]) -> Result<(), Fault> {
     let mut insert = tx.prepare(
-        "INSERT INTO claims (run, position, device, inode, path, access, sharing_group)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO claims (run, position, device, inode, path, access, sharing_group, beneath)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    for (position, Claim { file, path, access, sharing }) in (0i64..).zip(claims) {
+    for (position, Claim { file, path, access, sharing, beneath }) in (0i64..).zip(claims) {
         let (device, inode) = (Bits(file.device), Bits(file.inode));
         let (path, access) = (Text(path), Word(access));
         insert.execute(params![
@@ -66,7 +66,8 @@ pub(crate) fn save_claims(tx: &Connection, run: Uuid, claims: &[Claim]) -> Resul
             inode,
             path,
             access,
-            group(sharing)
+            group(sharing),
+            beneath
         ])?;
     }
     Ok(())
@@ -95,6 +96,7 @@ fn claim_from_row(row: &Row<'_>) -> rusqlite::Result<HeldClaim> {
         path: row.get::<_, TextBuf>(4)?.0,
         access: row.get::<_, Word<Access>>(5)?.0,
         sharing: group.map_or(Sharing::Private, |group| Sharing::Group(group.0)),
+        beneath: row.get(7)?,
     };
     let (machine, name) = (row.get::<_, Word<Uuid>>(0)?.0, row.get::<_, Word<MachineName>>(1)?.0);
     Ok(HeldClaim { machine, name, claim })

@@ -211,7 +211,7 @@ fn a_start_sees_what_the_live_machines_want_and_use() {
     assert_eq!(held[0].claim, claim(&first));
 
     let group: GroupName = "cluster".parse().unwrap();
-    let shared = Claim { sharing: Sharing::Group(group), ..claim(&second) };
+    let shared = Claim { sharing: Sharing::Group(group), beneath: true, ..claim(&second) };
     start.commit(&plan(&second, &[]), &[], std::slice::from_ref(&shared)).unwrap();
     assert_eq!(store.claims().unwrap()[1].claim, shared);
 }

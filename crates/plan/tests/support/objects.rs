@@ -19,6 +19,7 @@ pub(crate) fn object(path: &str, kind: FileKind) -> Object {
         links: 1,
         size: 4096,
         rdev: if device { inode } else { 0 },
+        lies_on: Vec::new(),
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn claim(run: &NewRun) -> Claim {
         path: format!("/srv/{}.qcow2", run.name).into(),
         access: Access::Write,
         sharing: Sharing::Private,
+        beneath: false,
     }
 }
 

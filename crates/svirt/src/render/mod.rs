@@ -80,7 +80,18 @@ mod tests {
     fn object(path: &str) -> Object {
         let id = FileId { device: 1, inode: 2 };
         let (kind, path) = (FileKind::File, PathBuf::from(path));
-        Object { path, id, kind, uid: 0, gid: 0, mode: 0o600, links: 1, size: 512, rdev: 0 }
+        Object {
+            path,
+            id,
+            kind,
+            uid: 0,
+            gid: 0,
+            mode: 0o600,
+            links: 1,
+            size: 512,
+            rdev: 0,
+            lies_on: Vec::new(),
+        }
     }
 
     fn confinement() -> Confinement {
