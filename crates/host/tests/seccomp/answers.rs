@@ -257,6 +257,58 @@ fn written_memory_becomes_executable_only_where_that_is_allowed() {
     check(generic(), Denied, &[(libc::SYS_shmat, shared_and_executable, EPERM)]);
 }
 
+/// From the host a file in a mapped directory belongs to that directory's owner, so one with a set-id
+/// bit would hand that owner's rights to whoever executes it.
+#[test]
+fn no_file_is_made_that_gives_its_owners_rights_away() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, place) = (path(&directory.path().join("file")), path(directory.path()));
+    let (name, place) = (file.as_ptr() as u64, place.as_ptr() as u64);
+    let here = libc::AT_FDCWD as u64;
+    let make = (libc::O_CREAT | libc::O_WRONLY) as u64;
+    let nameless = (libc::O_TMPFILE | libc::O_WRONLY) as u64;
+    let regular = u64::from(libc::S_IFREG);
+    let openat = libc::SYS_openat;
+    for bits in [0o4755, 0o2755, 0o6000] {
+        let cases = [
+            (openat, vec![here, name, make, bits]),
+            (openat, vec![here, place, nameless, bits]),
+            (libc::SYS_mknodat, vec![here, name, regular | bits, 0]),
+            #[cfg(target_arch = "x86_64")]
+            (libc::SYS_open, vec![name, make, bits]),
+            #[cfg(target_arch = "x86_64")]
+            (libc::SYS_open, vec![place, nameless, bits]),
+            #[cfg(target_arch = "x86_64")]
+            (libc::SYS_creat, vec![name, bits]),
+            #[cfg(target_arch = "x86_64")]
+            (libc::SYS_mknod, vec![name, regular | bits, 0]),
+        ];
+        for (number, arguments) in &cases {
+            check(generic(), Allowed, &[(*number, arguments, EPERM)]);
+        }
+        for profile in [qemu(), passt()] {
+            check(profile, Allowed, &[(openat, &[here, name, make, bits], KILLED)]);
+            check(profile, Allowed, &[(openat, &[here, place, nameless, bits], KILLED)]);
+        }
+    }
+    let how = Outcome::Failed(libc::ENOSYS);
+    check(generic(), Allowed, &[(libc::SYS_openat2, &[here, name, 0, 0], how)]);
+    assert!(!directory.path().join("file").exists());
+    for profile in [qemu(), passt(), generic()] {
+        check(profile, Allowed, &[(openat, &[here, name, make, 0o1777], MADE)]);
+        check(profile, Allowed, &[(openat, &[here, place, nameless, 0o644], MADE)]);
+        // Where nothing is made the mode is whatever a register held.
+        check(profile, Allowed, &[(openat, &[here, name, 0, 0o4755], MADE)]);
+    }
+    check(
+        generic(),
+        Allowed,
+        &[(libc::SYS_mknodat, &[here, place, regular | 0o644, 0], {
+            Outcome::Failed(libc::EEXIST)
+        })],
+    );
+}
+
 #[test]
 fn what_the_launcher_set_stays() {
     let death = libc::PR_SET_PDEATHSIG as u64;
