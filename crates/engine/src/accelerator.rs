@@ -6,6 +6,7 @@
 use crate::{Engine, Failure, program, resolve::Identity, start};
 use std::time::Duration;
 use svirt_formats::spec::{GuestSpec, NetSpec, Spec, VERSION};
+use svirt_host::HostError;
 use svirt_model::{Accelerator, Bytes, Ending, Uuid};
 use svirt_store::Store;
 
@@ -20,8 +21,7 @@ const CODE: i32 = 42;
 
 /// Chooses the accelerator for a guest that does not say.
 pub(crate) fn choose(engine: &Engine, store: &mut Store) -> Result<Accelerator, Failure> {
-    use rustix::fs::{Access, access};
-    if access(DEVICE, Access::READ_OK | Access::WRITE_OK).is_err() {
+    if allowed().is_err() {
         return Ok(Accelerator::Tcg);
     }
     let key = key(engine)?;
@@ -34,6 +34,15 @@ pub(crate) fn choose(engine: &Engine, store: &mut Store) -> Result<Accelerator, 
         }
     };
     Ok(if works { Accelerator::Kvm } else { Accelerator::Tcg })
+}
+
+/// Whether this user may use the device: one who was told to must hear it before QEMU stumbles.
+pub(crate) fn allowed() -> Result<(), Failure> {
+    use rustix::fs::{Access, access};
+    access(DEVICE, Access::READ_OK | Access::WRITE_OK).map_err(|e| {
+        let failure = Failure::from(HostError::new(format!("use {DEVICE}"), e));
+        failure.hint("join the group that owns it, or translate: --accel tcg")
+    })
 }
 
 fn key(engine: &Engine) -> Result<String, Failure> {

@@ -56,7 +56,10 @@ impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let code = match &error {
             PlanError::Unmet { .. } | PlanError::Unconfined => Code::Unconfined,
-            PlanError::Collision { .. } | PlanError::Text(_) => Code::Data,
+            PlanError::NoRight { .. } => Code::Denied,
+            PlanError::Collision { .. } | PlanError::Place { .. } | PlanError::Text(_) => {
+                Code::Data
+            }
         };
         Failure::from_error(code, &error).maybe_hint(error.hint())
     }

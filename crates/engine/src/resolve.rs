@@ -128,6 +128,7 @@ impl Resolver<'_> {
         self.add(DeviceKind::Monitor, "every guest");
         self.serial(guest)?;
         if accelerator == Accelerator::Kvm {
+            accelerator::allowed()?;
             let object = self.pins.pin(Path::new(accelerator::DEVICE), Purpose::Device)?;
             self.add(DeviceKind::Kvm(object), "the accelerator");
         }
@@ -373,6 +374,11 @@ impl Resolver<'_> {
         flag: &str,
     ) -> Result<(), Failure> {
         let named = Named { sharing, ..self.pin_named(path, Purpose::Any, access)? };
+        if named.object.kind == FileKind::Socket && access == Access::Read {
+            // Whoever connects may say anything to the one that listens.
+            let message = format!("{} is a socket, and to connect is to write", path.display());
+            return Err(Failure::new(Code::Data, message).hint("name it with --rw"));
+        }
         self.add(device_of(named)?, format!("{flag} {}", path.display()));
         Ok(())
     }

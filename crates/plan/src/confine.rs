@@ -26,7 +26,7 @@ pub(crate) fn vmm(
     let arguments = match &machine.vmm {
         Vmm::Guest(guest) => qemu::arguments(machine, guest, &walked)?,
         Vmm::Command(command) => {
-            qemu::spelled_out(command, &endpoints(choice.own_root(), inputs.place))
+            qemu::spelled_out(command, &endpoints(choice.own_root(), inputs.place))?
         }
     };
     let directory = match &machine.vmm {
@@ -187,6 +187,34 @@ impl Frame<'_> {
         }
         limits
     }
+}
+
+/// In the host's root an object is as it is: neither a mount nor a node of the machine's own makes
+/// it the machine's user's, so its permission bits must let everybody do what is granted.
+pub(crate) fn usable(confinement: &Confinement) -> Result<(), PlanError> {
+    let Identity { uid, own, .. } = confinement.identity;
+    if !own || confinement.own_root {
+        return Ok(());
+    }
+    let refused = confinement.entries.iter().find_map(|entry| match &entry.source {
+        EntrySource::Bind(object) => Some(object).filter(|o| !for_all(o.mode, entry.grant)),
+        EntrySource::Node(_) | EntrySource::Made(_) => None,
+    });
+    let Some(object) = refused else { return Ok(()) };
+    Err(PlanError::NoRight { path: object.path.clone(), mode: object.mode, uid })
+}
+
+/// Whether permission bits let everybody do what a grant says.
+fn for_all(mode: u32, grant: Grant) -> bool {
+    let needed = match grant {
+        Grant::ReadWrite | Grant::Device => 0o006,
+        Grant::Connect => 0o002,
+        // The program itself is opened by the launcher; libraries need no more than reading.
+        Grant::Read | Grant::Execute => 0o004,
+        Grant::ReadTree => 0o005,
+        Grant::WriteTree | Grant::Endpoint => 0o007,
+    };
+    mode & needed == needed
 }
 
 fn object_grant(object: &Object, access: Access) -> Grant {

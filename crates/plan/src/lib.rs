@@ -83,6 +83,27 @@ pub enum PlanError {
         /// Where the other came from.
         second: String,
     },
+    /// A machine in the host's root cannot be told of its sockets.
+    #[error("{} cannot stand in a command line: it has {character:?} in it", .path.display())]
+    Place {
+        /// The directory of its sockets.
+        path: PathBuf,
+        /// What would be read as something else.
+        character: char,
+    },
+    /// A user of the machine's own, in the host's root, has no right to something it was given.
+    #[error(
+        "the machine's own user {uid} may not use {}, whose mode is {mode:o}, in the host's root",
+        .path.display()
+    )]
+    NoRight {
+        /// The object.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The machine's user.
+        uid: u32,
+    },
     /// A text that QEMU's command line cannot carry.
     #[error("the kernel's command line has a character in it that cannot be passed on: {0:?}")]
     Text(char),
@@ -95,6 +116,10 @@ impl PlanError {
             Self::Unmet { .. } => Some("leave out --require for it, or make the host offer it"),
             Self::Unconfined => Some("a kernel with Landlock, or user namespaces, is needed"),
             Self::Collision { .. } => Some("name each of them once"),
+            Self::Place { .. } => Some("keep the root, or set SVIRT_RUNTIME_DIR to a plain path"),
+            Self::NoRight { .. } => {
+                Some("keep the root, or give up the user as well: --weaken root --weaken user")
+            }
             Self::Text(_) => None,
         }
     }
@@ -120,6 +145,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     processes.push(confine::vmm(inputs, &choice, walked)?);
     for process in &processes {
         satisfied(inputs.machine, process)?;
+        confine::usable(&process.confinement)?;
     }
     let wants = wants(inputs);
     desire::distinct(&wants)?;

@@ -95,7 +95,7 @@ impl Line {
                 self.add("-mon", "chardev=monitor,mode=control");
             }
             DeviceKind::Debugger => {
-                let path = place(resources);
+                let path = value(&place(resources));
                 self.add("-chardev", format!("socket,id=gdb,path={path},server=on,wait=off"));
                 self.add("-gdb", "chardev:gdb");
             }
@@ -105,7 +105,7 @@ impl Line {
             DeviceKind::DeviceTree(_) => self.add("-dtb", place(resources)),
             DeviceKind::Serial(serial) => self.serial(serial, resources),
             DeviceKind::Random(_) => {
-                let path = escaped(&place(resources));
+                let path = value(&place(resources));
                 self.add("-object", format!("rng-random,id=rng,filename={path}"));
                 self.add("-device", "virtio-rng-pci,rng=rng");
             }
@@ -115,7 +115,8 @@ impl Line {
                 self.add("-action", format!("watchdog={}", action.word()));
             }
             DeviceKind::Vnc(_) => {
-                self.add("-vnc", format!("unix:{}", place(resources)));
+                // Under its key: without it, what stands before a `=` in the path would be one.
+                self.add("-vnc", format!("vnc=unix:{}", value(&place(resources))));
                 self.add("-device", "VGA,id=video,romfile=vgabios-stdvga.bin");
                 self.add("-device", "qemu-xhci,id=usb");
                 self.add("-device", "usb-tablet,bus=usb.0");
@@ -143,7 +144,7 @@ impl Line {
     }
 
     fn serial(&mut self, serial: &Serial, resources: &[Resource]) {
-        let (id, path) = (format!("serial{}", serial.number), escaped(&place(resources)));
+        let (id, path) = (format!("serial{}", serial.number), value(&place(resources)));
         let backend = match serial.end {
             SerialEnd::Null => format!("null,id={id}"),
             SerialEnd::File(_) | SerialEnd::Output(_) => format!("file,id={id},path={path}"),
@@ -258,6 +259,13 @@ fn number(resource: Option<&Resource>) -> i32 {
     }
 }
 
+/// A text as a value among an option's others: a comma would end it (QEMU's documentation,
+/// "Introduction": every comma is doubled).
+fn value(text: &str) -> String {
+    text.replace(',', ",,")
+}
+
+/// A path of the host's, for an option that takes it as it is.
 fn place(resources: &[Resource]) -> String {
     match resources.first().map(|r| &r.delivery) {
         Some(Delivery::At(path)) => path.to_string_lossy().into_owned(),
@@ -265,20 +273,27 @@ fn place(resources: &[Resource]) -> String {
     }
 }
 
-/// A text inside a list that has commas between its parts.
-fn escaped(text: &str) -> String {
-    text.replace(',', ",,")
-}
-
 /// A user's own arguments, with the paths of the sockets that the machine listens on put in.
-pub(crate) fn spelled_out(command: &Command, endpoints: &Path) -> Vec<String> {
+///
+/// # Errors
+/// The directory's path would be read as something else: a user's own argument may want it bare,
+/// within an option or within JSON, and in each a different character means something.
+pub(crate) fn spelled_out(command: &Command, endpoints: &Path) -> Result<Vec<String>, PlanError> {
+    let pieces = || command.arguments.iter().flat_map(|argument| &argument.0);
+    let meant = |c: char| matches!(c, ',' | '=' | '"' | '\\') || c.is_control();
+    let odd = endpoints.to_string_lossy().chars().find(|c| meant(*c));
+    if let Some(character) = odd
+        && pieces().any(|piece| matches!(piece, Piece::Endpoint(_)))
+    {
+        return Err(PlanError::Place { path: endpoints.to_owned(), character });
+    }
     let spell = |piece: &Piece| match piece {
         Piece::Text(text) => text.clone(),
         Piece::Endpoint(number) => {
             endpoints.join(number.to_string()).to_string_lossy().into_owned()
         }
     };
-    command.arguments.iter().map(|a| a.0.iter().map(spell).collect()).collect()
+    Ok(command.arguments.iter().map(|a| a.0.iter().map(spell).collect()).collect())
 }
 
 /// passt's arguments: in the foreground, on the connection to the VMM's card, with no way to the

@@ -63,7 +63,7 @@ fn what_an_old_landlock_leaves_open_the_root_and_the_namespaces_close() {
 #[test]
 fn what_an_old_landlock_leaves_open_is_named_where_nothing_else_closes_it() {
     let given_up = [Layer::Root, Layer::Namespaces];
-    let machine = machines::weakened(machines::kvm(vec![]), &given_up);
+    let machine = machines::weakened(machines::tcg(vec![]), &given_up);
     assert_snapshot!(hold(&machine, &hosts::old_kernel()));
 }
 

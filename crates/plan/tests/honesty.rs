@@ -7,17 +7,17 @@ mod support;
 use support::{
     hosts,
     machines::{
-        command, disk, embedded, from, kvm, network, null, output, requiring, tcg, weakened,
+        QEMU, command, disk, embedded, from, kvm, network, null, output, requiring, tcg, weakened,
     },
     objects::{file, image, named, object},
     plan,
 };
 use svirt_model::{
-    Access, Cgroups, Claim, DeviceKind, Enforced, ExecutableMemory, FileKind, HeldClaim, HostFacts,
-    ImageFormat, Layer, LayerStatus, Limit, Listen, Machine, Namespace, Object, Plan, Process,
-    Role,
+    Access, Cgroups, Claim, DeviceKind, Enforced, ExecutableMemory, FileKind, Ground, HeldClaim,
+    HostFacts, ImageFormat, Layer, LayerStatus, Limit, Listen, Machine, Namespace, Object, Plan,
+    Process, Role,
 };
-use svirt_plan::{PlanError, claims, conflict};
+use svirt_plan::{Inputs, Place, PlanError, claims, conflict};
 
 fn planned(machine: &Machine, host: &HostFacts) -> Plan {
     plan(machine, host).expect("a plan")
@@ -109,7 +109,7 @@ fn a_required_module_that_the_kernel_lacks_is_refused_with_a_reason() {
 
 #[test]
 fn a_machine_in_the_hosts_root_with_a_user_of_its_own_reaches_its_guest() {
-    let machine = weakened(kvm(vec![embedded()]), &[Layer::Root]);
+    let machine = weakened(tcg(vec![embedded()]), &[Layer::Root]);
     let plan = planned(&machine, &hosts::root());
     let user = plan.vmm().confinement.identity.uid;
     let above = plan.ops.iter().find_map(|op| match op.after {
@@ -243,4 +243,69 @@ fn two_nodes_of_one_block_device_are_one_object() {
         kvm(vec![from(DeviceKind::Disk(disk(node)), "--disk")])
     };
     assert!(kept_apart(&node("/dev/sdb1"), &node("/srv/sdb1")));
+}
+
+#[test]
+fn nobody_writes_what_another_machine_executes() {
+    let usr = DeviceKind::Directory(named(object("/usr", FileKind::Directory), Access::Write));
+    let program = DeviceKind::File(named(file(QEMU), Access::Write));
+    for writable in [usr, program] {
+        let (victim, writer) = (kvm(vec![]), with(writable));
+        assert!(kept_apart(&victim, &writer) && kept_apart(&writer, &victim));
+    }
+    assert!(!kept_apart(&kvm(vec![]), &tcg(vec![])), "both only execute it");
+}
+
+#[test]
+fn a_disk_its_partition_and_the_file_behind_it_are_one() {
+    let block = |path: &str, lies_on: Vec<Ground>| {
+        let object = object(path, FileKind::BlockDevice);
+        with(DeviceKind::HostDevice(named(Object { lies_on, ..object }, Access::Write)))
+    };
+    let backing = file("/srv/disk.img");
+    let behind = Ground::File { id: backing.id, path: backing.path.clone() };
+    let disk = block("/dev/loop0", vec![behind.clone()]);
+    let number = Ground::Device(object("/dev/loop0", FileKind::BlockDevice).rdev);
+    let first = block("/dev/loop0p1", vec![number.clone(), behind.clone()]);
+    let second = block("/dev/loop0p2", vec![number, behind]);
+    let image = with(DeviceKind::File(named(backing, Access::Read)));
+    let place =
+        with(DeviceKind::Directory(named(object("/srv", FileKind::Directory), Access::Read)));
+    for (one, other) in [(&disk, &first), (&disk, &image), (&first, &image), (&first, &place)] {
+        assert!(kept_apart(one, other) && kept_apart(other, one), "{one:?} {other:?}");
+    }
+    assert!(!kept_apart(&first, &second), "partitions lie side by side");
+}
+
+#[test]
+fn a_comma_in_the_places_path_ends_no_value() {
+    let display =
+        vec![embedded(), from(DeviceKind::Vnc(None), "x"), from(DeviceKind::Debugger, "x")];
+    let (machine, host) = (weakened(tcg(display), &[Layer::Root]), hosts::user());
+    let place = Place { run: "/run/a,b=c".into() };
+    let inputs = Inputs { machine: &machine, host: &host, place: &place, user: None };
+    let planned = svirt_plan::plan(inputs).expect("a plan");
+    let arguments = &planned.vmm().confinement.arguments;
+    for value in ["path=/run/a,,b=c/sockets/gdb,server=on", "vnc=unix:/run/a,,b=c/sockets/vnc"] {
+        assert!(arguments.iter().any(|a| a.contains(value)), "{value}: {arguments:?}");
+    }
+    // In a user's own argument nobody knows what it would be taken for.
+    let machine = weakened(command(), &[Layer::Root]);
+    let refused = svirt_plan::plan(Inputs { machine: &machine, ..inputs });
+    assert!(matches!(refused, Err(PlanError::Place { character: ',', .. })), "{refused:?}");
+    let place = Place { run: "/run/plain".into() };
+    assert!(svirt_plan::plan(Inputs { machine: &machine, place: &place, ..inputs }).is_ok());
+}
+
+#[test]
+fn what_its_own_user_may_not_use_in_the_hosts_root_is_refused() {
+    let (kept, given_up) = (kvm(vec![]), weakened(kvm(vec![]), &[Layer::Root]));
+    assert!(plan(&kept, &hosts::root()).is_ok(), "a node of its own is made");
+    let refused = plan(&given_up, &hosts::root());
+    let found = matches!(&refused, Err(PlanError::NoRight { path, mode: 0o660, .. })
+        if path.ends_with("kvm"));
+    assert!(found, "{refused:?}");
+    let as_root = weakened(given_up.clone(), &[Layer::Root, Layer::User]);
+    assert!(plan(&as_root, &hosts::root()).is_ok());
+    assert!(plan(&given_up, &hosts::user()).is_ok(), "an ordinary user's groups may let it");
 }

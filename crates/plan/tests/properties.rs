@@ -18,7 +18,7 @@ use svirt_plan::{Inputs, PlanError, claims, conflict, ops, wants};
 fn planned(machine: &Machine, host: &HostFacts) -> Option<Plan> {
     match plan(machine, host) {
         Ok(plan) => Some(plan),
-        Err(PlanError::Unconfined) => None,
+        Err(PlanError::Unconfined | PlanError::NoRight { .. }) => None,
         Err(other) => panic!("{other}"),
     }
 }
@@ -159,7 +159,8 @@ fn clash(one: &Claim, other: &Claim) -> bool {
     let written = [one, other].iter().any(|claim| claim.access == Access::Write);
     let grouped = matches!(&one.sharing, Sharing::Group(_)) && one.sharing == other.sharing;
     let related = one.path.starts_with(&other.path) || other.path.starts_with(&one.path);
-    (one.file == other.file || related) && written && !grouped
+    let beside = one.beneath && other.beneath;
+    (one.file == other.file || related) && written && !grouped && !beside
 }
 
 proptest! {

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod detached;
+mod evidence;
 mod layers;
 mod limits;
 mod probe;
 mod real_qemu;
+mod walls;
 mod watch;
