@@ -4,10 +4,10 @@
 use crate::{
     Code, Engine, Failure, Streams, program,
     resolve::Pins,
-    supervisor::{agree_before_running, launcher},
+    supervisor::{agree_before_running, hold, launcher},
 };
 use std::{collections::BTreeMap, path::Path};
-use svirt_host::sources::{self, Supplies};
+use svirt_host::sources::Supplies;
 use svirt_model::{
     Confinement, Descriptor, DescriptorSource, Ending, Entry, EntrySource, Grant, MachineName,
     Process, Program, Role,
@@ -43,10 +43,8 @@ impl Engine {
             scratch: self.paths.state.clone(),
             overlay: |_| Err(std::io::Error::other("a probe has no disk")),
         };
-        let opened = sources::open(&process.confinement, &supplies)?;
-        let held =
-            launcher(self)?.prepare()?.start(&process.confinement, &sources::borrow(&opened))?;
-        let (_, running) = agree_before_running(process, held)?;
+        let (held, handed) = hold(launcher(self)?.prepare()?, process, &supplies)?;
+        let (_, running) = agree_before_running(process, held, &handed)?;
         running.ended().map_err(|e| Failure::from_error(Code::Host, &e))
     }
 }

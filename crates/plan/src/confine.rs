@@ -198,7 +198,7 @@ pub(crate) fn usable(confinement: &Confinement) -> Result<(), PlanError> {
     }
     let refused = confinement.entries.iter().find_map(|entry| match &entry.source {
         EntrySource::Bind(object) => Some(object).filter(|o| !for_all(o.mode, entry.grant)),
-        EntrySource::Node(_) | EntrySource::Made(_) => None,
+        EntrySource::Node(_) | EntrySource::Made(_) | EntrySource::Fresh => None,
     });
     let Some(object) = refused else { return Ok(()) };
     Err(PlanError::NoRight { path: object.path.clone(), mode: object.mode, uid })

@@ -25,7 +25,7 @@ use std::{
 use svirt_formats::image::qcow2_empty;
 use svirt_host::{
     Doing, apply,
-    evidence::{self, Moment},
+    evidence::{self, Handed, Moment},
     launch::{Held, Launcher, Prepared, Running},
     processes,
     reserve::Reservation,
@@ -151,8 +151,8 @@ impl Live {
                 Some(first) => first,
                 None => launcher(engine)?.prepare()?,
             };
-            let held = hold(launcher, process, &supplies)?;
-            let read = agree_before_running(process, held)?;
+            let (held, handed) = hold(launcher, process, &supplies)?;
+            let read = agree_before_running(process, held, &handed)?;
             live.evidence.push(read.0);
             live.running.push(read.1);
         }
@@ -173,14 +173,15 @@ impl Live {
         Ok(symlink(at, &link).on("link", &link)?)
     }
 
-    /// Waits until the VMM answers, looks at its threads again now that it runs, and makes it known.
+    /// Waits until the VMM answers, looks at every process again now that it runs, and makes the
+    /// machine known.
     fn settle(mut self, store: &mut Store) -> Result<Self, Failure> {
         // The commit and the VMM's own beginning take their time together.
         store.running(self.id, &alive::processes(&self.running), &self.evidence)?;
         if self.monitor.is_some() {
             self.greet()?;
-            self.check_threads()?;
         }
+        self.check_threads()?;
         Ok(self)
     }
 
@@ -225,14 +226,20 @@ impl Live {
         Failure { causes, ..Failure::new(Code::Host, what) }
     }
 
-    fn check_threads(&mut self) -> Result<(), Failure> {
-        let (Some(running), Some(process)) = (self.running.last(), self.plan.processes.last())
-        else {
-            return Ok(());
-        };
-        let findings = evidence::threads(running.pid, &process.confinement, Moment::Running)?;
-        let again = Evidence { role: process.role, pid: running.pid, findings };
-        agree(&again)
+    /// What each thread has for itself, of the helpers and of the VMM, also of one that never says
+    /// that it is ready.
+    fn check_threads(&self) -> Result<(), Failure> {
+        self.plan.processes.iter().zip(&self.running).try_for_each(|(process, running)| {
+            let read = evidence::threads(running.pid, &process.confinement, Moment::Running);
+            let again = read.map_err(Failure::from).and_then(|findings| {
+                agree(&Evidence { role: process.role, pid: running.pid, findings })
+            });
+            match again {
+                // Of one that has ended nothing can be read, or its number is already another's.
+                Err(_) if readable_soon(running) => Ok(()),
+                other => other,
+            }
+        })
     }
 
     /// Answers requests from now on.
@@ -383,9 +390,15 @@ pub(crate) fn launcher(engine: &Engine) -> Result<Launcher, Failure> {
     Ok(Launcher { program: engine.launcher()? })
 }
 
-fn hold(launcher: Prepared, process: &Process, supplies: &Supplies) -> Result<Held, Failure> {
+/// Starts a process; it stands at its first instruction, with what was handed to it.
+pub(crate) fn hold(
+    launcher: Prepared,
+    process: &Process,
+    supplies: &Supplies,
+) -> Result<(Held, Handed), Failure> {
     let opened = sources::open(&process.confinement, supplies)?;
-    Ok(launcher.start(&process.confinement, &sources::borrow(&opened))?)
+    let handed = Handed::of(&process.confinement, &opened)?;
+    Ok((launcher.start(&process.confinement, &sources::borrow(&opened))?, handed))
 }
 
 /// Reads the evidence while the process stands at its first instruction, and lets it go only if all
@@ -393,8 +406,9 @@ fn hold(launcher: Prepared, process: &Process, supplies: &Supplies) -> Result<He
 pub(crate) fn agree_before_running(
     process: &Process,
     held: Held,
+    handed: &Handed,
 ) -> Result<(Evidence, Running), Failure> {
-    let read = evidence::read(process.role, held.pid(), &process.confinement);
+    let read = evidence::read(process.role, held.pid(), &process.confinement, handed);
     match read.map_err(Failure::from).and_then(|e| agree(&e).map(|()| e)) {
         Ok(evidence) => Ok((evidence, held.release()?)),
         Err(failure) => {

@@ -19,7 +19,7 @@ mod serve;
 mod users;
 
 pub(crate) use alive::{end_what_it_left, is_alive};
-pub(crate) use live::{Live, agree_before_running, finish, launcher};
+pub(crate) use live::{Live, agree_before_running, finish, hold, launcher};
 pub(crate) use request::{Reply, Request};
 
 use crate::{

@@ -31,13 +31,17 @@ claims! {
         let [evidence] = &status.evidence[..] else { panic!("{status:#?}") };
         let at_first = evidence.findings.iter().find(|f| f.what == "descriptors").unwrap();
         let identity = fs::metadata(&image).unwrap();
-        let planned: Vec<_> = confinement.descriptors.iter().map(|d| match &d.source {
-            DescriptorSource::ReadWrite(_) => {
-                format!("{}={}:{}", d.number, identity.dev(), identity.ino())
-            }
-            _ => d.number.to_string(),
-        }).collect();
-        assert_eq!(at_first.observed, planned.join(" "));
+        let disk = format!("regular file {}:{}", identity.dev(), identity.ino());
+        let rows: Vec<&str> = at_first.observed.split(", ").collect();
+        assert_eq!(rows.len(), confinement.descriptors.len(), "{rows:?}");
+        for (row, planned) in rows.iter().zip(&confinement.descriptors) {
+            let kind = match &planned.source {
+                DescriptorSource::ReadWrite(_) => disk.as_str(),
+                DescriptorSource::Channel(_) => "socket ",
+                _ => "character device ",
+            };
+            assert!(row.starts_with(&format!("{} reads and writes a {kind}", planned.number)), "{row}");
+        }
         let (mut sockets, mut disks) = (0, 0);
         for (number, leads_to) in machine.vmm().descriptors() {
             let text = leads_to.to_string_lossy().into_owned();
