@@ -11,7 +11,7 @@ pub(super) fn namespaces(
 ) -> Result<Vec<Finding>, HostError> {
     let row = |namespace: &Namespace| {
         let its = process.namespace(*namespace)?;
-        let shared = reader.namespaces.get(namespace) == Some(&its);
+        let shared = reader.namespaces.get(namespace).is_none_or(|ours| *ours == its);
         Ok(Finding {
             layer: layer(*namespace),
             what: format!("{} namespace", namespace.file()),

@@ -144,7 +144,7 @@ pub(crate) struct ExecSpec {
     /// A file or directory that the VMM may read; may be repeated
     #[arg(long, value_name = "PATH")]
     pub(crate) ro: Vec<PathBuf>,
-    /// A file or directory that the VMM may read and write; may be repeated
+    /// A file or directory that the VMM may read and write, or a socket to connect to; may be repeated
     #[arg(long, value_name = "PATH")]
     pub(crate) rw: Vec<PathBuf>,
     /// PATH,with=GROUP: what it shares with the machines of a group; may be repeated
