@@ -1,7 +1,8 @@
 //! What the store costs a machine: the median and the worst of many whole lives (open, start,
 //! running, finish), each as a process of its own would live it, on this directory's file system.
 //!
-//! `cargo run --release -p svirt-store --example latency [DIRECTORY [LIVES [RESOURCES]]]`
+//! `cargo run --release -p svirt-store --example latency [DIRECTORY [LIVES [RESOURCES [BESIDE]]]]`,
+//! with BESIDE machines that live all the while.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,12 +15,18 @@ use svirt_model::{
 };
 use svirt_store::{Claim, NewRun, Outcome, Store, StoreError, Supervisor};
 
+/// What QEMU of Debian 12 needs.
+const LIBRARIES: u64 = 54;
+
 fn main() -> Result<(), StoreError> {
     let mut arguments = std::env::args().skip(1);
     let directory =
         arguments.next().map_or_else(|| std::env::temp_dir().join("svirt-latency"), PathBuf::from);
     let mut number = |default| arguments.next().and_then(|n| n.parse().ok()).unwrap_or(default);
-    let (lives, resources) = (number(100).max(1), number(150));
+    let (lives, resources, beside): (u64, u64, u64) = (number(100).max(1), number(150), number(0));
+    for n in lives..lives.saturating_add(beside) {
+        start(&mut Store::open(&directory)?, n, &plan(n, resources))?;
+    }
     let before = private_kib();
     let mut steps = [const { Vec::new() }; 5];
     for n in 0..lives {
@@ -45,26 +52,17 @@ fn private_kib() -> u64 {
 
 /// The times of opening, start, running, finish (with an open of its own), and all of it.
 fn live(directory: &Path, n: u64, resources: u64) -> Result<[Duration; 5], StoreError> {
-    let (id, name) = (Uuid::from_u128(u128::from(n) + 1), format!("m{n}").parse().expect("a name"));
-    let plan = plan(id, n, resources);
-    let wants: Vec<Want> = plan.ops.iter().map(|op| want(id, op)).collect();
-    let supervisor =
-        Supervisor { pid: std::process::id(), start_time: 1, boot_id: "boot".to_owned() };
-
+    let plan = plan(n, resources);
     let begin = Instant::now();
     let mut store = Store::open(directory)?;
     let opened = begin.elapsed();
-    let start = store.start(NewRun { id, name, supervisor, transient: true })?;
-    start.reserve_user(100_000..165_536, |_| true)?;
-    start.wants()?;
-    start.claims()?;
-    start.commit(&plan, &wants, &[claim(n)])?;
+    start(&mut store, n, &plan)?;
     let started = begin.elapsed();
-    store.running(id, &[], &[evidence()])?;
+    store.running(plan.id, &[], &[evidence()])?;
     drop(store);
     let running = begin.elapsed();
     let mut store = Store::open(directory)?;
-    let finish = store.finish(id)?;
+    let finish = store.finish(plan.id)?;
     let undone: Vec<_> = finish.entries()?.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
     finish.commit(&undone, EventKind::Stopped, "exited with code 0")?;
     drop(store);
@@ -72,10 +70,25 @@ fn live(directory: &Path, n: u64, resources: u64) -> Result<[Duration; 5], Store
     Ok([opened, started - opened, running - started, whole - running, whole])
 }
 
-fn plan(id: Uuid, n: u64, resources: u64) -> Plan {
+/// A start up to its commit.
+fn start(store: &mut Store, n: u64, plan: &Plan) -> Result<(), StoreError> {
+    let (id, name) = (plan.id, plan.name.clone());
+    let wants: Vec<Want> = plan.ops.iter().map(|op| want(id, op)).collect();
+    let supervisor =
+        Supervisor { pid: std::process::id(), start_time: 1, boot_id: "boot".to_owned() };
+    let start = store.start(NewRun { id, name, supervisor, transient: true })?;
+    start.reserve_user(100_000..165_536, |_| true)?;
+    start.wants()?;
+    let claims = claims(n);
+    start.claims_near(&claims)?;
+    start.commit(plan, &wants, &claims)
+}
+
+fn plan(n: u64, resources: u64) -> Plan {
     let manifest = Manifest { resources: (0..resources).map(resource).collect() };
     let process = Process { role: Role::Vmm, manifest, confinement: confinement(), layers: vec![] };
     let name = format!("m{n}").parse().expect("a name");
+    let id = Uuid::from_u128(u128::from(n) + 1);
     Plan { id, name, ops: (0..8).map(|part| op(n, part)).collect(), processes: vec![process] }
 }
 
@@ -90,10 +103,17 @@ fn want(machine: Uuid, op: &Op) -> Want {
     Want { machine, object, attribute, value: op.after.clone() }
 }
 
-fn claim(n: u64) -> Claim {
+/// The machine's image, and the libraries that all machines have.
+fn claims(n: u64) -> Vec<Claim> {
     let path = format!("/srv/images/m{n}.qcow2").into();
     let file = FileId { device: 64_768, inode: 1_000 + n };
-    Claim { file, path, access: Access::Write, sharing: Sharing::Private, beneath: false }
+    let image =
+        Claim { file, path, access: Access::Write, sharing: Sharing::Private, beneath: false };
+    let library = |n| {
+        let Object { id: file, path, .. } = object(n);
+        Claim { file, path, access: Access::Read, ..image.clone() }
+    };
+    (0..LIBRARIES).map(library).chain([image.clone()]).collect()
 }
 
 fn object(n: u64) -> Object {

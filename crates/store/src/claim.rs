@@ -6,7 +6,8 @@
 use crate::column::{Bits, Json, Text, TextBuf, Word};
 use crate::error::Fault;
 use crate::{Store, StoreError};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::path::{Path, PathBuf};
 use svirt_model::{
     Access, Attribute, Claim, FileId, GroupName, HeldClaim, MachineName, Sharing, Uuid, Value, Want,
 };
@@ -34,9 +35,10 @@ pub(crate) fn wants(c: &Connection) -> Result<Vec<Want>, Fault> {
     Ok(c.prepare(query)?.query_map([], want_from_row)?.collect::<Result<_, _>>()?)
 }
 
-pub(crate) fn claims(c: &Connection) -> Result<Vec<HeldClaim>, Fault> {
+fn claims(c: &Connection) -> Result<Vec<HeldClaim>, Fault> {
     let query = "SELECT run, name, device, inode, path, access, sharing_group, beneath
-                 FROM claims JOIN runs ON runs.id = claims.run ORDER BY run, position";
+                 FROM claims JOIN objects ON objects.id = object JOIN runs ON runs.id = run
+                 ORDER BY run, claims.id";
     Ok(c.prepare(query)?.query_map([], claim_from_row)?.collect::<Result<_, _>>()?)
 }
 
@@ -52,25 +54,30 @@ pub(crate) fn save_wants(tx: &Connection, run: Uuid, wants: &[Want]) -> Result<(
 }
 
 pub(crate) fn save_claims(tx: &Connection, run: Uuid, claims: &[Claim]) -> Result<(), Fault> {
-    let mut insert = tx.prepare(
-        "INSERT INTO claims (run, position, device, inode, path, access, sharing_group, beneath)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    let mut known = tx.prepare(
+        "SELECT id FROM objects INDEXED BY objects_path WHERE device = ?1 AND inode = ?2
+         AND path = ?3 AND access = ?4 AND sharing_group IS ?5 AND beneath = ?6",
     )?;
-    for (position, Claim { file, path, access, sharing, beneath }) in (0i64..).zip(claims) {
-        let (device, inode) = (Bits(file.device), Bits(file.inode));
-        let (path, access) = (Text(path), Word(access));
-        insert.execute(params![
-            Word(run),
-            position,
-            device,
-            inode,
-            path,
-            access,
-            group(sharing),
-            beneath
-        ])?;
+    let mut object = tx.prepare(
+        "INSERT INTO objects (device, inode, path, access, sharing_group, beneath)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let mut insert = tx.prepare("INSERT INTO claims (run, object) VALUES (?1, ?2)")?;
+    for Claim { file, path, access, sharing, beneath } in claims {
+        let (device, inode, path) = (Bits(file.device), Bits(file.inode), plain(path));
+        let values = params![device, inode, Text(&path), Word(access), group(sharing), beneath];
+        let id = match known.query_row(values, |row| row.get(0)).optional()? {
+            Some(id) => id,
+            None => object.insert(values)?,
+        };
+        insert.execute(params![Word(run), id])?;
     }
     Ok(())
+}
+
+/// One text for all that are the same path, so that it can be looked for.
+pub(crate) fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 fn group(sharing: &Sharing) -> Option<&str> {
@@ -89,7 +96,7 @@ fn want_from_row(row: &Row<'_>) -> rusqlite::Result<Want> {
     })
 }
 
-fn claim_from_row(row: &Row<'_>) -> rusqlite::Result<HeldClaim> {
+pub(crate) fn claim_from_row(row: &Row<'_>) -> rusqlite::Result<HeldClaim> {
     let group = row.get::<_, Option<Word<GroupName>>>(6)?;
     let claim = Claim {
         file: FileId { device: row.get::<_, Bits>(2)?.0, inode: row.get::<_, Bits>(3)?.0 },

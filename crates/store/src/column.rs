@@ -66,9 +66,15 @@ impl FromSql for Bits {
 /// A path, as text. One that is not UTF-8 is refused, as it is wherever a plan is written as JSON.
 pub(crate) struct Text<'p>(pub(crate) &'p Path);
 
+impl<'p> Text<'p> {
+    pub(crate) fn as_str(&self) -> rusqlite::Result<&'p str> {
+        self.0.to_str().ok_or_else(|| unstorable("the path is not UTF-8"))
+    }
+}
+
 impl ToSql for Text<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        self.0.to_str().map(ToSqlOutput::from).ok_or_else(|| unstorable("the path is not UTF-8"))
+        self.as_str().map(ToSqlOutput::from)
     }
 }
 

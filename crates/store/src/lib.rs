@@ -23,6 +23,7 @@ mod fact;
 mod finish;
 mod format;
 mod ledger;
+mod near;
 mod place;
 mod reservation;
 mod run;

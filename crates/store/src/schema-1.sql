@@ -58,16 +58,32 @@ CREATE TABLE wants (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX wants_object ON wants (object);
 
-CREATE TABLE claims (
-  run           TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-  position      INTEGER NOT NULL,
+-- What machines use, each once: nearly all of it is libraries that all machines have, and with them
+-- apart from their holders a start writes and reads few pages however many machines live.
+CREATE TABLE objects (
+  id            INTEGER PRIMARY KEY,
   device        INTEGER NOT NULL,
   inode         INTEGER NOT NULL,
   path          TEXT NOT NULL,
   access        TEXT NOT NULL,
   sharing_group TEXT,                -- NULL: private
-  PRIMARY KEY (run, position)
-) STRICT, WITHOUT ROWID;
+  beneath       INTEGER NOT NULL     -- what a block device lies on
+) STRICT;
+CREATE INDEX objects_written ON objects (id) WHERE access = 'write';
+CREATE INDEX objects_file ON objects (device, inode);
+CREATE INDEX objects_path ON objects (path);
+
+CREATE TABLE claims (
+  id     INTEGER PRIMARY KEY,
+  run    TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  object INTEGER NOT NULL            -- gone with its last claim
+) STRICT;
+CREATE INDEX claims_run ON claims (run);
+CREATE INDEX claims_object ON claims (object);
+CREATE TRIGGER claims_last AFTER DELETE ON claims BEGIN
+  DELETE FROM objects
+  WHERE id = OLD.object AND NOT EXISTS (SELECT 1 FROM claims WHERE object = OLD.object);
+END;
 
 -- Every change to the host. Not tied to `runs`: an entry outlives its machine while it is open.
 CREATE TABLE ledger (

@@ -3,10 +3,11 @@
 //! Between [`Store::start`] and [`Start::commit`] nobody else can write, so that what was read of
 //! the other machines is still true when the plan that follows from it becomes durable.
 
-use crate::claim::{claims, save_claims, save_wants, wants};
+use crate::claim::{save_claims, save_wants, wants};
 use crate::column::{Json, Word, now_ms};
 use crate::definition::exists;
 use crate::error::Fault;
+use crate::near::near;
 use crate::store::Durability;
 use crate::{Claim, HeldClaim, NewRun, Store, StoreError, ledger, reservation, run, store};
 use rusqlite::{Connection, Transaction, params};
@@ -60,12 +61,12 @@ impl Start<'_> {
         self.at(wants(&self.tx))
     }
 
-    /// Which objects the other live machines use.
+    /// Which claims of the other live machines could clash with these, which this machine wants.
     ///
     /// # Errors
-    /// Only when the store cannot be read.
-    pub fn claims(&self) -> Result<Vec<HeldClaim>, StoreError> {
-        self.at(claims(&self.tx))
+    /// Only when the store cannot be read, or a path is not UTF-8.
+    pub fn claims_near(&self, new: &[Claim]) -> Result<Vec<HeldClaim>, StoreError> {
+        self.at(near(&self.tx, new))
     }
 
     /// Makes the start durable: the machine is starting, holds these wants and claims, and each of

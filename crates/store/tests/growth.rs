@@ -44,7 +44,7 @@ fn two_thousand_lives_leave_no_more_than_two_hundred() {
     assert_eq!(number(&c, "SELECT count(*) FROM ledger"), kept + open.len() as i64);
     assert_eq!(number(&c, "SELECT count(*) FROM events"), kept);
     assert_eq!(number(&c, "SELECT count(*) FROM facts"), 8);
-    for held in ["runs", "plans", "reservations", "claims"] {
+    for held in ["runs", "plans", "reservations", "claims", "objects"] {
         assert_eq!(number(&c, &format!("SELECT count(*) FROM {held}")), 1, "{held}");
     }
     assert_eq!(number(&c, "SELECT count(*) FROM evidence"), 0);

@@ -205,7 +205,7 @@ fn a_start_sees_what_the_live_machines_want_and_use() {
     let second = new_run(2, "second");
     let start = store.start(second.clone()).unwrap();
     assert_eq!(start.wants().unwrap(), wants(&first, &common::objects(&first)));
-    let held = start.claims().unwrap();
+    let held = start.claims_near(&[]).unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!((held[0].machine, &held[0].name), (first.id, &first.name));
     assert_eq!(held[0].claim, claim(&first));

@@ -371,7 +371,7 @@ fn reserve(
     let inputs = Inputs { machine, host: &engine.facts, place: &place, user };
     let plan = plan(inputs)?;
     let claims = claims(&plan);
-    if let Some(conflict) = conflict(&claims, &start.claims()?) {
+    if let Some(conflict) = conflict(&claims, &start.claims_near(&claims)?) {
         return Err(conflict.into());
     }
     start.commit(&plan, &wants(inputs), &claims)?;
