@@ -302,12 +302,14 @@ impl Live {
         }
     }
 
-    /// Ends what still runs, puts everything back, and makes the end durable.
-    pub(crate) fn finish(mut self, engine: &Engine, detail: &str) -> Result<(), Failure> {
+    /// Ends what still runs, puts everything back, and makes the end known. The store is the caller's
+    /// to close.
+    pub(crate) fn finish(mut self, engine: &Engine, detail: &str) -> Result<Store, Failure> {
         self.kill();
         end_what_was_left(self.alone)?;
         let mut store = self.store.take().map_or_else(|| engine.store(), Ok)?;
-        finish(&mut store, self.id, EventKind::Stopped, detail)
+        finish(&mut store, self.id, EventKind::Stopped, detail)?;
+        Ok(store)
     }
 }
 

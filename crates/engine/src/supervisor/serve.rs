@@ -19,6 +19,7 @@ use std::{
 };
 use svirt_host::sys;
 use svirt_model::Ending;
+use svirt_store::Store;
 
 /// Connections at the same time; more are turned away, unless one has not yet said what it wants.
 const CLIENTS_MAX: usize = 64;
@@ -354,8 +355,10 @@ impl Service {
         self.console();
         let Self { live, clients, .. } = self;
         // An error leaves the machine in the ledger, and the next command of sVirt tries again.
-        let _ = live.finish(engine, &ending.to_string());
+        let finished = live.finish(engine, &ending.to_string());
         clients.into_iter().for_each(|client| client.bid_farewell(ending));
+        // Nobody waits for this, and what is not done is done by a later commit.
+        let _ = finished.map(Store::tidy);
     }
 
     fn monitor_to_the_end(&mut self) {
