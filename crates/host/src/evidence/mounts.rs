@@ -324,6 +324,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_for_a_process_the_host_has_nowhere() {
+        let (host, made) = (Tree::read(HOST), BTreeSet::from(["/m".to_owned()]));
+        let row = |device: &str| {
+            let line = format!("40 39 {device} / /m rw,nosuid,nodev,noexec - tmpfs tmpfs rw");
+            Mount::read(&line).unwrap().row(&made, &host)
+        };
+        let planned = made_row("/m", Forbids::but(Grant::Endpoint), "tmpfs", ITS_OWN);
+        assert_eq!(row("0:77"), planned);
+        assert_ne!(row("0:32"), planned, "the host shows it too");
+    }
+
+    #[test]
     fn two_mounts_alike_are_not_one() {
         let twice = super::rows(["a".to_owned(), "a".to_owned()]);
         assert_eq!(twice.into_iter().collect::<Vec<_>>(), ["a", "a, once more"]);
