@@ -38,7 +38,7 @@ pub(crate) fn wants(c: &Connection) -> Result<Vec<Want>, Fault> {
 fn claims(c: &Connection) -> Result<Vec<HeldClaim>, Fault> {
     let query = "SELECT run, name, device, inode, path, access, sharing_group, beneath
                  FROM claims JOIN objects ON objects.id = object JOIN runs ON runs.id = run
-                 ORDER BY run, claims.id";
+                 ORDER BY run, position";
     Ok(c.prepare(query)?.query_map([], claim_from_row)?.collect::<Result<_, _>>()?)
 }
 
@@ -62,16 +62,31 @@ pub(crate) fn save_claims(tx: &Connection, run: Uuid, claims: &[Claim]) -> Resul
         "INSERT INTO objects (device, inode, path, access, sharing_group, beneath)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let mut insert = tx.prepare("INSERT INTO claims (run, object) VALUES (?1, ?2)")?;
-    for Claim { file, path, access, sharing, beneath } in claims {
+    let mut insert =
+        tx.prepare("INSERT INTO claims (run, position, object) VALUES (?1, ?2, ?3)")?;
+    for (position, claim) in (0i64..).zip(claims) {
+        let Claim { file, path, access, sharing, beneath } = claim;
         let (device, inode, path) = (Bits(file.device), Bits(file.inode), plain(path));
         let values = params![device, inode, Text(&path), Word(access), group(sharing), beneath];
         let id = match known.query_row(values, |row| row.get(0)).optional()? {
             Some(id) => id,
             None => object.insert(values)?,
         };
-        insert.execute(params![Word(run), id])?;
+        insert.execute(params![Word(run), position, id])?;
     }
+    Ok(())
+}
+
+/// So many objects are kept that may have no claim: those of some different programs.
+const OBJECTS_KEPT: i64 = 512;
+
+/// Forgets the oldest objects that nobody claims, where there have been many since.
+pub(crate) fn prune(tx: &Connection) -> Result<(), Fault> {
+    tx.execute(
+        "DELETE FROM objects WHERE id <= (SELECT max(id) FROM objects) - ?1
+           AND NOT EXISTS (SELECT 1 FROM claims WHERE object = objects.id)",
+        [OBJECTS_KEPT],
+    )?;
     Ok(())
 }
 

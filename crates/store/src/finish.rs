@@ -7,7 +7,7 @@
 use crate::error::Fault;
 use crate::event::append;
 use crate::store::Durability;
-use crate::{LedgerEntry, Outcome, Store, StoreError, column::Word, ledger, run, store};
+use crate::{LedgerEntry, Outcome, Store, StoreError, claim, column::Word, ledger, run, store};
 use rusqlite::Transaction;
 use std::{num::NonZeroU32, path::Path};
 use svirt_model::{EventKind, MachineName, Uuid};
@@ -79,6 +79,7 @@ impl Finish<'_> {
         }
         tx.execute("DELETE FROM runs WHERE id = ?1", [Word(self.id)])?;
         ledger::prune(tx, self.keep_ledger)?;
+        claim::prune(tx)?;
         append(tx, &self.name, kind, detail, self.keep_events)?;
         Ok(self.tx.commit()?)
     }

@@ -35,7 +35,7 @@ pub(crate) fn near(c: &Connection, new: &[Claim]) -> Result<Vec<HeldClaim>, Faul
 /// SQLite refuses a query that cannot use its index, so that none of these ever reads all claims.
 fn query<'c>(c: &'c Connection, index: &str, of: &str) -> rusqlite::Result<Statement<'c>> {
     c.prepare(&format!(
-        "SELECT run, name, device, inode, path, access, sharing_group, beneath, claims.id
+        "SELECT run, name, device, inode, path, access, sharing_group, beneath, position
          FROM objects INDEXED BY {index}
          CROSS JOIN claims INDEXED BY claims_object ON claims.object = objects.id
          CROSS JOIN runs ON runs.id = claims.run

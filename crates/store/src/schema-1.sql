@@ -59,7 +59,8 @@ CREATE TABLE wants (
 CREATE INDEX wants_object ON wants (object);
 
 -- What machines use, each once: nearly all of it is libraries that all machines have, and with them
--- apart from their holders a start writes and reads few pages however many machines live.
+-- apart from their holders a start writes and reads few pages however many machines live. What
+-- nobody uses any more is kept for the next machine until there is much of it.
 CREATE TABLE objects (
   id            INTEGER PRIMARY KEY,
   device        INTEGER NOT NULL,
@@ -74,16 +75,12 @@ CREATE INDEX objects_file ON objects (device, inode);
 CREATE INDEX objects_path ON objects (path);
 
 CREATE TABLE claims (
-  id     INTEGER PRIMARY KEY,
-  run    TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-  object INTEGER NOT NULL            -- gone with its last claim
-) STRICT;
-CREATE INDEX claims_run ON claims (run);
+  run      TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  object   INTEGER NOT NULL,         -- which stays for a while when its last claim is gone
+  PRIMARY KEY (run, position)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX claims_object ON claims (object);
-CREATE TRIGGER claims_last AFTER DELETE ON claims BEGIN
-  DELETE FROM objects
-  WHERE id = OLD.object AND NOT EXISTS (SELECT 1 FROM claims WHERE object = OLD.object);
-END;
 
 -- Every change to the host. Not tied to `runs`: an entry outlives its machine while it is open.
 CREATE TABLE ledger (
