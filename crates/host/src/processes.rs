@@ -6,14 +6,16 @@ use crate::{Doing, HostError};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
+    process::{
+        Pid, PidfdFlags, Signal, Uid, getpriority_user, kill_process, pidfd_open, pidfd_send_signal,
+    },
 };
 use std::{
     collections::BTreeSet,
     fs, io,
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
-        unix::fs::{FileExt, MetadataExt},
+        unix::fs::FileExt,
     },
     path::Path,
     time::{Duration, Instant},
@@ -56,14 +58,17 @@ fn all() -> Result<Vec<u32>, HostError> {
     Ok(entries.filter_map(Result::ok).filter_map(number).take(PROCESSES_MAX).collect())
 }
 
-/// The users that processes of this host run as.
+/// Whether any process that this pid namespace shows has this real user. The kernel looks the user up
+/// first, so that nothing is searched where there is none (`getpriority(2)`).
 ///
 /// # Errors
-/// There is no `/proc`.
-pub fn users() -> Result<BTreeSet<u32>, HostError> {
-    // One that has ended since has no user any more.
-    let owner = |pid| fs::metadata(format!("/proc/{pid}")).ok().map(|m| m.uid());
-    Ok(all()?.into_iter().filter_map(owner).collect())
+/// The kernel's.
+pub fn run_as(user: u32) -> Result<bool, HostError> {
+    match getpriority_user(Uid::from_raw(user)) {
+        Ok(_) => Ok(true),
+        Err(Errno::SRCH) => Ok(false),
+        Err(e) => Err(e).doing(|| format!("find out whether anything runs as user {user}")),
+    }
 }
 
 /// Makes sure that a process has ended, and, where it was still there, all that came of it. One that
@@ -231,6 +236,12 @@ fn descendants(pid: u32) -> Result<BTreeSet<u32>, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_has_processes_or_has_none() {
+        assert!(run_as(rustix::process::getuid().as_raw()).unwrap());
+        assert!(!run_as(0x7abc_def0).unwrap(), "a user that nobody has");
+    }
     use std::process::{Command, Stdio};
 
     fn sleeper() -> std::process::Child {
@@ -262,10 +273,5 @@ mod tests {
         end(shell.id(), start_time(shell.id()).unwrap()).unwrap();
         shell.wait().unwrap();
         assert_ne!(start_time(below), Some(started), "it lives on");
-    }
-
-    #[test]
-    fn the_users_of_the_host_are_those_of_its_processes() {
-        assert!(users().unwrap().contains(&rustix::process::geteuid().as_raw()));
     }
 }

@@ -5,7 +5,7 @@ use super::{
     console::Console,
     ends::Ends,
     monitor::Monitor,
-    users::Users,
+    users::reserve_user,
 };
 use crate::{
     Code, Engine, Failure, resolve,
@@ -365,9 +365,8 @@ fn reserve(
     transient: bool,
 ) -> Result<(Plan, Option<Reservation>), Failure> {
     let (id, name) = (machine.id, machine.name.clone());
-    let users = Users::of_this_host(engine)?;
     let start = store.start(NewRun { id, name, supervisor: this_process()?, transient })?;
-    let reserved = users.reserve(&start)?;
+    let reserved = reserve_user(engine, &start)?;
     let user = reserved.as_ref().map(|(user, _)| *user);
     let place = engine.paths.place(&machine.name, machine.id);
     let inputs = Inputs { machine, host: &engine.facts, place: &place, user };
