@@ -7,7 +7,7 @@ use crate::{Engine, Failure, program, resolve::Identity, start};
 use std::time::Duration;
 use svirt_formats::spec::{GuestSpec, NetSpec, Spec, VERSION};
 use svirt_host::HostError;
-use svirt_model::{Accelerator, Bytes, Ending, Uuid};
+use svirt_model::{Accelerator, Bytes, Ending};
 use svirt_store::Store;
 
 /// The kernel's virtual machines.
@@ -64,6 +64,7 @@ fn runs_guest_code(engine: &Engine) -> bool {
     };
     let spec = Spec { version: VERSION, guest: Some(guest), ..Spec::default() };
     let Ok(name) = format!("kvm-probe-{}", std::process::id()).parse() else { return false };
-    let identity = Identity { id: Uuid::new_v4(), name };
+    let Ok(id) = start::new_id() else { return false };
+    let identity = Identity { id, name };
     start::run_for(engine, &spec, identity, LIMIT) == Ok(Some(Ending::Exited(CODE)))
 }

@@ -8,6 +8,7 @@ use crate::{
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Signal, pidfd_send_signal},
+    rand::{GetRandomFlags, getrandom},
 };
 use std::{
     io::{BufRead, BufReader, Write},
@@ -26,6 +27,7 @@ use svirt_host::{
 use svirt_model::{Ending, MachineName, Plan, Stream, Uuid};
 use svirt_plan::{Inputs, plan};
 use svirt_store::Definition;
+use uuid::Builder;
 
 /// A machine that runs, confined, with its evidence read.
 #[derive(Debug)]
@@ -139,7 +141,7 @@ impl Engine {
     }
 
     fn identity(&self, spec: &Spec) -> Result<Identity, Failure> {
-        let id = Uuid::new_v4();
+        let id = new_id()?;
         let name = match &spec.name {
             Some(name) => name.clone(),
             None => free_name(id)?,
@@ -226,6 +228,15 @@ impl Starter {
         // Whoever started the machine may be gone, which changes nothing for the machine.
         let _ = self.report.write_all(&text);
     }
+}
+
+/// An identity that nothing else has (RFC 9562, version 4). The kernel is asked for it each time: a
+/// supervisor has closed whatever a library may have kept open to ask.
+pub(crate) fn new_id() -> Result<Uuid, Failure> {
+    let mut bytes = [0; 16];
+    // So few bytes always come whole (`getrandom(2)`).
+    getrandom(&mut bytes, GetRandomFlags::empty()).doing(|| "find an identity for the machine")?;
+    Ok(Builder::from_random_bytes(bytes).into_uuid())
 }
 
 /// A name like `vm-3f2a`, of a part of the identity, for who gave none.
