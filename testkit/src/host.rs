@@ -57,7 +57,7 @@ impl Host {
         if !self.is_root() && we_are_root() && self.svirt.ancestors().any(closed) {
             let place = self.directory("bin", 0o755);
             for name in ["svirt", "svirt-launch"] {
-                fs::copy(self.svirt.with_file_name(name), place.join(name)).expect("a copy");
+                copy_program(&self.svirt.with_file_name(name), &place.join(name));
             }
             self.svirt = place.join("svirt");
         }
@@ -264,4 +264,11 @@ impl Drop for Host {
             trace.remove();
         }
     }
+}
+
+/// Copies a program in a process of its own: a child that another thread forks meanwhile would keep
+/// the copy open for writing, and what is open for writing cannot be executed (`ETXTBSY`).
+fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").args([from, to]).status().expect("cp runs");
+    assert!(status.success(), "{} cannot be copied", from.display());
 }

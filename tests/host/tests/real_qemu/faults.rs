@@ -118,7 +118,7 @@ claims! {
             }
             host.assert_nothing_left();
         }
-        assert!(given_up > 1, "{given_up} starts were under way");
+        assert!(given_up > 0, "no start was under way");
     }
 
     /// A start whose command dies without a word ends too, and the next command puts it back.
