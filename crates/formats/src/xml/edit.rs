@@ -1,13 +1,35 @@
 //! Changing a document: what is added looks like what stands around it, and the rest stays as it is.
 
 use super::{
-    Attribute, Element, Node, Problem, VALUE_MAX,
+    Attribute, Document, Element, Node, Problem, VALUE_MAX,
     text::{check_characters, check_name, escape, escape_value, is_blank},
     tree::{Layout, Text, Written},
 };
 
 /// One step of indentation, as libvirt writes it.
 const STEP: &str = "  ";
+
+impl Document {
+    /// A new document, with these comments before its outermost element. A comment cannot have two
+    /// hyphens in a row, or control characters: each of them becomes an underscore.
+    pub fn new(root: Element, comments: &[String]) -> Self {
+        let plain = |text: &String| {
+            let text =
+                text.replace(|c: char| c.is_control() || c == '\u{fffe}' || c == '\u{ffff}', "_");
+            text.replace("--", "__")
+        };
+        let comment =
+            |text: &String| [Node::Other(format!("<!-- {} -->", plain(text))), line("").into()];
+        let before = comments.iter().flat_map(comment).collect();
+        Self { mark: false, before, root, after: vec![line("").into()] }
+    }
+}
+
+impl From<Text> for Node {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
+    }
+}
 
 impl Element {
     /// An empty element in no namespace.
@@ -86,6 +108,17 @@ impl Element {
         }
         self.children.push(Node::Element(child));
         self.children.push(Node::Text(line(&own)));
+    }
+
+    /// Adds an element on a line of its own behind the first one with this name, or behind all where
+    /// there is none.
+    pub fn insert_after(&mut self, name: &str, mut child: Element) {
+        let named = |node: &Node| matches!(node, Node::Element(element) if element.is(name));
+        let Some(at) = self.children.iter().position(named) else { return self.append(child) };
+        let indent = self.inner_indent();
+        child.move_to(&indent);
+        self.children.insert(at + 1, Node::Text(line(&indent)));
+        self.children.insert(at + 2, Node::Element(child));
     }
 
     /// Takes away the elements for which `which` holds, with the white space before each.

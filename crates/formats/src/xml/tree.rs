@@ -174,7 +174,7 @@ impl Element {
         self.children.iter().filter_map(Node::text).any(|text| !is_blank(text))
     }
 
-    fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         self.namespace.is_none() && self.name == name
     }
 }
