@@ -450,7 +450,7 @@ impl<'a> Check<'a> {
 }
 
 fn is_strict(path: &[Name<'_>]) -> bool {
-    matches!(path, [(None, "os" | "devices" | "memoryBacking")])
+    matches!(path, [(None, "os" | "devices" | "memoryBacking" | "seclabel" | "name" | "uuid")])
 }
 
 fn is_foreign(view: &View<'_>) -> bool {
