@@ -3,8 +3,9 @@
 
 use crate::{Code, Failure};
 use std::io::ErrorKind;
-use svirt_formats::{image::ImageError, spec::SpecError};
+use svirt_formats::{domain::Undescribed, image::ImageError, spec::SpecError};
 use svirt_host::{HostError, launch::LaunchError, pin::PinError, sources::SourceError};
+use svirt_model::label::LabelError;
 use svirt_plan::{Conflict, PlanError};
 use svirt_store::StoreError;
 
@@ -73,7 +74,20 @@ impl From<Conflict> for Failure {
 
 impl From<SpecError> for Failure {
     fn from(error: SpecError) -> Self {
+        Failure::from_error(Code::Data, &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<LabelError> for Failure {
+    fn from(error: LabelError) -> Self {
         Failure::from_error(Code::Data, &error)
+    }
+}
+
+impl From<Undescribed> for Failure {
+    fn from(error: Undescribed) -> Self {
+        Failure::from_error(Code::Data, &error)
+            .hint("its specification is in `svirt inspect --json`")
     }
 }
 
@@ -86,7 +100,9 @@ impl From<ImageError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::NameInUse { .. } | StoreError::Running { .. } => Code::InUse,
+            StoreError::NameInUse { .. }
+            | StoreError::IdentityInUse { .. }
+            | StoreError::Running { .. } => Code::InUse,
             StoreError::NotDefined { .. } | StoreError::NotLive { .. } => Code::NotFound,
             _ => Code::Host,
         };

@@ -37,10 +37,10 @@ impl Engine {
     /// Defines a machine, after everything that it names was found to be usable.
     ///
     /// # Errors
-    /// The name is in use, or the machine could not be planned.
+    /// The name or the identity is in use, or the machine could not be planned.
     pub fn create(&self, spec: &Spec, autostart: bool) -> Result<MachineName, Failure> {
         let plan = self.plan(spec)?;
-        let spec = Spec { name: Some(plan.name.clone()), version: spec::VERSION, ..spec.clone() };
+        let spec = named(spec, &plan.name);
         let created_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let definition = Definition {
             id: plan.id,
@@ -58,7 +58,7 @@ impl Engine {
         Ok(definition.name)
     }
 
-    /// The specification of a defined machine.
+    /// The specification of a defined machine, as its user gave it.
     ///
     /// # Errors
     /// There is none of that name.
@@ -76,17 +76,22 @@ impl Engine {
     /// There is none of that name, it would get another one, or it could not be planned.
     pub fn edit(&self, name: &MachineName, spec: &Spec) -> Result<(), Failure> {
         let Definition { id, .. } = self.defined(name)?;
-        if spec.name.as_ref().is_some_and(|new| new != name) {
-            let message = format!("machine {name} cannot be renamed");
-            return Err(
-                Failure::new(Code::Usage, message).hint("create another and remove this one")
-            );
+        let expanded = spec.expanded()?.spec;
+        let refuse = |what| {
+            let message = format!("machine {name} cannot {what}");
+            Failure::new(Code::Usage, message).hint("create another and remove this one")
+        };
+        if expanded.name.as_ref().is_some_and(|new| new != name) {
+            return Err(refuse("be renamed"));
         }
+        if expanded.uuid.is_some_and(|new| new != id) {
+            return Err(refuse("get another identity"));
+        }
+        let request = text(&named(spec, name))?;
         let identity = Identity { id, name: name.clone() };
         let mut store = self.store()?;
-        resolve::machine(self, &mut store, spec, identity, &[])?;
-        let named = Spec { name: Some(name.clone()), ..spec.clone() };
-        Ok(store.redefine(name, &text(&named)?)?)
+        resolve::machine(self, &mut store, &expanded, identity, &[])?;
+        Ok(store.redefine(name, &request)?)
     }
 
     /// Says whether a machine is started with the host.
@@ -235,8 +240,20 @@ fn new_file(path: &Path) -> std::io::Result<fs::File> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn text(spec: &Spec) -> Result<String, Failure> {
-    serde_json::to_string_pretty(spec).map_err(|e| Failure::from_error(Code::Internal, &e))
+/// A specification as it is kept under a name, which of a domain its document says.
+fn named(spec: &Spec, name: &MachineName) -> Spec {
+    let name = Some(name.clone()).filter(|_| spec.domain.is_none());
+    Spec { name, version: spec::VERSION, ..spec.clone() }
+}
+
+/// A specification as it is kept, which must be one that is read again.
+pub(crate) fn text(spec: &Spec) -> Result<String, Failure> {
+    let text =
+        serde_json::to_string_pretty(spec).map_err(|e| Failure::from_error(Code::Internal, &e))?;
+    if text.len() > spec::SPEC_MAX {
+        return Err(spec::SpecError::TooLarge.into());
+    }
+    Ok(text)
 }
 
 fn status_of(store: &Store, run: &Run) -> Result<Status, Failure> {

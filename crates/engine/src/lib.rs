@@ -9,6 +9,7 @@ mod accelerator;
 mod client;
 mod convert;
 mod definitions;
+mod domain;
 mod drill;
 mod failure;
 mod image;
@@ -27,7 +28,7 @@ pub use failure::{Code, Failure};
 pub use paths::Paths;
 pub use start::{Started, Streams};
 
-pub use svirt_formats::spec;
+pub use svirt_formats::{domain::Note, spec};
 pub use svirt_model as model;
 
 use svirt_host::facts;

@@ -8,7 +8,8 @@ use crate::{
 };
 use std::{io::Read, path::Path};
 use svirt_formats::spec::{
-    self, CommandSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, NetSpec, SerialSpec, Spec,
+    self, CommandSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, NetSpec, RelabelSpec,
+    SeclabelSpec, SerialSpec, Spec,
 };
 use svirt_host::{
     Doing,
@@ -45,7 +46,7 @@ pub(crate) struct Identity {
     pub(crate) name: MachineName,
 }
 
-/// Resolves a specification.
+/// Resolves a specification in sVirt's own words.
 pub(crate) fn machine(
     engine: &Engine,
     store: &mut Store,
@@ -64,7 +65,8 @@ pub(crate) fn machine(
     let Resolver { devices, pins, .. } = resolver;
     let demands = Demands {
         require: spec.require.iter().copied().collect(),
-        weaken: spec.weaken.iter().copied().collect(),
+        weaken: spec.weakened(),
+        labels: spec.seclabels.iter().map(SeclabelSpec::read).collect::<Result<_, _>>()?,
     };
     Ok((Machine { id: identity.id, name: identity.name, vmm, devices, demands }, pins))
 }
@@ -164,9 +166,7 @@ impl Resolver<'_> {
                 DeviceKind::Kernel(KernelSource::File(object)),
                 origin(guest, "--kernel", kernel),
             );
-        } else if guest.disks.is_empty() && guest.cdrom.is_none() && guest.firmware.is_none()
-            || guest.append.is_some()
-        {
+        } else if guest.is_embedded() {
             self.add(DeviceKind::Kernel(KernelSource::Embedded), "the embedded guest");
         }
         if let Some(initrd) = &guest.initrd {
@@ -237,7 +237,7 @@ impl Resolver<'_> {
             let named = NamedImage { path, format: None, access, follow: true, below: None };
             let image = Some(self.image(&named)?);
             let (access, sharing, media) = (Access::Read, Sharing::Private, Media::Cdrom);
-            let disc = Disk { image, access, sharing, media, scratch: None };
+            let disc = Disk { image, access, sharing, media, scratch: None, relabelling: None };
             self.add(DeviceKind::Disk(disc), origin(guest, "--cdrom", path));
         }
         Ok(())
@@ -266,7 +266,8 @@ impl Resolver<'_> {
         let scratch = throw_away.then_some(Scratch { limit, virtual_size: image.virtual_size });
         let media = if disk.cdrom { Media::Cdrom } else { Media::Disk };
         let image = Some(image);
-        let kind = DeviceKind::Disk(Disk { image, access, sharing, media, scratch });
+        let relabelling = disk.seclabel.as_ref().map(RelabelSpec::read).transpose()?;
+        let kind = DeviceKind::Disk(Disk { image, access, sharing, media, scratch, relabelling });
         self.add(kind, origin(guest, "--disk", &path));
         Ok(())
     }
@@ -277,7 +278,8 @@ impl Resolver<'_> {
         let limit = Bytes(size.0.saturating_add(size.0 / 512).saturating_add(1 << 20));
         let scratch = Some(Scratch { limit, virtual_size: size.0 });
         let (sharing, media) = (Sharing::Private, Media::Disk);
-        let kind = DeviceKind::Disk(Disk { image: None, access, sharing, media, scratch });
+        let disk = Disk { image: None, access, sharing, media, scratch, relabelling: None };
+        let kind = DeviceKind::Disk(disk);
         self.add(kind, format!("--disk new:{size}"));
         Ok(())
     }
@@ -293,12 +295,7 @@ impl Resolver<'_> {
     }
 
     fn surroundings(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
-        let unsaid = if guest.ephemeral || self.devices.iter().any(embedded) {
-            NetSpec::None
-        } else {
-            NetSpec::User
-        };
-        if guest.net.unwrap_or(unsaid) == NetSpec::User {
+        if guest.network() == NetSpec::User {
             let program = program::resolve_passt(&mut self.pins, self.store)?;
             self.add(DeviceKind::UserNetwork(program), "--net user");
         }
@@ -411,10 +408,6 @@ fn origin(guest: &GuestSpec, flag: &str, path: &Path) -> Origin {
         Some(words) => words.as_str().into(),
         None => format!("{flag} {}", path.display()).into(),
     }
-}
-
-fn embedded(device: &Device) -> bool {
-    device.kind == DeviceKind::Kernel(KernelSource::Embedded)
 }
 
 /// A bzImage says so at offset 0x202 (the kernel's `Documentation/arch/x86/boot.rst`), an ELF image

@@ -39,11 +39,18 @@ struct Rules {
 /// # Errors
 /// It gives up a layer that nobody may give up, or the rules cannot be read: then nothing starts.
 pub(crate) fn apply(spec: &Spec) -> Result<Spec, Failure> {
-    let rules = read(Path::new(RULES))?;
-    if let Some(layer) = spec.weaken.iter().find(|layer| rules.never_weaken.contains(layer)) {
+    ruled(spec, read(Path::new(RULES))?)
+}
+
+fn ruled(spec: &Spec, rules: Rules) -> Result<Spec, Failure> {
+    if let Some(layer) = spec.weakened().iter().find(|layer| rules.never_weaken.contains(layer)) {
         let message = format!("the administrator does not allow the layer {layer} to be weakened");
-        return Err(Failure::new(Code::Denied, message)
-            .hint(format!("leave out --weaken {layer}; see {RULES}")));
+        let cause = match spec.weaken.contains(layer) {
+            true => format!("--weaken {layer}"),
+            false => "the security label of type none".to_owned(),
+        };
+        let hint = format!("leave out {cause}; see {RULES}");
+        return Err(Failure::new(Code::Denied, message).hint(hint));
     }
     let mut ruled = spec.clone();
     ruled.require.extend(rules.always_require);
@@ -89,6 +96,23 @@ mod tests {
         assert!(parse(r#"{"version":1,"never-waeken":["seccomp"]}"#).is_err());
         assert!(parse(r#"{"version":2}"#).is_err());
         assert!(parse(r#"{"version":1,"never-weaken":["chroot"]}"#).is_err());
+    }
+
+    #[test]
+    fn a_label_of_type_none_gives_its_layer_up() {
+        let rules = || parse(r#"{"version":1,"never-weaken":["selinux"]}"#).unwrap();
+        let spec = |label: &str| {
+            let text = format!(r#"{{"version":1,"seclabels":[{label}]}}"#);
+            svirt_formats::spec::read(text.as_bytes()).unwrap()
+        };
+        for none in [r#"{"type":"none"}"#, r#"{"type":"none","model":"selinux"}"#] {
+            let failure = ruled(&spec(none), rules()).unwrap_err();
+            assert_eq!(failure.code, Code::Denied);
+            assert!(failure.hint.unwrap().contains("type none"));
+        }
+        for other in [r#"{"type":"none","model":"dac"}"#, r#"{"model":"selinux"}"#] {
+            ruled(&spec(other), rules()).unwrap();
+        }
     }
 
     #[test]

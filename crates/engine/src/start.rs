@@ -1,7 +1,7 @@
 //! Starting a machine: a process is forked that becomes its supervisor, and says once how it went.
 
 use crate::{
-    Code, Engine, Failure, Waiter,
+    Code, Engine, Failure, Waiter, definitions,
     resolve::{self, Identity},
     supervisor::{self, Live},
 };
@@ -79,7 +79,10 @@ impl Streams {
 
 /// How a machine comes to be.
 pub(crate) struct Birth {
+    /// What is started, in sVirt's own words.
     pub(crate) spec: Spec,
+    /// What its user asked for, as it is kept.
+    pub(crate) request: String,
     pub(crate) identity: Identity,
     /// Whether it has no definition and is forgotten when it ends.
     pub(crate) transient: bool,
@@ -97,6 +100,7 @@ impl Engine {
     /// Whatever would stop the start before it changes anything.
     pub fn plan(&self, spec: &Spec) -> Result<Plan, Failure> {
         let mut store = self.store()?;
+        let spec = &spec.expanded()?.spec;
         let identity = self.identity(spec)?;
         let place = self.paths.place(&identity.name, identity.id);
         let streams = if spec.command.is_some() {
@@ -120,8 +124,10 @@ impl Engine {
         streams: Streams,
         given_up: Option<BorrowedFd<'_>>,
     ) -> Result<Started, Failure> {
-        let identity = self.identity(spec)?;
-        let birth = Birth { spec: spec.clone(), identity, transient: true, alone: true };
+        let request = definitions::text(spec)?;
+        let spec = spec.expanded()?.spec;
+        let identity = self.identity(&spec)?;
+        let birth = Birth { spec, request, identity, transient: true, alone: true };
         self.fork(birth, streams, given_up)
     }
 
@@ -135,13 +141,14 @@ impl Engine {
         given_up: Option<BorrowedFd<'_>>,
     ) -> Result<Started, Failure> {
         let Definition { id, name, request, .. } = self.defined(name)?;
-        let spec = spec::read(request.as_bytes())?;
-        let birth = Birth { spec, identity: Identity { id, name }, transient: false, alone: true };
+        let spec = spec::read(request.as_bytes())?.expanded()?.spec;
+        let identity = Identity { id, name };
+        let birth = Birth { spec, request, identity, transient: false, alone: true };
         self.fork(birth, Streams::none(), given_up)
     }
 
     fn identity(&self, spec: &Spec) -> Result<Identity, Failure> {
-        let id = new_id()?;
+        let id = spec.uuid.map_or_else(new_id, Ok)?;
         let name = match &spec.name {
             Some(name) => name.clone(),
             None => free_name(id)?,
@@ -255,7 +262,8 @@ pub(crate) fn run_for(
     identity: Identity,
     limit: Duration,
 ) -> Result<Option<Ending>, Failure> {
-    let birth = Birth { spec: spec.clone(), identity, transient: true, alone: false };
+    let (spec, request) = (spec.clone(), definitions::text(spec)?);
+    let birth = Birth { spec, request, identity, transient: true, alone: false };
     let mut live = Live::begin(engine, birth, Streams::none())?;
     let ending = live.ends_within(Instant::now() + limit);
     live.finish(engine, "the trial ended")?;

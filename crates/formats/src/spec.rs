@@ -3,10 +3,17 @@
 //! Names in it are as the user wrote them; nothing has been looked up. The version is 1. A field
 //! that is not known is an error, so that a misspelt restriction is not silently none.
 
+mod document;
+mod label;
+
+pub use document::DomainSpec;
+pub use label::{LabelKind, RelabelSpec, SeclabelSpec};
+
+use crate::domain::DomainError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
-use svirt_model::{Bytes, GroupName, ImageFormat, Layer, MachineName};
+use svirt_model::{Bytes, GroupName, ImageFormat, Layer, MachineName, Uuid, label::LabelError};
 
 /// The version of the form that this program reads and writes.
 pub const VERSION: u32 = 1;
@@ -22,6 +29,12 @@ pub struct Spec {
     /// The machine's name; without one it gets one that is free.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<MachineName>,
+    /// The machine's identity; without one it gets one that is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<Uuid>,
+    /// libvirt's description of the machine, which says everything but what is said about layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainSpec>,
     /// A guest that sVirt writes QEMU's command line for; without it and without `command`, the
     /// embedded guest.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,6 +48,9 @@ pub struct Spec {
     /// Layers that are given up. Recorded, and shown in every status.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub weaken: Vec<Layer>,
+    /// How the machine is labelled, where it is not to have a dynamic label of each model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seclabels: Vec<SeclabelSpec>,
 }
 
 /// A guest.
@@ -133,6 +149,21 @@ impl Default for GuestSpec {
     }
 }
 
+impl GuestSpec {
+    /// Whether it runs the guest that is inside sVirt: it names nothing that could be started.
+    pub fn is_embedded(&self) -> bool {
+        let names_nothing =
+            self.disks.is_empty() && self.cdrom.is_none() && self.firmware.is_none();
+        self.kernel.is_none() && (names_nothing || self.append.is_some())
+    }
+
+    /// Its network, where nothing is said too.
+    pub fn network(&self) -> NetSpec {
+        let alone = self.ephemeral || self.is_embedded();
+        self.net.unwrap_or(if alone { NetSpec::None } else { NetSpec::User })
+    }
+}
+
 /// Firmware.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -199,6 +230,9 @@ pub struct DiskSpec {
     /// All images below it, from the upper to the lowest, in place of what its header says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backing: Option<Vec<BackingSpec>>,
+    /// How it is labelled, where that differs from the machine's other resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seclabel: Option<RelabelSpec>,
 }
 
 /// A network.
@@ -281,6 +315,37 @@ pub enum SpecError {
     /// It says two things that exclude each other.
     #[error("{0}")]
     Contradiction(&'static str),
+    /// A label of the machine's is not usable.
+    #[error("the machine's security label number {number} is refused")]
+    Label {
+        /// Its number, from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        error: LabelError,
+    },
+    /// A disk's label is not usable.
+    #[error("the security label of disk number {number} is refused")]
+    DiskLabel {
+        /// The disk's number, from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        error: LabelError,
+    },
+    /// libvirt's description of the machine is not acceptable.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+}
+
+impl SpecError {
+    /// What the user can do about it, where that is not plain.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Domain(error) => Some(error.hint().into_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// Reads a specification.
@@ -303,14 +368,16 @@ pub fn read(text: &[u8]) -> Result<Spec, SpecError> {
 /// serde reads a struct from an array as well, by position, and so past every name: a value whose
 /// place is known by none would be believed.
 fn objects(spec: &Value) -> Result<(), SpecError> {
+    let said = |value: &&Value| !value.is_null();
     let parts =
-        || ["guest", "command"].into_iter().filter_map(|p| spec.get(p)).filter(|p| !p.is_null());
+        || ["guest", "command", "domain"].into_iter().filter_map(|p| spec.get(p)).filter(said);
     let lists = parts().flat_map(|part| ["disks", "share"].into_iter().filter_map(|l| part.get(l)));
-    let items = || lists.clone().filter_map(Value::as_array).flatten();
+    let items = || lists.clone().chain(spec.get("seclabels")).filter_map(Value::as_array).flatten();
     let below =
         items().filter_map(|item| item.get("backing")).filter_map(Value::as_array).flatten();
-    let firmware = parts().filter_map(|part| part.get("firmware")).filter(|f| !f.is_null());
-    let nested = items().chain(below).chain(firmware);
+    let labels = items().filter_map(|item| item.get("seclabel")).filter(said);
+    let firmware = parts().filter_map(|part| part.get("firmware")).filter(said);
+    let nested = items().chain(below).chain(labels).chain(firmware);
     let all = std::iter::once(spec).chain(parts()).chain(nested).all(Value::is_object);
     if all { Ok(()) } else { Err(SpecError::Shape) }
 }
@@ -324,6 +391,13 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if spec.guest.is_some() && spec.command.is_some() {
         return refuse("a machine has either a guest or a command");
     }
+    if spec.domain.is_some() {
+        return check_domain(spec);
+    }
+    if spec.uuid.is_some_and(|id| id.is_nil()) {
+        return refuse("an identity of nothing but zeros is nobody's");
+    }
+    check_labels(spec)?;
     if spec.command.as_ref().is_some_and(|c| c.command.is_empty()) {
         return refuse("the command is empty");
     }
@@ -374,6 +448,40 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     }
     if guest.disks.len() > 64 {
         return refuse("a machine has at most 64 disks");
+    }
+    Ok(())
+}
+
+/// Of a machine that a domain describes, everything but the layers is said there.
+fn check_domain(spec: &Spec) -> Result<(), SpecError> {
+    let Spec { version: _, name, uuid, domain, guest, command, require: _, weaken: _, seclabels } =
+        spec;
+    let refuse = |why| Err(SpecError::Contradiction(why));
+    if guest.is_some() || command.is_some() {
+        return refuse("a machine has either a domain, a guest or a command");
+    }
+    if name.is_some() || uuid.is_some() || !seclabels.is_empty() {
+        return refuse("a domain says its name, its uuid and its seclabels itself");
+    }
+    if domain.as_ref().is_some_and(|domain| domain.document.contains(char::is_control)) {
+        return refuse("the name of a document has no control characters");
+    }
+    spec.expanded().map(drop)
+}
+
+fn check_labels(spec: &Spec) -> Result<(), SpecError> {
+    for (number, label) in (1..).zip(&spec.seclabels) {
+        label.read().map_err(|error| SpecError::Label { number, error })?;
+    }
+    let mut models: Vec<_> = spec.seclabels.iter().map(|label| label.model).collect();
+    models.sort();
+    if models.windows(2).any(|two| two.first() == two.last()) {
+        return Err(SpecError::Contradiction("a machine has one label of each security model"));
+    }
+    let disks = spec.guest.iter().flat_map(|guest| &guest.disks);
+    for (number, disk) in (1..).zip(disks) {
+        let label = disk.seclabel.as_ref().map(RelabelSpec::read).transpose();
+        label.map_err(|error| SpecError::DiskLabel { number, error })?;
     }
     Ok(())
 }

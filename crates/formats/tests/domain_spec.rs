@@ -1,7 +1,12 @@
 //! From a domain to a specification: what sVirt can start becomes one, and of the rest the first
 //! thing that it cannot start is named.
 
-use svirt_formats::{domain::read, spec};
+use svirt_formats::{
+    domain::{Live, LiveLabel, describe, read},
+    spec,
+    xml::Document,
+};
+use svirt_model::label::SecurityModel;
 
 fn seed(name: &str) -> Vec<u8> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/domain_xml");
@@ -72,8 +77,16 @@ fn two_domains_that_share_an_image_are_of_one_group_and_of_no_other() {
 fn no_promise_is_broken_silently() {
     for (devices, expected) in [
         (
-            "<disk><source file='/a'><seclabel relabel='no'/></source><target dev='vda'/></disk>",
-            "d.xml line 2, devices/disk/source: not supported: a label of a source's own",
+            "<disk><source file='/a'><seclabel model='selinux' relabel='no'/>\
+             <seclabel model='smack' relabel='no'/></source><target dev='vda'/></disk>",
+            "d.xml line 2, devices/disk/source/seclabel: not supported: labels of several models \
+             for one source",
+        ),
+        (
+            "<disk><source file='/a'><seclabel model='selinux'><label>x</label></seclabel>\
+             </source><target dev='vda'/></disk>",
+            "d.xml line 2, devices/disk/source/seclabel: the SELinux context \"x\" is not usable: \
+             it is user:role:type:level, and none of these is empty",
         ),
         (
             "<graphics type='vnc' port='5900'/>",
@@ -102,4 +115,136 @@ fn no_promise_is_broken_silently() {
     ] {
         assert_eq!(spec_of(devices).unwrap_err(), expected);
     }
+}
+
+/// A domain with these children beside the usual ones.
+fn domain_with(children: &str) -> Result<spec::Spec, String> {
+    let text = format!(
+        "<domain type='qemu'><name>a</name><memory>65536</memory><os><type>hvm</type></os>\n\
+         {children}</domain>"
+    );
+    let domain = read(text.as_bytes(), "d.xml").map_err(|error| error.to_string())?;
+    domain.to_spec().map(|converted| converted.spec).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_labels_of_a_domain_are_the_machines() {
+    let spec = domain_with(
+        "<seclabel type='static' model='selinux' relabel='yes'>\
+           <label>system_u:system_r:svirt_t:s0:c1,c2</label>\
+           <imagelabel>system_u:object_r:svirt_image_t:s0:c1,c2</imagelabel></seclabel>\
+         <seclabel type='dynamic' model='apparmor' relabel='yes'><label>libvirt-1</label></seclabel>\
+         <seclabel type='none' model='dac'/>",
+    );
+    let labels = serde_json::to_value(spec.unwrap().seclabels).unwrap();
+    assert_eq!(
+        labels,
+        serde_json::json!([
+            {
+                "type": "static",
+                "model": "selinux",
+                "label": "system_u:system_r:svirt_t:s0:c1,c2",
+                "relabel": true,
+            },
+            { "type": "dynamic", "model": "apparmor" },
+            { "type": "none", "model": "dac" },
+        ])
+    );
+}
+
+#[test]
+fn a_disks_label_is_its_own_and_an_owner_is_never_changed() {
+    let disk = |labels: &str| {
+        let disk = format!("<disk><source file='/a'>{labels}</source><target dev='vda'/></disk>");
+        serde_json::to_value(&spec_of(&disk).unwrap().disks[0].seclabel).unwrap()
+    };
+    assert_eq!(disk("<seclabel relabel='no'/>"), serde_json::json!({ "relabel": false }));
+    assert_eq!(disk("<seclabel model='dac' relabel='no'/>"), serde_json::Value::Null);
+    assert_eq!(
+        disk("<seclabel model='smack'><label>shared</label></seclabel>"),
+        serde_json::json!({ "model": "smack", "label": "shared" })
+    );
+}
+
+#[test]
+fn what_a_label_or_an_identity_cannot_be_is_named_with_its_line() {
+    for (children, expected) in [
+        (
+            "<seclabel type='static' model='selinux'><label>svirt_t</label></seclabel>",
+            "d.xml line 2, seclabel: the SELinux context \"svirt_t\" is not usable: it is user:role:type:level, and none of these is empty",
+        ),
+        (
+            "<seclabel model='yama'/>",
+            "d.xml line 2, seclabel: \"yama\" is no security model: write selinux, apparmor, smack \
+             or dac",
+        ),
+        (
+            "<seclabel type='none' relable='no'/>",
+            "d.xml line 2, seclabel@relable: sVirt does not understand this, so it cannot tell what \
+             it names on the host",
+        ),
+        ("<name>b</name>", "d.xml line 2, name: this is given a second time"),
+        ("<uuid>x</uuid>", "d.xml line 2, uuid: \"x\" is not a UUID"),
+        (
+            "<uuid>00000000-0000-0000-0000-000000000000</uuid>",
+            "d.xml line 1, domain: an identity of nothing but zeros is nobody's",
+        ),
+    ] {
+        assert_eq!(domain_with(children).unwrap_err(), expected);
+    }
+}
+
+/// What the machine is in sVirt's words, without where the words came from.
+fn told(document: &str) -> spec::Spec {
+    let mut spec = read(document.as_bytes(), "d.xml").unwrap().to_spec().unwrap().spec;
+    spec.guest.iter_mut().for_each(|guest| guest.origins.clear());
+    spec
+}
+
+#[test]
+fn the_document_that_describes_a_machine_says_all_of_it_that_the_form_can_say() {
+    let original = told(&String::from_utf8(seed("startable")).unwrap());
+    let (name, id) = (original.name.clone().unwrap(), original.uuid.unwrap());
+    let document = describe(&original, &name, id).unwrap().write();
+    insta::assert_snapshot!("described", document);
+    let mut again = told(&document);
+    // The name of the group is the one that an image's path always gets here.
+    assert_eq!(again, original);
+
+    // What is left open has the meaning that it has here, and what has no words is a comment.
+    let text = r#"{"version":1,"guest":{"gdb":true,"ephemeral":true,"scratch":"1G","disks":[
+        {"path":"/a.qcow2","share":"pa--ir"},{"path":"/b","ro":true},{"new":"1G"}]},
+        "weaken":["cgroup"],"require":["landlock"]}"#;
+    let spec = spec::read(text.as_bytes()).unwrap();
+    let document = describe(&spec, &name, id).unwrap().write();
+    insta::assert_snapshot!("described-with-comments", document);
+    again = told(&document);
+    assert_eq!(again.guest.unwrap().net, Some(spec::NetSpec::None));
+    let command = br#"{"version":1,"command":{"command":["x"],"directory":"/"}}"#;
+    let refused = describe(&spec::read(command).unwrap(), &name, id).unwrap_err().to_string();
+    assert!(refused.contains("a command line of its own"), "{refused}");
+}
+
+#[test]
+fn a_running_domain_has_what_libvirt_adds_and_all_else_as_it_was_written() {
+    let text = "<?xml version='1.0'?>\n<!-- mine -->\n<domain type=\"qemu\" >\n    <name>a</name>\n    \
+        <memory>65536</memory><os><type>hvm</type></os>\n    <metadata><o:x xmlns:o='urn:o'/></metadata>\n    \
+        <seclabel model='selinux'/>\n</domain>\n";
+    let mut document = Document::read(text.as_bytes()).unwrap();
+    let label = |model, label: &str, image: Option<&str>| LiveLabel {
+        model,
+        label: label.into(),
+        image: image.map(str::to_owned),
+    };
+    let uuid = "4dea22b3-1d52-d8f3-2516-782e98ab3fa1".parse().unwrap();
+    let labels = vec![
+        label(SecurityModel::Selinux, "u:r:t:s0:c1,c2", Some("u:object_r:i:s0:c1,c2")),
+        label(SecurityModel::Dac, "+7:+7", None),
+    ];
+    Live { number: 7, uuid, labels }.add_to(&mut document).unwrap();
+    let live = document.write();
+    insta::assert_snapshot!("live", live);
+    // What libvirt adds is passed over when it is read again.
+    assert_eq!(told(&live).guest, told(text).guest);
+    assert_eq!(told(&live).uuid, Some(uuid));
 }

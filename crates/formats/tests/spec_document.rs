@@ -8,13 +8,16 @@ use svirt_model::{ImageFormat, Layer, NAME_MAX};
 const DOCUMENT: &str = include_str!("../../../docs/reference/spec.md");
 
 /// Each object of the form: its heading, and a text in which an unknown `WORD` stands in it.
-const OBJECTS: [(&str, &str); 7] = [
+const OBJECTS: [(&str, &str); 10] = [
     ("The machine", r#"{"WORD":0}"#),
     ("The guest", r#"{"guest":{"WORD":0}}"#),
     ("A disk", r#"{"guest":{"disks":[{"WORD":0}]}}"#),
     ("A backing image", r#"{"guest":{"disks":[{"backing":[{"WORD":0}]}]}}"#),
     ("Firmware", r#"{"guest":{"firmware":{"WORD":0}}}"#),
     ("The command", r#"{"command":{"WORD":0}}"#),
+    ("A security label", r#"{"seclabels":[{"WORD":0}]}"#),
+    ("A disk's label", r#"{"guest":{"disks":[{"seclabel":{"WORD":0}}]}}"#),
+    ("The domain", r#"{"domain":{"WORD":0}}"#),
     ("A share", r#"{"command":{"share":[{"WORD":0}]}}"#),
 ];
 
@@ -75,6 +78,9 @@ fn each_choice_lists_the_words_that_the_reader_knows_and_no_other() {
     let words = |kind: &str| quoted(kinds.lines().find(|line| line.contains(kind)).unwrap());
     assert_eq!(words("| *layer*"), known_at(r#"{"require":["WORD"]}"#));
     assert_eq!(words("| *layer*").len(), Layer::ALL.len());
+    assert_eq!(words("| *model*"), known_at(r#"{"seclabels":[{"model":"WORD"}]}"#));
+    let kind = rows("A security label").find(|row| row[0] == "`type`").unwrap();
+    assert_eq!(quoted(kind[1]), known_at(r#"{"seclabels":[{"type":"WORD"}]}"#));
     assert_eq!(words("| *format*"), ImageFormat::ALL.iter().map(|f| f.word().into()).collect());
     assert!(kinds.contains(&format!("1 to {NAME_MAX} letters")));
     assert_eq!(SPEC_MAX, 1 << 20, "the document says 1 MiB");
@@ -107,6 +113,13 @@ fn complete(heading: &str, fields: &str) -> String {
         "A backing image" => format!(
             r#"{{"version":1,"guest":{{"disks":[{{"path":"/a","backing":[{{"path":"/b","format":"raw"{comma}{fields}}}]}}]}}}}"#
         ),
+        "A security label" => format!(r#"{{"version":1,"seclabels":[{{{fields}}}]}}"#),
+        "A disk's label" => format!(
+            r#"{{"version":1,"guest":{{"disks":[{{"path":"/a","seclabel":{{"label":"b"{comma}{fields}}}}}]}}}}"#
+        ),
+        "The domain" => format!(
+            r#"{{"version":1,"domain":{{"xml":"<domain type='kvm'><name>a</name><memory>65536</memory><os><type>hvm</type></os></domain>"{comma}{fields}}}}}"#
+        ),
         "Firmware" => {
             format!(r#"{{"version":1,"guest":{{"firmware":{{"code":"/a"{comma}{fields}}}}}}}"#)
         }
@@ -130,6 +143,7 @@ fn each_required_field_is_missed() {
             r#"{{"version":1,"command":{{"command":["x"],"directory":"/","share":[{fields}]}}}}"#
         )
     };
+    missed(r#"{"version":1,"domain":{"document":"a"}}"#, "xml");
     missed(&share(r#"{"with":"pair"}"#), "path");
     missed(&share(r#"{"path":"/a"}"#), "with");
     assert!(matches!(read(b"{}"), Err(SpecError::Version(0))));

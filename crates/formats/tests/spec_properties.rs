@@ -102,6 +102,7 @@ fn spec() -> impl Strategy<Value = Spec> {
         command,
         require,
         weaken,
+        ..Spec::default()
     })
 }
 

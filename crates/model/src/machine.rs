@@ -1,6 +1,9 @@
 //! A machine, resolved: every path pinned, every format stated, every default filled in.
 
-use crate::{Bytes, GroupName, Layer, MachineName, Object, Program, Scratch};
+use crate::{
+    Bytes, GroupName, Layer, MachineName, Object, Program, Scratch,
+    label::{Relabelling, Seclabel},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 use uuid::Uuid;
@@ -25,8 +28,11 @@ pub struct Machine {
 pub struct Demands {
     /// Layers that must be fully enforced, or the machine does not start.
     pub require: BTreeSet<Layer>,
-    /// Layers that the user gave up.
+    /// Layers that the user gave up, those of labels of type `none` among them.
     pub weaken: BTreeSet<Layer>,
+    /// How the machine is labelled, where the user said so: at most one for each security model.
+    #[serde(default)]
+    pub labels: Vec<Seclabel>,
 }
 
 /// The process that runs a machine.
@@ -293,6 +299,9 @@ pub struct Disk {
     pub media: Media,
     /// For a disk that is thrown away: where what is written goes. The image is then read-only.
     pub scratch: Option<Scratch>,
+    /// How its image is labelled, where that differs from its machine's resources.
+    #[serde(default)]
+    pub relabelling: Option<Relabelling>,
 }
 
 /// How the guest sees a disk.

@@ -146,7 +146,8 @@ fn a_layer_that_is_required_and_cannot_be_had_stops_the_start() {
 fn a_layer_cannot_be_both_required_and_given_up() {
     let seccomp = [Layer::Seccomp].into();
     let mut machine = machines::kvm(vec![]);
-    machine.demands = Demands { require: [Layer::Seccomp].into(), weaken: seccomp };
+    let require = [Layer::Seccomp].into();
+    machine.demands = Demands { require, weaken: seccomp, ..Demands::default() };
     assert_snapshot!(refusal(&machine, &hosts::root()), @r"
     the layer seccomp is required and cannot be enforced: weakened by the user
     hint: leave out --require for it, or make the host offer it

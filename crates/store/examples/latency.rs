@@ -76,7 +76,8 @@ fn start(store: &mut Store, n: u64, plan: &Plan) -> Result<(), StoreError> {
     let wants: Vec<Want> = plan.ops.iter().map(|op| want(id, op)).collect();
     let supervisor =
         Supervisor { pid: std::process::id(), start_time: 1, boot_id: "boot".to_owned() };
-    let start = store.start(NewRun { id, name, supervisor, transient: true })?;
+    let request = String::new();
+    let start = store.start(NewRun { id, name, supervisor, transient: true, request })?;
     start.reserve_user(100_000..165_536, |_| true)?;
     start.wants()?;
     let claims = claims(n);

@@ -28,12 +28,14 @@ impl Store {
     /// Defines a machine, with the event `Created`.
     ///
     /// # Errors
-    /// [`StoreError::NameInUse`] when another machine, defined or running, has the name.
+    /// [`StoreError::NameInUse`] when another machine, defined or running, has the name,
+    /// [`StoreError::IdentityInUse`] when it has the identity.
     pub fn define(&mut self, definition: &Definition) -> Result<(), StoreError> {
         let Definition { id, name, request, autostart, created_ms } = definition;
         let keep = self.retention.events;
         self.write(|tx| {
             refuse_known_name(tx, name)?;
+            refuse_known_identity(tx, *id, false)?;
             tx.execute(
                 "INSERT INTO definitions (id, name, request, autostart, created_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -114,6 +116,22 @@ fn refuse_known_name(c: &Connection, name: &MachineName) -> Result<(), Fault> {
     match exists(c, known, name)? {
         true => Err(StoreError::NameInUse { name: name.clone() }.into()),
         false => Ok(()),
+    }
+}
+
+/// Refuses an identity that another machine has: one that lives, or, but for the start of just that
+/// one, one that is defined.
+pub(crate) fn refuse_known_identity(
+    c: &Connection,
+    id: Uuid,
+    is_defined: bool,
+) -> Result<(), Fault> {
+    let known = "SELECT name FROM runs WHERE id = ?1
+                 UNION ALL SELECT name FROM definitions WHERE id = ?1 AND NOT ?2";
+    let one = |row: &Row<'_>| row.get::<_, Word<MachineName>>(0);
+    match c.query_row(known, params![Word(id), is_defined], one).optional()? {
+        Some(Word(name)) => Err(StoreError::IdentityInUse { id, name }.into()),
+        None => Ok(()),
     }
 }
 

@@ -61,6 +61,14 @@ pub enum StoreError {
         /// The name.
         name: MachineName,
     },
+    /// A machine of that identity is there already.
+    #[error("the identity {id} is that of machine {name}")]
+    IdentityInUse {
+        /// The identity.
+        id: Uuid,
+        /// The machine that has it.
+        name: MachineName,
+    },
     /// No machine of that name is defined.
     #[error("no machine {name} is defined")]
     NotDefined {
@@ -121,6 +129,9 @@ impl StoreError {
             )),
             Self::Full { .. } => Some("free some space and try again; nothing was changed".into()),
             Self::NameInUse { .. } => Some("choose another name, or remove that machine".into()),
+            Self::IdentityInUse { .. } => Some(
+                "leave its <uuid> or \"uuid\" out to get a new one, or remove that machine".into(),
+            ),
             Self::NotDefined { .. } => Some("`svirt ps --all` lists every machine".into()),
             Self::Running { name } => {
                 Some(format!("`svirt ps` shows it, `svirt stop {name}` stops it"))

@@ -52,6 +52,8 @@ pub struct NewRun {
     pub supervisor: Supervisor,
     /// Whether it has no definition and is forgotten when it ends.
     pub transient: bool,
+    /// What its user asked for, as JSON. The store does not look into it.
+    pub request: String,
 }
 
 /// A machine that lives, as far as the store knows.
@@ -100,6 +102,18 @@ impl Store {
     /// Only when the store cannot be read.
     pub fn plan(&self, id: Uuid) -> Result<Option<Plan>, StoreError> {
         self.read(|c| text(c, "SELECT plan FROM plans WHERE run = ?1", id))
+    }
+
+    /// What the user of a live machine had asked for when it was started, as JSON; nothing if it
+    /// was started before that was kept.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn request(&self, id: Uuid) -> Result<Option<String>, StoreError> {
+        let query = "SELECT request FROM plans WHERE run = ?1";
+        let found = self
+            .read(|c| Ok(c.query_row(query, [Word(id)], |row| row.get(0)).optional()?.flatten()))?;
+        Ok(found)
     }
 
     /// What was read back from the kernel when the machine started; empty until it runs.
@@ -152,7 +166,7 @@ impl Store {
 }
 
 pub(crate) fn insert(tx: &Connection, run: &NewRun, started_ms: u64) -> Result<(), Fault> {
-    let NewRun { id, name, supervisor, transient } = run;
+    let NewRun { id, name, supervisor, transient, request: _ } = run;
     let Supervisor { pid, start_time, boot_id } = supervisor;
     let (id, name, start_time) = (Word(id), name.as_str(), Bits(*start_time));
     tx.execute(

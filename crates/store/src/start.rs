@@ -5,7 +5,7 @@
 
 use crate::claim::{save_claims, save_wants, wants};
 use crate::column::{Json, Word, now_ms};
-use crate::definition::exists;
+use crate::definition::{exists, refuse_known_identity};
 use crate::error::Fault;
 use crate::near::near;
 use crate::store::Durability;
@@ -28,8 +28,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Running`] when the machine, or another one of its name, lives already;
-    /// [`StoreError::NameInUse`] when its name is another definition's; [`StoreError::NotDefined`]
-    /// when it has no definition and is not transient.
+    /// [`StoreError::NameInUse`] and [`StoreError::IdentityInUse`] when its name or its identity is
+    /// another's; [`StoreError::NotDefined`] when it has no definition and is not transient.
     pub fn start(&mut self, run: NewRun) -> Result<Start<'_>, StoreError> {
         let path = &self.path;
         let tx = store::begin(&mut self.connection, Durability::Synced)
@@ -81,8 +81,8 @@ impl Start<'_> {
 
     fn save(self, plan: &Plan, wants: &[Want], claims: &[Claim]) -> Result<(), Fault> {
         let (tx, id) = (&self.tx, self.run.id);
-        let insert = "INSERT INTO plans (run, plan) VALUES (?1, ?2)";
-        tx.execute(insert, params![Word(id), Json(plan)])?;
+        let insert = "INSERT INTO plans (run, plan, request) VALUES (?1, ?2, ?3)";
+        tx.execute(insert, params![Word(id), Json(plan), self.run.request])?;
         save_wants(tx, id, wants)?;
         save_claims(tx, id, claims)?;
         ledger::intend(tx, id, &self.run.name, &plan.ops)?;
@@ -97,14 +97,14 @@ impl Start<'_> {
 /// A machine may live once, under a name of its own.
 fn admit(tx: &Connection, run: &NewRun) -> Result<(), Fault> {
     let NewRun { id, name, transient, .. } = run;
-    let lives = "SELECT 1 FROM runs WHERE name = ?1 OR id = ?2";
-    if tx.prepare(lives)?.exists(params![name.as_str(), Word(id)])? {
+    if exists(tx, "SELECT 1 FROM runs WHERE name = ?1", name)? {
         return Err(StoreError::Running { name: name.clone() }.into());
     }
     let taken = "SELECT 1 FROM definitions WHERE name = ?1 AND id <> ?2";
     if tx.prepare(taken)?.exists(params![name.as_str(), Word(id)])? {
         return Err(StoreError::NameInUse { name: name.clone() }.into());
     }
+    refuse_known_identity(tx, *id, !transient)?;
     if !transient && !exists(tx, "SELECT 1 FROM definitions WHERE name = ?1", name)? {
         return Err(StoreError::NotDefined { name: name.clone() }.into());
     }

@@ -86,6 +86,36 @@ fn a_name_belongs_to_one_machine_whether_defined_or_live() {
 }
 
 #[test]
+fn an_identity_belongs_to_one_machine_whether_defined_or_live() {
+    let (_directory, mut store) = store();
+    store.define(&definition(1, "web")).unwrap();
+    live(&mut store, &new_run(2, "db")).unwrap();
+    for (id, owner) in [(1, "web"), (2, "db")] {
+        let refused = store.define(&definition(id, "other")).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            format!("the identity {} is that of machine {owner}", Uuid::from_u128(id))
+        );
+        let refused = live(&mut store, &new_run(id, "other")).unwrap_err();
+        assert!(matches!(refused, StoreError::IdentityInUse { .. }), "{refused}");
+    }
+    // A passing machine cannot be in the place of one that is kept.
+    let refused = live(&mut store, &new_run(1, "web")).unwrap_err();
+    assert!(matches!(refused, StoreError::IdentityInUse { .. }), "{refused}");
+}
+
+#[test]
+fn what_was_asked_for_is_kept_while_the_machine_lives() {
+    let (_directory, mut store) = store();
+    let mut run = new_run(1, "web");
+    run.request = "what was asked".to_owned();
+    live(&mut store, &run).unwrap();
+    assert_eq!(store.request(run.id).unwrap().as_deref(), Some("what was asked"));
+    end(&mut store, run.id).unwrap();
+    assert_eq!(store.request(run.id).unwrap(), None);
+}
+
+#[test]
 fn only_what_is_defined_can_be_changed_or_started() {
     let (_directory, mut store) = store();
     let nobody = name("nobody");

@@ -48,12 +48,14 @@ pub(crate) fn complete(
     spec.name = name.cloned().or(spec.name);
     spec.require.extend(&layers.require);
     spec.weaken.extend(&layers.weaken);
-    if let Some(both) = spec.require.iter().find(|layer| spec.weaken.contains(layer)) {
+    spec.seclabels.extend(layers.seclabel.iter().cloned());
+    paths(&mut spec).into_iter().try_for_each(|path| make_absolute(path, cwd))?;
+    spec::check(&spec)?;
+    let weakened = spec.expanded()?.spec.weakened();
+    if let Some(both) = spec.require.iter().find(|layer| weakened.contains(layer)) {
         let message = format!("the layer {both} is both required and weakened");
         return Err(Failure::new(Code::Usage, message));
     }
-    paths(&mut spec).into_iter().try_for_each(|path| make_absolute(path, cwd))?;
-    spec::check(&spec)?;
     Ok(spec)
 }
 
@@ -105,7 +107,18 @@ fn accelerator(flag: Accel) -> Accelerator {
 /// Every path in a specification. Without `..` in the patterns, so that a new field is not
 /// forgotten here.
 fn paths(spec: &mut Spec) -> Vec<&mut PathBuf> {
-    let Spec { version: _, name: _, guest, command, require: _, weaken: _ } = spec;
+    // The paths in a domain are absolute.
+    let Spec {
+        version: _,
+        name: _,
+        uuid: _,
+        domain: _,
+        guest,
+        command,
+        require: _,
+        weaken: _,
+        seclabels: _,
+    } = spec;
     let guest = guest.iter_mut().flat_map(guest_paths);
     guest.chain(command.iter_mut().flat_map(command_paths)).collect()
 }
@@ -230,6 +243,8 @@ mod tests {
             "seccomp",
             "--weaken",
             "cgroup",
+            "--seclabel",
+            "type=static,label=a:b:c:s0:c1,c2",
         ]);
         let json = serde_json::to_string_pretty(&spec).unwrap();
         insta::assert_snapshot!(json, @r#"
@@ -261,6 +276,12 @@ mod tests {
           ],
           "weaken": [
             "cgroup"
+          ],
+          "seclabels": [
+            {
+              "type": "static",
+              "label": "a:b:c:s0:c1,c2"
+            }
           ]
         }
         "#);
@@ -308,6 +329,11 @@ mod tests {
         assert!(refused(&["exec", "--name", "x"]).contains("VMM"));
         let both = ["run", "--require", "cgroup", "--weaken", "cgroup"];
         assert_eq!(result(&both).unwrap_err().code, Code::Usage);
+        let both = ["run", "--require", "smack", "--seclabel", "type=none"];
+        assert_eq!(result(&both).unwrap_err().code, Code::Usage);
+        for flag in ["--name=a", "--spec=s", "--seclabel=type=none", "--memory=1G", "--gdb"] {
+            assert!(refused(&["run", "--xml", "d.xml", flag]).contains("--xml"), "{flag}");
+        }
         assert_eq!(result(&["run", "-c", "0"]).unwrap_err().code, Code::Data);
     }
 
@@ -346,7 +372,8 @@ mod tests {
     #[test]
     fn flags_beside_a_file_are_added_to_what_it_says() {
         let text = br#"{"version":1,"name":"a","guest":{"kernel":"k"},"weaken":["cgroup"]}"#;
-        let layers = LayerArgs { require: vec![Layer::Seccomp], weaken: vec![Layer::User] };
+        let (require, weaken) = (vec![Layer::Seccomp], vec![Layer::User]);
+        let layers = LayerArgs { require, weaken, seclabel: Vec::new() };
         let name = "b".parse().unwrap();
         let spec = complete(spec::read(text).unwrap(), Some(&name), &layers, CWD.as_ref()).unwrap();
         assert_eq!(spec.name.unwrap().as_str(), "b");

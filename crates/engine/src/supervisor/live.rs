@@ -77,12 +77,13 @@ impl Live {
         let launcher = launcher(engine)?.prepare()?;
         engine.paths.make_runtime()?;
         let (id, transient, alone) = (birth.identity.id, birth.transient, birth.alone);
+        let request = birth.request;
         let mut store = engine.store()?;
         engine.recover_in(&mut store)?;
         let (machine, pins) =
             resolve::machine(engine, &mut store, &birth.spec, birth.identity, &streams.which())?;
         let place = engine.paths.place(&machine.name, machine.id);
-        let (plan, reserved) = reserve(engine, &mut store, &machine, transient)?;
+        let (plan, reserved) = reserve(engine, &mut store, &machine, transient, request)?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
         let begun =
             make(&plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams, launcher));
@@ -363,9 +364,11 @@ fn reserve(
     store: &mut Store,
     machine: &svirt_model::Machine,
     transient: bool,
+    request: String,
 ) -> Result<(Plan, Option<Reservation>), Failure> {
     let (id, name) = (machine.id, machine.name.clone());
-    let start = store.start(NewRun { id, name, supervisor: this_process()?, transient })?;
+    let supervisor = this_process()?;
+    let start = store.start(NewRun { id, name, supervisor, transient, request })?;
     let reserved = reserve_user(engine, &start)?;
     let user = reserved.as_ref().map(|(user, _)| *user);
     let place = engine.paths.place(&machine.name, machine.id);

@@ -9,6 +9,7 @@ use super::{
     chardev::{Backend, CharSource, Port, PortKind},
     disk::Disk,
     interface::{Interface, Link, Rom},
+    label::{DomainLabel, Relabel, SourceLabel},
     os::{Loader, Nvram},
     parts::{Rng, Watchdog},
     screen::{Graphics, Listen},
@@ -19,10 +20,14 @@ use super::{
     },
 };
 use crate::spec::{
-    self, BackingSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, NetSpec, SerialSpec, Spec,
+    self, BackingSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, LabelKind, NetSpec,
+    RelabelSpec, SeclabelSpec, SerialSpec, Spec,
 };
 use std::path::{Path, PathBuf};
-use svirt_model::{Accelerator, GroupName, ImageFormat, Origin, WatchdogAction};
+use svirt_model::{
+    Accelerator, GroupName, ImageFormat, Origin, WatchdogAction,
+    label::{LabelError, SecurityModel},
+};
 
 /// A domain in sVirt's own form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +39,7 @@ pub struct Converted {
 }
 
 /// Something that is otherwise than a domain says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Note {
     /// The line.
     pub line: u32,
@@ -57,14 +62,33 @@ impl Domain {
             let wanted = "a name of at most 48 letters, digits, '.', '_' and '-'";
             self.error(1, "name", Problem::form(&self.name, wanted))
         })?;
-        let (name, guest) = (Some(name), Some(guest));
-        let spec = Spec { version: spec::VERSION, name, guest, ..Spec::default() };
+        let (name, uuid, guest) = (Some(name), self.uuid, Some(guest));
+        let seclabels = self.labels.iter().map(|l| self.label(l)).collect::<Result<_, _>>()?;
+        let version = spec::VERSION;
+        let spec = Spec { version, name, uuid, guest, seclabels, ..Spec::default() };
         let contradiction = |why| self.error(1, "domain", Problem::Contradiction(why));
         match spec::check(&spec) {
             Ok(()) => Ok(Converted { spec, notes }),
             Err(spec::SpecError::Contradiction(why)) => Err(contradiction(why)),
             Err(_) => Err(contradiction("the machine cannot be described")),
         }
+    }
+
+    /// What libvirt writes about a machine that ran, a label beside `dynamic` and the one of its
+    /// images, is passed over.
+    fn label(&self, said: &DomainLabel) -> Result<SeclabelSpec, DomainError> {
+        let refused = |error: LabelError| self.error(said.line, "seclabel", Problem::Label(error));
+        let model = said.model.as_deref().map(SecurityModel::from_word).transpose();
+        let (kind, label) = match said.kind {
+            LabelType::Dynamic => (LabelKind::Dynamic, None),
+            LabelType::Static => (LabelKind::Static, said.label.clone()),
+            LabelType::None => (LabelKind::None, None),
+        };
+        let relabel = (kind == LabelKind::Static).then_some(said.relabel);
+        let (model, baselabel) = (model.map_err(refused)?, said.base.clone());
+        let spec = SeclabelSpec { kind, model, baselabel, label, relabel };
+        spec.read().map_err(refused)?;
+        Ok(spec)
     }
 
     fn error(&self, line: u32, place: &str, problem: Problem) -> DomainError {
@@ -104,9 +128,6 @@ impl Convert<'_> {
         });
         self.refusals()?;
         self.boot()?;
-        if domain.uuid.is_some() {
-            self.note(1, "the machine gets an identity of its own");
-        }
         if let Some(emulator) = &domain.emulator {
             self.note(emulator.line, "the host's usual QEMU is used");
         }
@@ -134,13 +155,6 @@ impl Convert<'_> {
         let line = domain.command_line.line;
         if line > 0 {
             return self.unsupported(line, "qemu:commandline", "arguments of QEMU's own");
-        }
-        // A label of the user's choice, or none, is a promise that must not be broken silently.
-        if let Some(label) =
-            domain.labels.iter().find(|l| l.kind != LabelType::Dynamic || l.base.is_some())
-        {
-            let why = "a security label other than a dynamic one";
-            return self.unsupported(label.line, "seclabel", why);
         }
         match domain.os.arch.as_deref() {
             None | Some("x86_64") => Ok(()),
@@ -196,6 +210,9 @@ impl Convert<'_> {
     fn vars(&mut self, nvram: &Nvram) -> Result<PathBuf, DomainError> {
         let named = nvram.source.as_ref().map(|source| (source, &source.place, source.format));
         match named {
+            Some((source, _, _)) if !source.labels.is_empty() => {
+                self.unsupported(nvram.line, "os/nvram", "a label of the variables' own")
+            }
             Some((source, Place::File { path, group: None }, None | Some(Format::Raw))) => {
                 self.origin(path, &source.origin);
                 Ok(path.clone())
@@ -295,18 +312,24 @@ impl Convert<'_> {
             self.note(disk.line, "the disk has no serial number");
         }
         let ephemeral = disk.transient && !disk.read_only;
-        let path = Some(path);
-        let new = None;
-        self.guest.disks.push(DiskSpec { path, new, format, ro, share, cdrom, ephemeral, backing });
+        let seclabel = self.relabel(source)?;
+        self.guest.disks.push(DiskSpec {
+            path: Some(path),
+            new: None,
+            format,
+            ro,
+            share,
+            cdrom,
+            ephemeral,
+            backing,
+            seclabel,
+        });
         Ok(())
     }
 
     /// The path of an image that is a file or a block device, and of which nothing more is asked.
     fn image(&mut self, source: &Source) -> Result<PathBuf, DomainError> {
         const AT: &str = "devices/disk/source";
-        if !source.labels.is_empty() {
-            return self.unsupported(source.line, AT, "a label of a source's own");
-        }
         let more = source.slice.is_some() || source.data.is_some() || source.reservations.is_some();
         if more || source.encryption.is_some() {
             let why = "slices, data in another file, reservations and encryption";
@@ -320,6 +343,37 @@ impl Convert<'_> {
             Place::Empty => self.unsupported(source.line, AT, "a disk without a source"),
             _ => self.unsupported(source.line, AT, "sources other than files and block devices"),
         }
+    }
+
+    /// What a source says about its own label. Owners are never changed, so that saying that they
+    /// shall not be says nothing.
+    fn relabel(&mut self, source: &Source) -> Result<Option<RelabelSpec>, DomainError> {
+        const AT: &str = "devices/disk/source/seclabel";
+        let mut found = None;
+        for label in &source.labels {
+            if label.model.as_deref() == Some("dac") && label.what == Relabel::Leave {
+                self.note(label.line, "the owner of an image is never changed");
+                continue;
+            }
+            let spec = self.source_label(label, AT)?;
+            if found.replace(spec).is_some() {
+                return self.unsupported(label.line, AT, "labels of several models for one source");
+            }
+        }
+        Ok(found)
+    }
+
+    fn source_label(&self, label: &SourceLabel, at: &str) -> Result<RelabelSpec, DomainError> {
+        let refused = |error| self.domain.error(label.line, at, Problem::Label(error));
+        let model = label.model.as_deref().map(SecurityModel::from_word).transpose();
+        let mut spec = RelabelSpec { model: model.map_err(refused)?, ..RelabelSpec::default() };
+        match &label.what {
+            Relabel::Leave => spec.relabel = Some(false),
+            Relabel::Skipped => spec.labelskip = true,
+            Relabel::To(text) => spec.label = Some(text.clone()),
+        }
+        spec.read().map_err(refused)?;
+        Ok(spec)
     }
 
     /// libvirt takes an image whose format is not said for raw, and never looks at its content.
@@ -336,6 +390,10 @@ impl Convert<'_> {
         }
         let mut below = Vec::new();
         for source in top.chain().skip(1) {
+            if let Some(label) = source.labels.first() {
+                let why = "a label of an image below another";
+                return self.unsupported(label.line, "devices/disk/backingStore", why);
+            }
             let (path, format) = (self.image(source)?, self.format(source)?);
             below.push(BackingSpec { path, format });
             if source.below == Below::Unsaid && format != ImageFormat::Raw {

@@ -2,6 +2,7 @@
 
 use crate::{command_line::shortened, xml::XmlError};
 use std::borrow::Cow;
+use svirt_model::label::LabelError;
 
 /// A domain was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +67,9 @@ pub enum Problem {
     /// Something that sVirt cannot do, or not yet.
     #[error("not supported: {0}")]
     Unsupported(&'static str),
+    /// A security label that cannot be.
+    #[error("{0}")]
+    Label(LabelError),
     /// Something that makes no sense together.
     #[error("{0}")]
     Contradiction(&'static str),
@@ -87,7 +91,7 @@ impl Problem {
             }
             Self::Twice => "keep one of them".into(),
             Self::Missing(what) => format!("add {what}").into(),
-            Self::Word { .. } | Self::Form { .. } => {
+            Self::Word { .. } | Self::Form { .. } | Self::Label(_) => {
                 "write it as https://libvirt.org/formatdomain.html shows".into()
             }
             Self::Unsupported(_) | Self::Contradiction(_) => "change it, or leave it out".into(),

@@ -8,17 +8,20 @@
 //!
 //! Whatever stands in `<os>`, `<devices>`, `<memoryBacking>` or in a namespace of somebody else and is
 //! not understood is an error: it may name something of the host, and a machine without it would be
-//! denied something unexplained. There is no list of what is understood; what nobody asked for is
+//! denied something unexplained. So it is in `<seclabel>`, where a misspelt restriction would be none,
+//! and in `<name>` and `<uuid>`, of which there is one. There is no list of what is understood; what nobody asked for is
 //! left, and only what the table in `harmless.rs` has may be left.
 
 pub mod chardev;
 mod convert;
+mod describe;
 pub mod disk;
 mod error;
 mod harmless;
 pub mod hostdev;
 pub mod interface;
 pub mod label;
+mod live;
 pub mod os;
 pub mod parts;
 pub mod resources;
@@ -30,8 +33,10 @@ mod view;
 pub mod words;
 
 pub use convert::{Converted, Note};
+pub use describe::{Undescribed, describe};
 pub use error::{DomainError, Problem};
 pub use harmless::{HARMLESS, Harmless, Ignored};
+pub use live::{Live, LiveLabel};
 
 use crate::xml::Document;
 use chardev::PortKind;

@@ -2,6 +2,7 @@
 //! (formatdomain, "Security label").
 
 use super::{Context, Ink, LabelError, ProfileName, SmackLabel};
+use crate::Layer;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -167,6 +168,19 @@ impl Seclabel {
             }
         };
         Ok(Self { model, kind })
+    }
+
+    /// The layers that the machine gives up by it. Without a model, those of every model that labels
+    /// by a policy of the host's: the host has one of them, and which one is not known here.
+    pub fn gives_up(&self) -> &'static [Layer] {
+        match (&self.kind, self.model) {
+            (SeclabelKind::Dynamic { .. } | SeclabelKind::Static { .. }, _) => &[],
+            (SeclabelKind::None, None) => &[Layer::Selinux, Layer::Apparmor, Layer::Smack],
+            (SeclabelKind::None, Some(SecurityModel::Selinux)) => &[Layer::Selinux],
+            (SeclabelKind::None, Some(SecurityModel::Apparmor)) => &[Layer::Apparmor],
+            (SeclabelKind::None, Some(SecurityModel::Smack)) => &[Layer::Smack],
+            (SeclabelKind::None, Some(SecurityModel::Dac)) => &[Layer::User],
+        }
     }
 
     /// Whether the machine's resources are relabelled.

@@ -97,7 +97,7 @@ fn disk() -> impl Strategy<Value = DeviceKind> {
         (images(), scratch).prop_map(|(image, scratch)| (Some(image), Some(scratch))),
     ];
     (place, access(), sharing(), media).prop_map(|((image, scratch), access, sharing, media)| {
-        DeviceKind::Disk(Disk { image, access, sharing, media, scratch })
+        DeviceKind::Disk(Disk { image, access, sharing, media, scratch, relabelling: None })
     })
 }
 

@@ -26,7 +26,13 @@ pub(crate) fn fast_directory() -> tempfile::TempDir {
 pub(crate) fn new_run(id: u128, text: &str) -> NewRun {
     let supervisor =
         Supervisor { pid: std::process::id(), start_time: u64::MAX, boot_id: "a boot".to_owned() };
-    NewRun { id: Uuid::from_u128(id), name: name(text), supervisor, transient: true }
+    NewRun {
+        id: Uuid::from_u128(id),
+        name: name(text),
+        supervisor,
+        transient: true,
+        request: "{}".to_owned(),
+    }
 }
 
 pub(crate) fn directory_op(object: &str) -> Op {

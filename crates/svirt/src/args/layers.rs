@@ -1,9 +1,11 @@
 //! What the user says about layers.
 
+use super::value;
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use svirt_engine::spec::SeclabelSpec;
 use svirt_model::Layer;
 
 /// The flags about layers.
@@ -17,6 +19,16 @@ pub(crate) struct LayerArgs {
     #[arg(long, value_name = "LAYER", value_parser = layer(), hide_possible_values = true,
         long_help = long_help("Give this layer up. It is recorded, and every status shows it. May be repeated."))]
     pub(crate) weaken: Vec<Layer>,
+    /// How the machine is labelled: type=static,label=LABEL; may be repeated
+    #[arg(long, value_name = "LABEL", value_parser = value::seclabel,
+        long_help = "How the machine is labelled by a security model, in libvirt's words: \
+            [type=dynamic|static|none][,model=MODEL][,relabel=yes|no][,label=TEXT|,baselabel=TEXT]. \
+            May be repeated, once for each model: selinux, apparmor, smack, dac.\n\n\
+            dynamic, which is meant where nothing is said, gives the machine a label that no other \
+            has, made from baselabel where that is said; static gives it this label; none gives the \
+            model up, as --weaken does.\n\
+            label= and baselabel= come last: what follows is the label, with its commas.")]
+    pub(crate) seclabel: Vec<SeclabelSpec>,
 }
 
 fn layer() -> impl TypedValueParser<Value = Layer> {

@@ -10,64 +10,75 @@ use svirt_model::{Bytes, MachineName};
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct MachineArgs {
     /// The image of the disk that is booted; a name's ending says its format
-    #[arg(conflicts_with = "spec")]
+    #[arg(conflicts_with_all = ["spec", "xml"])]
     pub(crate) image: Option<PathBuf>,
     /// A name for the machine; without it, one that is free
-    #[arg(long)]
+    #[arg(long, conflicts_with = "xml")]
     pub(crate) name: Option<MachineName>,
     /// The guest's memory, as in 512M or 4G [default: 256M]
-    #[arg(long, short, value_name = "SIZE", conflicts_with = "spec")]
+    #[arg(long, short, value_name = "SIZE", conflicts_with_all = ["spec", "xml"])]
     pub(crate) memory: Option<Bytes>,
     /// The number of virtual processors [default: 1]
-    #[arg(long, short, value_name = "NUMBER", conflicts_with = "spec")]
+    #[arg(long, short, value_name = "NUMBER", conflicts_with_all = ["spec", "xml"])]
     pub(crate) cpus: Option<u32>,
     /// A disk: an image, a block device, or new:SIZE; may be repeated
-    #[arg(long, value_name = "DISK", value_parser = value::disk, conflicts_with = "spec",
-        long_help = "A disk: PATH[,format=FORMAT][,ro][,share=GROUP], or new:SIZE[,share=GROUP] \
-            for a new, empty disk that is kept with the machine. May be repeated.\n\n\
+    #[arg(long, value_name = "DISK", value_parser = value::disk, conflicts_with_all = ["spec", "xml"],
+        long_help = "A disk: PATH[,format=FORMAT][,ro][,share=GROUP][,seclabel=LABEL], or \
+            new:SIZE[,share=GROUP] for a new, empty disk that is kept with the machine. May be \
+            repeated.\n\n\
             A comma in a path is written twice. A path that starts with 'new:' is written \
             './new:...'.\n\
             format=FORMAT says what the image is (raw, qcow2, vmdk, vdi, vhdx, vpc, luks); it is \
             never guessed from the content, which a guest may have written.\n\
             ro lets the guest only read it.\n\
-            share=GROUP lets the machines of a group use it at the same time.")]
+            share=GROUP lets the machines of a group use it at the same time.\n\
+            seclabel=LABEL gives it this security label, relabel=no leaves the one that it has, and \
+            labelskip accepts that it can have none. A comma in a label is written twice.")]
     pub(crate) disk: Vec<DiskSpec>,
     /// A disc image
-    #[arg(long, value_name = "PATH", conflicts_with = "spec")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["spec", "xml"])]
     pub(crate) cdrom: Option<PathBuf>,
     /// A kernel that is started directly
-    #[arg(long, value_name = "PATH", conflicts_with = "spec")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["spec", "xml"])]
     pub(crate) kernel: Option<PathBuf>,
     /// The kernel's initial file system
     #[arg(long, value_name = "PATH", requires = "kernel")]
     pub(crate) initrd: Option<PathBuf>,
     /// The kernel's command line; without --kernel, the embedded guest's
-    #[arg(long, value_name = "TEXT", conflicts_with = "spec", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["spec", "xml"], allow_hyphen_values = true)]
     pub(crate) append: Option<String>,
     /// Throw away what is written to the disks, at most SIZE a disk
     #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true,
-        default_missing_value = "", value_parser = ephemeral, conflicts_with = "spec",
+        default_missing_value = "", value_parser = ephemeral, conflicts_with_all = ["spec", "xml"],
         long_help = "Throw away what the guest writes to its disks when the machine ends. Each \
             disk takes at most SIZE of it, 4G where that is not said. Without --net, an ephemeral \
             machine has no network.")]
     pub(crate) ephemeral: Option<Ephemeral>,
     /// The network: outward connections, or none
-    #[arg(long, value_enum, conflicts_with = "spec")]
+    #[arg(long, value_enum, conflicts_with_all = ["spec", "xml"])]
     pub(crate) net: Option<Net>,
     /// The screen: VNC on a socket of the machine's own, or none
-    #[arg(long, value_enum, conflicts_with = "spec")]
+    #[arg(long, value_enum, conflicts_with_all = ["spec", "xml"])]
     pub(crate) display: Option<Display>,
     /// Let a debugger drive the guest through a socket of the machine's own
-    #[arg(long, conflicts_with = "spec")]
+    #[arg(long, conflicts_with_all = ["spec", "xml"])]
     pub(crate) gdb: bool,
     /// How guest code is run; without it, KVM where it is seen to work
-    #[arg(long, value_enum, conflicts_with = "spec")]
+    #[arg(long, value_enum, conflicts_with_all = ["spec", "xml"])]
     pub(crate) accel: Option<Accel>,
     #[command(flatten)]
     pub(crate) layers: LayerArgs,
     /// Read the machine's specification from a JSON file, or from standard input with '-'
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) spec: Option<PathBuf>,
+    /// Read the machine from libvirt's XML in a file, or from standard input with '-'
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+        conflicts_with_all = ["spec", "seclabel"],
+        long_help = "Read the machine from libvirt's XML in a file, or from standard input with \
+            '-'. The document says everything but what --require and --weaken say: the name, the \
+            identity and the security labels too. What sVirt does otherwise than it says is a \
+            warning; what sVirt cannot do is an error, with the element and its line.")]
+    pub(crate) xml: Option<PathBuf>,
 }
 
 /// What `--ephemeral` says.

@@ -54,7 +54,11 @@ pub(crate) struct PlanHow {
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     /// The machine
-    pub(crate) name: MachineName,
+    #[arg(required_unless_present = "xml", conflicts_with = "xml")]
+    pub(crate) name: Option<MachineName>,
+    /// Start the machine that libvirt's XML describes, which is gone when it ends
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) xml: Option<PathBuf>,
     /// Stay at its console, as 'svirt run' does
     #[arg(long)]
     pub(crate) attach: bool,
@@ -100,8 +104,8 @@ pub(crate) struct RemoveArgs {
 /// Change a machine's definition
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Change a machine's definition: in $VISUAL or $EDITOR, or from a file. What \
-    is not acceptable is not saved. A machine that runs takes the change at its next start."
+    long_about = "Change a machine's definition: in $VISUAL or $EDITOR, or from a file. A machine \
+    that libvirt's XML defined is edited as that. What is not acceptable is not saved. A machine that runs takes the change at its next start."
 )]
 pub(crate) struct EditArgs {
     /// The machine
@@ -109,6 +113,10 @@ pub(crate) struct EditArgs {
     /// Take the definition from a JSON file, or from standard input with '-'
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) spec: Option<PathBuf>,
+    /// Take the definition from libvirt's XML in a file, or from standard input with '-'
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+        conflicts_with = "spec")]
+    pub(crate) xml: Option<PathBuf>,
 }
 
 /// Start a machine with the host, or all that are marked so
@@ -147,6 +155,9 @@ pub(crate) struct InspectArgs {
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print it in libvirt's XML: the document that defined it, or one that describes it
+    #[arg(long, conflicts_with_all = ["all", "json"])]
+    pub(crate) xml: bool,
 }
 
 /// Go to a machine's console

@@ -1,7 +1,8 @@
 //! Values with parts: `PATH,key=value,flag`, a comma in a part being written twice, as QEMU has it.
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
-use svirt_engine::spec::{DiskSpec, ShareSpec};
+use svirt_engine::spec::{DiskSpec, LabelKind, RelabelSpec, SeclabelSpec, ShareSpec};
+use svirt_model::label::SecurityModel;
 
 /// The parts between single commas.
 fn parts(text: &str) -> Vec<String> {
@@ -51,13 +52,83 @@ pub(crate) fn disk(text: &str) -> Result<DiskSpec, String> {
             Some(("share", group)) => once(&mut disk.share, parse(group)?, "the group")?,
             None if option == "ro" && !disk.ro => disk.ro = true,
             None if option == "ro" => return Err("'ro' is said twice".into()),
-            _ => return Err(unknown(option, what, "'ro', 'format=FORMAT' or 'share=GROUP'")),
+            _ => match relabel(option) {
+                Some(label) => once(&mut disk.seclabel, label, "what becomes of its label")?,
+                None => {
+                    let known = "'ro', 'format=FORMAT', 'share=GROUP' or 'seclabel=LABEL'";
+                    return Err(unknown(option, what, known));
+                }
+            },
         }
+    }
+    if let Some(label) = &disk.seclabel {
+        label.read().map_err(|e| e.to_string())?;
     }
     if disk.new.is_some() && disk.format.is_some() {
         return Err("a new disk has no format: sVirt makes it".into());
     }
     Ok(disk)
+}
+
+fn relabel(option: &str) -> Option<RelabelSpec> {
+    let usual = RelabelSpec::default();
+    match (option, option.strip_prefix("seclabel=")) {
+        ("relabel=no", _) => Some(RelabelSpec { relabel: Some(false), ..usual }),
+        ("labelskip", _) => Some(RelabelSpec { labelskip: true, ..usual }),
+        (_, Some(label)) => Some(RelabelSpec { label: Some(label.to_owned()), ..usual }),
+        _ => None,
+    }
+}
+
+/// A machine's label: `[type=T][,model=M][,relabel=yes|no][,label=TEXT|,baselabel=TEXT]`. A label
+/// has commas of its own, so that it comes last and is all that is left.
+///
+/// # Errors
+/// A part is not known, is said twice or has no such value; or the label cannot be.
+pub(crate) fn seclabel(text: &str) -> Result<SeclabelSpec, String> {
+    let mut kind = None;
+    let mut spec = SeclabelSpec::default();
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    while let Some(left) = rest {
+        let (part, after) = left.split_once(',').map_or((left, None), |(p, r)| (p, Some(r)));
+        let all = |key: &str| left.strip_prefix(key).map(str::to_owned);
+        rest = after;
+        match part.split_once('=') {
+            Some(("type", word)) => once(&mut kind, label_kind(word)?, "the type")?,
+            Some(("model", word)) => {
+                let model = SecurityModel::from_word(word).map_err(|e| e.to_string())?;
+                once(&mut spec.model, model, "the model")?;
+            }
+            Some(("relabel", "yes")) => once(&mut spec.relabel, true, "relabel")?,
+            Some(("relabel", "no")) => once(&mut spec.relabel, false, "relabel")?,
+            Some(("label", _)) => (spec.label, rest) = (all("label="), None),
+            Some(("baselabel", _)) => (spec.baselabel, rest) = (all("baselabel="), None),
+            _ => {
+                let known = "type=TYPE, model=MODEL, relabel=yes, relabel=no, label=TEXT and \
+                    baselabel=TEXT";
+                return Err(format!("{part:?} is none of {known}"));
+            }
+        }
+    }
+    spec.kind = kind.unwrap_or_default();
+    match spec.read() {
+        Ok(_) => Ok(spec),
+        Err(error) if has_more(&spec) => Err(format!("{error}; label= and baselabel= come last")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether what was meant as a further part stands in the label.
+fn has_more(spec: &SeclabelSpec) -> bool {
+    let words = [",type=", ",model=", ",relabel=", ",label=", ",baselabel="];
+    let labels = || spec.label.iter().chain(&spec.baselabel);
+    words.iter().any(|word| labels().any(|label| label.contains(word)))
+}
+
+fn label_kind(given: &str) -> Result<LabelKind, String> {
+    let known = LabelKind::ALL.iter().find(|(word, _)| *word == given);
+    let kind = known.map(|(_, kind)| *kind);
+    kind.ok_or_else(|| format!("{given:?} is none of dynamic, static and none"))
 }
 
 /// Something shared: `PATH,with=GROUP`.
@@ -134,6 +205,54 @@ mod tests {
             ("a,format=RAW", "no image format"),
             ("a,share=", "it is empty"),
             ("a,share=x\ny", "only letters"),
+        ] {
+            assert!(disk(bad).unwrap_err().contains(why), "{bad:?}: {:?}", disk(bad));
+        }
+    }
+
+    #[test]
+    fn a_label_is_the_last_part_and_keeps_its_commas() {
+        let given =
+            "type=static,model=selinux,relabel=yes,label=system_u:system_r:svirt_t:s0:c1,c2";
+        let spec = seclabel(given).unwrap();
+        assert_eq!((spec.kind, spec.model), (LabelKind::Static, Some(SecurityModel::Selinux)));
+        assert_eq!(spec.relabel, Some(true));
+        assert_eq!(spec.label.as_deref(), Some("system_u:system_r:svirt_t:s0:c1,c2"));
+        let spec = seclabel("model=selinux,baselabel=system_u:system_r:svirt_t:s0").unwrap();
+        assert_eq!(spec.kind, LabelKind::Dynamic);
+        assert_eq!(spec.baselabel.as_deref(), Some("system_u:system_r:svirt_t:s0"));
+        assert_eq!(seclabel("type=none").unwrap().kind, LabelKind::None);
+    }
+
+    #[test]
+    fn a_label_that_cannot_be_is_refused() {
+        for (bad, why) in [
+            ("type=sometimes", "none of dynamic"),
+            ("type=none,type=none", "twice"),
+            ("model=yama", "no security model"),
+            ("relabel=perhaps", "none of type=TYPE"),
+            ("type=static", "needs a label"),
+            ("type=static,label=", "empty"),
+            ("type=none,label=x", "has no label"),
+            ("label=x", "has no label of the user's"),
+            ("type=static,model=selinux,label=svirt_t", "not usable"),
+            ("type=static,model=selinux,label=a:b:c:s0,relabel=yes", "come last"),
+        ] {
+            assert!(seclabel(bad).unwrap_err().contains(why), "{bad:?}: {:?}", seclabel(bad));
+        }
+    }
+
+    #[test]
+    fn a_disks_label_has_its_commas_twice_like_all_its_parts() {
+        let label = |text: &str| disk(text).unwrap().seclabel.unwrap();
+        let given = label("a,seclabel=system_u:object_r:svirt_image_t:s0:c1,,c2,ro");
+        assert_eq!(given.label.as_deref(), Some("system_u:object_r:svirt_image_t:s0:c1,c2"));
+        assert_eq!(label("a,relabel=no").relabel, Some(false));
+        assert!(label("a,labelskip").labelskip);
+        for (bad, why) in [
+            ("a,relabel=yes", "is no 'ro'"),
+            ("a,relabel=no,labelskip", "twice"),
+            ("a,seclabel=", "empty"),
         ] {
             assert!(disk(bad).unwrap_err().contains(why), "{bad:?}: {:?}", disk(bad));
         }

@@ -2,7 +2,7 @@
 
 use super::{print_json, worst};
 use crate::{
-    args::{AutostartArgs, CreateArgs, EditArgs, RemoveArgs},
+    args::{AutostartArgs, CreateArgs, EditArgs, LayerArgs, RemoveArgs},
     error::{self, Outcome, explain},
     output::{print, say},
     render::json,
@@ -20,9 +20,10 @@ use svirt_model::MachineName;
 /// `svirt create`.
 pub(crate) fn create(args: &CreateArgs) -> Outcome {
     let spec = specification::of_machine(&args.machine)?;
+    let notes = specification::warn(&spec)?;
     let name = Engine::new()?.create(&spec, args.autostart)?;
     if args.json {
-        print_json(&json::versioned([("name", json::of(&name))]))?;
+        print_json(&json::versioned([("name", json::of(&name)), ("notes", json::of(&notes))]))?;
     } else {
         print(&format!("{name}\n"))?;
     }
@@ -54,23 +55,34 @@ pub(crate) fn autostart(args: &AutostartArgs) -> Outcome {
 /// `svirt edit`.
 pub(crate) fn edit(args: &EditArgs) -> Outcome {
     let engine = Engine::new()?;
-    match &args.spec {
-        Some(file) => engine.edit(&args.name, &specification::of_file(file)?)?,
-        None => edit_by_hand(&engine, &args.name)?,
+    let before = engine.definition(&args.name)?;
+    match (&args.spec, &args.xml) {
+        (Some(file), _) => engine.edit(&args.name, &specification::of_file(file)?)?,
+        (None, Some(file)) => {
+            let after = specification::of_xml(file, &kept(&before))?;
+            specification::warn(&after)?;
+            engine.edit(&args.name, &after)?;
+        }
+        (None, None) => edit_by_hand(&engine, &args.name, &before)?,
     }
     Ok(0)
 }
 
-fn edit_by_hand(engine: &Engine, name: &MachineName) -> Result<(), Failure> {
-    let before = engine.definition(name)?;
-    let file = tempfile::Builder::new().prefix("svirt-").suffix(".json").tempfile();
+/// What a document does not say and an edit of it therefore leaves.
+fn kept(before: &Spec) -> LayerArgs {
+    let (require, weaken) = (before.require.clone(), before.weaken.clone());
+    LayerArgs { require, weaken, seclabel: Vec::new() }
+}
+
+fn edit_by_hand(engine: &Engine, name: &MachineName, before: &Spec) -> Result<(), Failure> {
+    let suffix = if before.domain.is_some() { ".xml" } else { ".json" };
+    let file = tempfile::Builder::new().prefix("svirt-").suffix(suffix).tempfile();
     let file = file.map_err(|e| error::host("cannot make a file to edit", &e))?;
     let path = file.path();
-    write(path, &before)?;
+    write(path, before)?;
     loop {
         run_editor(path)?;
-        let result =
-            specification::of_file(path).and_then(|after| save(engine, name, &before, &after));
+        let result = read_again(path, before).and_then(|after| save(engine, name, before, &after));
         let Err(failure) = result else { return Ok(()) };
         if !edit_again(&failure) {
             return Err(Failure::new(
@@ -86,13 +98,25 @@ fn save(engine: &Engine, name: &MachineName, before: &Spec, after: &Spec) -> Res
         say("nothing was changed");
         return Ok(());
     }
+    specification::warn(after)?;
     engine.edit(name, after)
 }
 
+/// Writes what is edited: a document of libvirt's, or the specification.
 fn write(path: &Path, spec: &Spec) -> Result<(), Failure> {
-    let text =
-        serde_json::to_string_pretty(spec).map_err(|e| Failure::from_error(Code::Internal, &e))?;
-    std::fs::write(path, text + "\n").map_err(|e| error::file("write", path, &e))
+    let json =
+        || serde_json::to_string_pretty(spec).map_err(|e| Failure::from_error(Code::Internal, &e));
+    let text = match &spec.domain {
+        Some(domain) => domain.xml.clone(),
+        None => json()? + "\n",
+    };
+    std::fs::write(path, text).map_err(|e| error::file("write", path, &e))
+}
+
+/// What was edited. A document keeps its name: it is not that of the file in which it was edited.
+fn read_again(path: &Path, before: &Spec) -> Result<Spec, Failure> {
+    let Some(domain) = &before.domain else { return specification::of_file(path) };
+    specification::of_document(path, &domain.document, &kept(before))
 }
 
 /// The editor's words are split at blanks: no shell reads them.

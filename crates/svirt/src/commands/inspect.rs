@@ -28,6 +28,10 @@ pub(crate) fn list(args: &PsArgs) -> Outcome {
 /// `svirt inspect`.
 pub(crate) fn inspect(args: &InspectArgs) -> Outcome {
     let engine = Engine::new()?;
+    if args.xml {
+        print(&engine.domain(&args.name)?)?;
+        return Ok(0);
+    }
     let (listed, definition) = listed(&engine, engine.status(&args.name)?);
     if args.json {
         let machine = json::of(&listed.machine);
@@ -51,9 +55,10 @@ pub(crate) fn inspect(args: &InspectArgs) -> Outcome {
 /// while the machine does not run.
 fn listed(engine: &Engine, machine: Status) -> (Listed, Option<Spec>) {
     let definition = engine.definition(&machine.name).ok();
+    let definition = definition.and_then(|spec| Some(spec.expanded().ok()?.spec));
     let weakened = match (&machine.plan, &definition) {
         (Some(plan), _) => render::layers::weakened(plan),
-        (None, Some(spec)) => spec.weaken.iter().copied().collect(),
+        (None, Some(spec)) => spec.weakened(),
         (None, None) => Default::default(),
     };
     (Listed { machine, weakened }, definition)

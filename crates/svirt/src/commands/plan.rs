@@ -14,9 +14,10 @@ use svirt_engine::{Engine, Failure, spec::Spec};
 pub(crate) fn plan(args: PlanArgs) -> Outcome {
     let engine = Engine::new()?;
     let (spec, how) = asked(&engine, args.of)?;
+    let notes = specification::warn(&spec)?;
     let plan = engine.plan(&spec)?;
     if how.json {
-        print_json(&json::versioned([("plan", json::of(&plan))]))?;
+        print_json(&json::versioned([("plan", json::of(&plan)), ("notes", json::of(&notes))]))?;
     } else {
         print(&render::plan(&plan, how.all, Style::of_output()))?;
     }

@@ -2,7 +2,7 @@
 
 use super::print_json;
 use crate::{
-    args::{ExecArgs, RunArgs, StartArgs},
+    args::{ExecArgs, LayerArgs, RunArgs, StartArgs},
     console::{Left, Manner, Terminal, attend},
     error::{Outcome, explain},
     output::print,
@@ -11,7 +11,8 @@ use crate::{
     signals::Signals,
     specification,
 };
-use svirt_engine::{Engine, Failure, Started, Streams, spec::Spec};
+use svirt_engine::{Code, Engine, Failure, Started, Streams, spec::Spec};
+use svirt_model::MachineName;
 
 /// `svirt run`.
 pub(crate) fn run(args: &RunArgs) -> Outcome {
@@ -27,21 +28,33 @@ pub(crate) fn exec(args: &ExecArgs) -> Outcome {
 
 /// `svirt start`.
 pub(crate) fn start(args: &StartArgs) -> Outcome {
+    match (&args.name, &args.xml) {
+        (Some(name), _) => start_defined(name, args),
+        (None, Some(file)) => {
+            let spec = specification::of_xml(file, &LayerArgs::default())?;
+            begin(&spec, !args.attach, args.json)
+        }
+        (None, None) => Err(Failure::new(Code::Usage, "no machine is named").into()),
+    }
+}
+
+fn start_defined(name: &MachineName, args: &StartArgs) -> Outcome {
     let engine = Engine::new()?;
-    let spec = engine.definition(&args.name)?;
+    let spec = engine.definition(name)?;
     let here = Here::before_the_start()?;
     let given_up = (!args.attach).then(|| here.signals.ending());
-    let started = here.patiently(&spec, || engine.start_defined(&args.name, given_up))?;
-    if args.attach { stay(&spec, started, here) } else { announce(&started, args.json) }
+    let started = here.patiently(&spec, || engine.start_defined(name, given_up))?;
+    if args.attach { stay(&spec, started, here) } else { announce(&spec, &started, args.json) }
 }
 
 fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
     let engine = Engine::new()?;
     let here = Here::before_the_start()?;
+    specification::warn(spec)?;
     let streams = if detach || is_guest(spec) { Streams::none() } else { Streams::inherit()? };
     let given_up = detach.then(|| here.signals.ending());
     let started = here.patiently(spec, || engine.start(spec, streams, given_up))?;
-    if detach { announce(&started, json) } else { stay(spec, started, here) }
+    if detach { announce(spec, &started, json) } else { stay(spec, started, here) }
 }
 
 /// Whether sVirt writes the VMM's command line.
@@ -49,11 +62,12 @@ fn is_guest(spec: &Spec) -> bool {
     spec.command.is_none()
 }
 
-fn announce(started: &Started, json: bool) -> Outcome {
+fn announce(spec: &Spec, started: &Started, json: bool) -> Outcome {
     if json {
         print_json(&json::versioned([
             ("name", json::of(&started.name)),
             ("id", json::of(&started.id)),
+            ("notes", json::of(&specification::notes(spec)?)),
         ]))?;
     } else {
         print(&format!("{}\n", started.name))?;

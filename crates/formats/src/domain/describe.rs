@@ -1,0 +1,308 @@
+//! From sVirt's own description of a machine to libvirt's: the way back of `convert`. What libvirt's
+//! form has no words for is named in a comment, and nothing of it changes what the machine reaches.
+
+use super::live::text;
+use crate::{
+    image::format_from_extension,
+    spec::{
+        DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, LabelKind, NetSpec, RelabelSpec,
+        SeclabelSpec, SerialSpec, Spec,
+    },
+    xml::{Document, Element, Problem},
+};
+use std::path::Path;
+use svirt_model::{Accelerator, Bytes, MachineName, Uuid};
+
+/// Why a machine has no form of libvirt's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undescribed {
+    /// It runs a command line of its user's own.
+    #[error("machine {0} runs a command line of its own, for which libvirt's XML has no form")]
+    Command(MachineName),
+    /// It has a path or a text in it that XML cannot hold.
+    #[error("machine {name} cannot be described in XML")]
+    Text {
+        /// The machine.
+        name: MachineName,
+        /// What cannot be held.
+        #[source]
+        problem: Problem,
+    },
+}
+
+type Built = Result<Element, Problem>;
+
+/// The domain that describes a machine. A guest whose accelerator is not stated has KVM's.
+///
+/// # Errors
+/// See [`Undescribed`].
+pub fn describe(spec: &Spec, name: &MachineName, uuid: Uuid) -> Result<Document, Undescribed> {
+    if spec.command.is_some() {
+        return Err(Undescribed::Command(name.clone()));
+    }
+    let guest = spec.guest.clone().unwrap_or_default();
+    let root = domain(spec, &guest, name, uuid);
+    let root = root.map_err(|problem| Undescribed::Text { name: name.clone(), problem })?;
+    Ok(Document::new(root, &unsaid(spec, &guest)))
+}
+
+/// What has no form in libvirt's description.
+fn unsaid(spec: &Spec, guest: &GuestSpec) -> Vec<String> {
+    let mut lines = Vec::new();
+    if guest.is_embedded() {
+        lines.push("the guest is the one inside sVirt".to_owned());
+    }
+    if guest.gdb {
+        lines.push("a debugger can drive the guest through a socket".to_owned());
+    }
+    lines.extend(guest.scratch.map(|most| format!("what is thrown away is at most {most} a disk")));
+    for disk in &guest.disks {
+        lines.extend(disk.new.map(|size| format!("a new disk of {size}, gone with the machine")));
+        lines.extend(disk.share.as_ref().map(|group| format!("a disk is shared in group {group}")));
+        if let Some(path) = disk.path.as_ref().filter(|_| format(disk).is_none()) {
+            let path = path.display();
+            lines.push(format!("the format of {path} is what it was at its first use"));
+        }
+    }
+    lines.extend(spec.require.iter().map(|layer| format!("the layer {layer} is required")));
+    lines.extend(spec.weaken.iter().map(|layer| format!("the layer {layer} is given up")));
+    lines
+}
+
+fn domain(spec: &Spec, guest: &GuestSpec, name: &MachineName, uuid: Uuid) -> Built {
+    let kind = match guest.accelerator {
+        Some(Accelerator::Tcg) => "qemu",
+        Some(Accelerator::Kvm) | None => "kvm",
+    };
+    let mut root = element("domain", &[("type", kind)])?;
+    root.append(text("name", name.as_str())?);
+    root.append(text("uuid", &uuid.to_string())?);
+    root.append(memory(guest.memory)?);
+    root.append(text("vcpu", &guest.cpus.to_string())?);
+    root.append(os(guest)?);
+    root.append(devices(guest)?);
+    spec.seclabels.iter().try_for_each(|label| seclabel(label).map(|label| root.append(label)))?;
+    Ok(root)
+}
+
+fn element(name: &str, attributes: &[(&str, &str)]) -> Built {
+    let mut element = Element::new(name)?;
+    attributes.iter().try_for_each(|(name, value)| element.set_attribute(name, value))?;
+    Ok(element)
+}
+
+/// An element with one other in it.
+fn around(mut outer: Element, inner: Element) -> Element {
+    outer.append(inner);
+    outer
+}
+
+/// Paths come from JSON, which is UTF-8.
+fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn memory(bytes: Bytes) -> Built {
+    let (number, unit) = match bytes.0 {
+        whole if whole % 1024 == 0 => (whole / 1024, "KiB"),
+        odd => (odd, "b"),
+    };
+    let mut memory = text("memory", &number.to_string())?;
+    memory.set_attribute("unit", unit)?;
+    Ok(memory)
+}
+
+fn os(guest: &GuestSpec) -> Built {
+    let mut os = element("os", &[])?;
+    let mut kind = text("type", "hvm")?;
+    kind.set_attribute("arch", "x86_64")?;
+    os.append(kind);
+    if let Some(FirmwareSpec { code, rom, vars }) = &guest.firmware {
+        let mut loader = text("loader", &path_text(code))?;
+        loader.set_attribute("readonly", "yes")?;
+        loader.set_attribute("type", if *rom { "rom" } else { "pflash" })?;
+        os.append(loader);
+        if let Some(vars) = vars {
+            os.append(text("nvram", &path_text(vars))?);
+        }
+    }
+    let files = [("kernel", &guest.kernel), ("initrd", &guest.initrd), ("dtb", &guest.dtb)];
+    for (name, path) in files {
+        if let Some(path) = path {
+            os.append(text(name, &path_text(path))?);
+        }
+    }
+    if let Some(words) = &guest.append {
+        os.append(text("cmdline", words)?);
+    }
+    Ok(os)
+}
+
+fn devices(guest: &GuestSpec) -> Built {
+    let mut devices = element("devices", &[])?;
+    let cdrom = guest.cdrom.iter().map(|path| {
+        let path = Some(path.clone());
+        DiskSpec { path, cdrom: true, ..DiskSpec::default() }
+    });
+    let (mut discs, mut disks) = (0, 0);
+    for spec in guest.disks.iter().cloned().chain(cdrom).filter(|disk| disk.path.is_some()) {
+        let count = if spec.cdrom { &mut discs } else { &mut disks };
+        devices.append(disk(guest, &spec, *count)?);
+        *count += 1;
+    }
+    if guest.network() == NetSpec::User {
+        let backend = element("backend", &[("type", "passt")])?;
+        let mut card = around(element("interface", &[("type", "user")])?, backend);
+        card.append(element("model", &[("type", "virtio")])?);
+        devices.append(card);
+    }
+    let said = guest.serial.contains(&SerialSpec::Console);
+    let unsaid = (!said).then_some(&SerialSpec::Console);
+    for port in guest.serial.iter().chain(unsaid) {
+        devices.append(serial(port)?);
+    }
+    if guest.display == DisplaySpec::Vnc {
+        devices.append(graphics(guest)?);
+    }
+    if let Some(action) = guest.watchdog {
+        let words = [("model", "i6300esb"), ("action", action.word())];
+        devices.append(element("watchdog", &words)?);
+    }
+    let balloon = if guest.balloon { "virtio" } else { "none" };
+    devices.append(element("memballoon", &[("model", balloon)])?);
+    devices.append(rng(guest)?);
+    Ok(devices)
+}
+
+fn format(disk: &DiskSpec) -> Option<&'static str> {
+    let path = disk.path.as_deref()?;
+    disk.format.or_else(|| format_from_extension(path)).map(|format| format.word())
+}
+
+/// The type of the source of an image, and the attribute that says where it is. What lies in `/dev`
+/// is taken for a device; nothing is looked at here.
+fn kind(path: &Path) -> (&'static str, &'static str) {
+    if path.starts_with("/dev") { ("block", "dev") } else { ("file", "file") }
+}
+
+fn image(path: &Path) -> Built {
+    element("source", &[(kind(path).1, &path_text(path))])
+}
+
+fn disk(guest: &GuestSpec, spec: &DiskSpec, number: u32) -> Built {
+    let (device, prefix, bus) =
+        if spec.cdrom { ("cdrom", "sd", "sata") } else { ("disk", "vd", "virtio") };
+    let path = spec.path.as_deref().unwrap_or(Path::new("/"));
+    let mut disk = element("disk", &[("type", kind(path).0), ("device", device)])?;
+    let mut driver = element("driver", &[("name", "qemu")])?;
+    if let Some(format) = format(spec) {
+        driver.set_attribute("type", format)?;
+    }
+    disk.append(driver);
+    let mut source = image(path)?;
+    if let Some(label) = &spec.seclabel {
+        source.append(relabel(label)?);
+    }
+    disk.append(source);
+    if let Some(images) = &spec.backing {
+        let end = element("backingStore", &[])?;
+        let chain = images.iter().rev().try_fold(end, |below, below_it| {
+            let mut store = element("backingStore", &[("type", kind(&below_it.path).0)])?;
+            store.append(element("format", &[("type", below_it.format.word())])?);
+            store.append(image(&below_it.path)?);
+            store.append(below);
+            Ok::<_, Problem>(store)
+        })?;
+        disk.append(chain);
+    }
+    disk.append(element("target", &[("dev", &target(prefix, number)), ("bus", bus)])?);
+    let transient = (guest.ephemeral || spec.ephemeral) && !spec.ro && !spec.cdrom;
+    let flags = [
+        ("readonly", spec.ro || spec.cdrom),
+        ("shareable", spec.share.is_some()),
+        ("transient", transient),
+    ];
+    for (name, _) in flags.into_iter().filter(|(_, said)| *said) {
+        disk.append(element(name, &[])?);
+    }
+    Ok(disk)
+}
+
+/// `vda` to `vdz`, then `vdaa`.
+fn target(prefix: &str, number: u32) -> String {
+    let letter = |n: u32| char::from_u32(u32::from(b'a') + n % 26).unwrap_or('a');
+    match number.checked_sub(26) {
+        None => format!("{prefix}{}", letter(number)),
+        Some(rest) => format!("{prefix}{}{}", letter(rest / 26), letter(rest)),
+    }
+}
+
+fn serial(port: &SerialSpec) -> Built {
+    let of = |kind| element("serial", &[("type", kind)]);
+    match port {
+        SerialSpec::Console => of("pty"),
+        SerialSpec::Null => of("null"),
+        SerialSpec::File(path) => {
+            Ok(around(of("file")?, element("source", &[("path", &path_text(path))])?))
+        }
+        SerialSpec::Listen(path) => {
+            let words = [("mode", "bind"), ("path", &*path_text(path))];
+            Ok(around(of("unix")?, element("source", &words)?))
+        }
+    }
+}
+
+fn graphics(guest: &GuestSpec) -> Built {
+    let mut listen = element("listen", &[("type", "socket")])?;
+    if let Some(path) = &guest.vnc_socket {
+        listen.set_attribute("socket", &path_text(path))?;
+    }
+    Ok(around(element("graphics", &[("type", "vnc")])?, listen))
+}
+
+fn rng(guest: &GuestSpec) -> Built {
+    let backend = match &guest.random {
+        None => element("backend", &[("model", "builtin")])?,
+        Some(path) => {
+            let mut backend = text("backend", &path_text(path))?;
+            backend.set_attribute("model", "random")?;
+            backend
+        }
+    };
+    Ok(around(element("rng", &[("model", "virtio")])?, backend))
+}
+
+fn seclabel(spec: &SeclabelSpec) -> Built {
+    let SeclabelSpec { kind, model, baselabel, label, relabel } = spec;
+    let mut seclabel = element("seclabel", &[("type", kind.word())])?;
+    if let Some(model) = model {
+        seclabel.set_attribute("model", model.word())?;
+    }
+    if let Some(relabel) = relabel.filter(|_| *kind == LabelKind::Static) {
+        seclabel.set_attribute("relabel", if relabel { "yes" } else { "no" })?;
+    }
+    for (name, value) in [("label", label), ("baselabel", baselabel)] {
+        if let Some(value) = value {
+            seclabel.append(text(name, value)?);
+        }
+    }
+    Ok(seclabel)
+}
+
+fn relabel(spec: &RelabelSpec) -> Built {
+    let RelabelSpec { model, label, relabel, labelskip } = spec;
+    let mut seclabel = element("seclabel", &[])?;
+    if let Some(model) = model {
+        seclabel.set_attribute("model", model.word())?;
+    }
+    if *relabel == Some(false) {
+        seclabel.set_attribute("relabel", "no")?;
+    }
+    if *labelskip {
+        seclabel.set_attribute("labelskip", "yes")?;
+    }
+    if let Some(label) = label {
+        seclabel.append(text("label", label)?);
+    }
+    Ok(seclabel)
+}
