@@ -11,6 +11,9 @@ use std::{
 /// What a script needs of this host.
 const PROGRAMS: [&str; 3] = ["/usr/bin/busybox", "/usr/bin/setpriv", "/bin/true"];
 
+/// What a script about labels needs of this host, besides.
+pub(super) const LABELLING: [&str; 2] = ["/usr/bin/perl", "/usr/bin/chcon"];
+
 /// What a QEMU in a lab needs of this host, besides its libraries.
 const QEMU: [&str; 2] =
     ["/usr/bin/qemu-system-x86_64", "/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"];
@@ -34,16 +37,17 @@ const USER_MODE: &str = "rootfstype=hostfs hostfs=/ root=/dev/root ro mem=768M c
 /// A kernel that can be booted.
 #[derive(Debug)]
 pub(super) enum Kernel {
-    /// In a QEMU, with a root file system in memory.
-    Cloud(Linux),
+    /// In a QEMU, with a root file system in memory, and the security module that it activates
+    /// beside Landlock.
+    Cloud(Linux, Option<&'static str>),
     /// A program, with this host's root file system, and the security module that it activates.
     UserMode(PathBuf, Option<&'static str>),
 }
 
 impl Kernel {
-    pub(super) fn cloud() -> Result<Self, Skipped> {
+    pub(super) fn cloud(module: Option<&'static str>) -> Result<Self, Skipped> {
         all_there(["qemu-system-x86_64", "cpio", "ldd"])?;
-        Ok(Self::Cloud(linux()?))
+        Ok(Self::Cloud(linux()?, module))
     }
 
     pub(super) fn user_mode(module: Option<&'static str>) -> Result<Self, Skipped> {
@@ -62,7 +66,7 @@ impl Kernel {
     /// How the script begins: it makes itself at home where the kernel starts it.
     pub(super) fn first_words(&self) -> String {
         let places = match self {
-            Self::Cloud(_) => "BIN=/usr/local/bin REPORT=/dev/ttyS1 PLACE=",
+            Self::Cloud(..) => "BIN=/usr/local/bin REPORT=/dev/ttyS1 PLACE=",
             Self::UserMode(..) => "PLACE=${0%/*} BIN=${0%/*} REPORT=/run/host/report",
         };
         format!("#!/usr/bin/busybox sh\n{places}\n")
@@ -71,7 +75,7 @@ impl Kernel {
     /// The command that boots it; what it needs is put into `place` first.
     pub(super) fn command(&self, host: &Host, place: &Path, carried: &[PathBuf]) -> Command {
         match self {
-            Self::Cloud(linux) => cloud(host, linux, place, carried),
+            Self::Cloud(linux, module) => cloud(host, linux, *module, place, carried),
             Self::UserMode(program, module) => user_mode(host, program, *module, place, carried),
         }
     }
@@ -87,9 +91,16 @@ fn ours() -> [PathBuf; 2] {
     [svirt().to_owned(), svirt().with_file_name("svirt-launch")]
 }
 
-fn cloud(host: &Host, linux: &Linux, place: &Path, carried: &[PathBuf]) -> Command {
+fn cloud(
+    host: &Host,
+    linux: &Linux,
+    module: Option<&str>,
+    place: &Path,
+    carried: &[PathBuf],
+) -> Command {
     let mut root = tree::Tree::new();
-    for path in PROGRAMS.iter().chain(&QEMU) {
+    let labelling = LABELLING.iter().filter(|_| module.is_some());
+    for path in PROGRAMS.iter().chain(&QEMU).chain(labelling) {
         root.program(Path::new(path), Path::new(path));
     }
     for path in ours().iter().chain(carried) {
@@ -104,7 +115,8 @@ fn cloud(host: &Host, linux: &Linux, place: &Path, carried: &[PathBuf]) -> Comma
     command.args(MACHINE.split_whitespace()).arg("-serial");
     command.arg(format!("file:{}", place.join("report").display()));
     command.arg("-kernel").arg(&linux.kernel).arg("-initrd").arg(initrd);
-    command.args(["-append", CLOUD_LINE]);
+    let modules = module.map(|name| format!(" lsm=landlock,{name} security={name}"));
+    command.arg("-append").arg(format!("{CLOUD_LINE}{}", modules.unwrap_or_default()));
     command
 }
 

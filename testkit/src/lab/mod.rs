@@ -8,7 +8,7 @@ mod package;
 mod report;
 mod tree;
 
-pub use package::unpacked as package;
+pub use package::{cached, unpacked as package};
 pub use report::Report;
 
 pub(crate) use package::cache;
@@ -46,7 +46,20 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn with_landlock(host: &'a Host) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::cloud()?, carried: Vec::new() })
+        Ok(Self { host, kernel: Kernel::cloud(None)?, carried: Vec::new() })
+    }
+
+    /// The same kernel with this security module active besides. It checks what memory is executed,
+    /// which user-mode-linux, whose own data is executable, leaves out.
+    ///
+    /// # Errors
+    /// It, or a program that takes it there, cannot be had.
+    pub fn with_landlock_and(host: &'a Host, module: &'static str) -> Result<Self, Skipped> {
+        let needed = kernel::LABELLING.iter().find(|path| !Path::new(path).is_file());
+        if let Some(path) = needed {
+            return Err(Skipped::because(format!("there is no {path}")));
+        }
+        Ok(Self { host, kernel: Kernel::cloud(Some(module))?, carried: Vec::new() })
     }
 
     /// Linux 6.1 as a program of this host (user-mode-linux), without Landlock.
@@ -57,7 +70,7 @@ impl<'a> Lab<'a> {
         Ok(Self { host, kernel: Kernel::user_mode(None)?, carried: Vec::new() })
     }
 
-    /// The same kernel with this security module active: `selinux`, `apparmor` or `smack`. Its file
+    /// Linux 6.1 as a program of this host, with this security module active: `selinux`, `apparmor` or `smack`. Its file
     /// system is mounted where distributions have it.
     ///
     /// # Errors

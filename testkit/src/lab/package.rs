@@ -17,13 +17,43 @@ use std::{
 /// # Panics
 /// The place for it cannot be made.
 pub fn unpacked(name: &str) -> Result<PathBuf, Skipped> {
-    let cache = cache().join("packages");
+    made("packages", name, |tree| fetch(name, tree))
+}
+
+/// A directory that is made once and kept, because it takes long. `name` says what it was made
+/// from: whatever it depends on must be part of it.
+///
+/// # Errors
+/// It could not be made, for want of something.
+///
+/// # Panics
+/// The place for it cannot be made.
+pub fn cached(
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), Skipped>,
+) -> Result<PathBuf, Skipped> {
+    made("made", name, |tree| {
+        let place = tempfile::tempdir_in(tree.parent().unwrap_or(tree)).expect("ours");
+        let unfinished = place.path().join("tree");
+        fs::create_dir(&unfinished).expect("a directory of ours");
+        make(&unfinished)?;
+        fs::rename(&unfinished, tree).expect("a directory of ours");
+        Ok(())
+    })
+}
+
+fn made(
+    kind: &str,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), Skipped>,
+) -> Result<PathBuf, Skipped> {
+    let cache = cache().join(kind);
     fs::create_dir_all(&cache).unwrap_or_else(|e| panic!("cannot make {}: {e}", cache.display()));
     let lock = fs::File::create(cache.join("lock")).expect("a file of ours");
     flock(&lock, FlockOperation::LockExclusive).expect("a lock of ours");
     let tree = cache.join(name);
     if !tree.is_dir() {
-        fetch(name, &tree)?;
+        make(&tree)?;
     }
     Ok(tree)
 }
