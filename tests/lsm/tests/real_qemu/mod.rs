@@ -5,6 +5,7 @@ mod control_groups;
 mod no_landlock;
 mod no_namespaces;
 mod old_landlock;
+mod policies;
 
 use std::collections::BTreeSet;
 use svirt_model::{Enforced, Layer};
