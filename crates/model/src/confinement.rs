@@ -1,6 +1,6 @@
 //! The confinement of one process, as data: what the launcher does, in an order that it knows.
 
-use crate::{Channel, FileId, Object, Scratch, Stream};
+use crate::{Channel, FileId, Object, Scratch, Stream, label::ProcessLabel};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -29,6 +29,9 @@ pub struct Confinement {
     pub links: Vec<(PathBuf, PathBuf)>,
     /// The descriptors that it holds; no other.
     pub descriptors: Vec<Descriptor>,
+    /// The labels with which it executes its program, at most one of each model.
+    #[serde(default)]
+    pub labels: Vec<ProcessLabel>,
     /// The Landlock domain.
     pub landlock: Option<Landlock>,
     /// The system calls.

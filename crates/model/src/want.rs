@@ -1,6 +1,6 @@
 //! What a machine wants of the host's objects, and the reversible changes that follow.
 
-use crate::Embedded;
+use crate::{Embedded, FileId, label::SecurityModel};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -24,6 +24,13 @@ pub struct Want {
 pub enum Attribute {
     /// Whether it is there, and what it is.
     Presence,
+    /// The label that a security model keeps with it.
+    Label {
+        /// The model.
+        model: SecurityModel,
+        /// Which file it must be: what stands at its path later may be another.
+        file: FileId,
+    },
 }
 
 /// The value of an attribute.
@@ -49,6 +56,12 @@ pub enum Value {
     Cgroup(Vec<(String, String)>),
     /// An empty file with mode 0600. It is kept afterwards: the user asked for it.
     EmptyFile,
+    /// A label, byte for byte as the kernel keeps it; none where there is no such attribute.
+    Label(Option<Vec<u8>>),
+    /// A profile with this text, loaded into the kernel under the name that is the object's path.
+    Profile(String),
+    /// Rules that the kernel has for the label that is the object's path, each as it is written.
+    Rules(Vec<String>),
 }
 
 /// One reversible change.

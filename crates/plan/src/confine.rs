@@ -81,6 +81,7 @@ impl Frame<'_> {
             entries: self.entries(manifest, identity)?,
             links: self.links(),
             descriptors: descriptors(manifest),
+            labels: Vec::new(),
             landlock: self.landlock(),
             seccomp: choice.seccomp(),
             limits: self.limits(),

@@ -5,6 +5,7 @@
 //! refuses to know which labels a policy has, who uses which one, and how one is written.
 
 mod apparmor;
+mod assigned;
 mod category;
 mod context;
 mod error;
@@ -17,6 +18,7 @@ mod smack;
 mod tests;
 
 pub use apparmor::{PROFILE_MAX, ProfileMode, ProfileName, ShownProfile};
+pub use assigned::{MachineLabel, ProcessLabel};
 pub use category::{CATEGORY_MAX, CategorySet};
 pub use context::{CONTEXT_MAX, Context};
 pub use error::{Ink, LabelError};

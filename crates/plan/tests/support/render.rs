@@ -162,5 +162,11 @@ fn value(value: &Value) -> String {
             format!("group {}", limits.join(" "))
         }
         Value::EmptyFile => "empty file".into(),
+        Value::Label(label) => {
+            let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+            format!("label {}", label.as_ref().map_or("none".into(), text))
+        }
+        Value::Profile(_) => "profile".into(),
+        Value::Rules(rules) => format!("rules {}", rules.join("; ")),
     }
 }

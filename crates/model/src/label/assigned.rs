@@ -1,0 +1,28 @@
+//! What one machine is called by the security modules, once it has been decided.
+
+use super::SecurityModel;
+use serde::{Deserialize, Serialize};
+
+/// The label with which a process executes its program, and which all its threads have then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessLabel {
+    /// The model that it belongs to.
+    pub model: SecurityModel,
+    /// The label: a context, the name of a profile, a Smack label.
+    pub label: String,
+}
+
+/// What a machine is called by one model, as its status shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineLabel {
+    /// The model.
+    pub model: SecurityModel,
+    /// Its VMM's label.
+    pub label: String,
+    /// The label of what is the machine's alone, where the model puts labels on files.
+    pub image_label: Option<String>,
+    /// The domain of interpretation, as libvirt's capabilities report it.
+    pub doi: u32,
+    /// Whether the kernel refuses what the label does not permit, or only records it.
+    pub enforcing: bool,
+}
