@@ -213,7 +213,7 @@ impl Engine {
             if !is_alive(&run.supervisor)? {
                 // Before anybody else may have what it held.
                 end_what_it_left(store, &run)?;
-                finish(store, run.id, EventKind::Recovered, "its supervisor had died")?;
+                finish(self, store, run.id, EventKind::Recovered, "its supervisor had died")?;
                 recovered.push(run.name);
             }
         }

@@ -92,6 +92,11 @@ impl Paths {
         self.state.join("images").join(format!("{machine}-{index}.qcow2"))
     }
 
+    /// Where compiled profiles of AppArmor's are kept; made when one is needed.
+    pub(crate) fn profiles(&self) -> PathBuf {
+        self.state.join("profiles")
+    }
+
     /// Where images that sVirt makes are kept.
     pub(crate) fn images(&self) -> Result<PathBuf, Failure> {
         let images = self.state.join("images");

@@ -160,6 +160,7 @@ fn confinement() -> Confinement {
         entries: vec![],
         links: Vec::new(),
         descriptors: vec![],
+        labels: vec![],
         landlock: None,
         seccomp: None,
         limits: vec![],

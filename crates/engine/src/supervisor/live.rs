@@ -19,12 +19,13 @@ use std::{
         fs::symlink,
         net::{UnixListener, UnixStream},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use svirt_formats::image::qcow2_empty;
 use svirt_host::{
-    Doing, apply,
+    Doing,
+    apply::{self, Means},
     evidence::{self, Handed, Moment},
     launch::{Held, Launcher, Prepared, Running},
     processes,
@@ -85,15 +86,15 @@ impl Live {
         let place = engine.paths.place(&machine.name, machine.id);
         let (plan, reserved) = reserve(engine, &mut store, &machine, transient, request)?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
-        let begun =
-            make(&plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams, launcher));
+        let begun = make(engine, &plan.ops)
+            .and_then(|()| Self::launch(engine, plan, logs, streams, launcher));
         drop(pins);
         let begun = begun.and_then(|live| live.settle(&mut store));
         match begun {
             Ok(live) => Self { reserved, alone, ..live }.keep(store),
             Err(failure) => {
                 end_what_was_left(alone)?;
-                finish(&mut store, id, EventKind::Refused, &failure.to_string())?;
+                finish(engine, &mut store, id, EventKind::Refused, &failure.to_string())?;
                 Err(failure)
             }
         }
@@ -309,7 +310,7 @@ impl Live {
         self.kill();
         end_what_was_left(self.alone)?;
         let mut store = self.store.take().map_or_else(|| engine.store(), Ok)?;
-        finish(&mut store, self.id, EventKind::Stopped, detail)?;
+        finish(engine, &mut store, self.id, EventKind::Stopped, detail)?;
         Ok(store)
     }
 }
@@ -382,11 +383,16 @@ fn reserve(
     Ok((plan, reserved.map(|(_, reservation)| reservation)))
 }
 
-fn make(ops: &[Op]) -> Result<(), Failure> {
+fn make(engine: &Engine, ops: &[Op]) -> Result<(), Failure> {
+    let profiles = engine.paths.profiles();
+    ops.iter().try_for_each(|op| Ok(apply::make(op, &means(&profiles))?))
+}
+
+fn means(profiles: &Path) -> Means<'_> {
     let contents = |which| match which {
         Embedded::Guest => svirt_guest::GUEST.unwrap_or_default(),
     };
-    ops.iter().try_for_each(|op| Ok(apply::make(op, contents)?))
+    Means { contents, profiles }
 }
 
 /// The program that applies confinements.
@@ -431,6 +437,7 @@ fn agree(evidence: &Evidence) -> Result<(), Failure> {
 
 /// Puts back what no other machine wants and makes the end durable.
 pub(crate) fn finish(
+    engine: &Engine,
     store: &mut Store,
     id: Uuid,
     kind: EventKind,
@@ -438,10 +445,11 @@ pub(crate) fn finish(
 ) -> Result<(), Failure> {
     // Everybody waits for the store from there on, so what may take a while comes before.
     store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
+    let profiles = engine.paths.profiles();
     let end = store.finish(id)?;
     let mut outcomes = Vec::new();
     for entry in end.entries()? {
-        let outcome = match apply::undo(&entry.op) {
+        let outcome = match apply::undo(&entry.op, &means(&profiles)) {
             Ok(apply::Undone::Restored) => Outcome::Undone,
             Ok(apply::Undone::Left(why)) => Outcome::Left(why),
             Err(error) => Outcome::Left(Failure::from(error).to_string()),

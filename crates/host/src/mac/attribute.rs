@@ -12,6 +12,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use svirt_model::label::SecurityModel;
 
 /// The longest value of an attribute (`XATTR_SIZE_MAX` of the kernel).
 const VALUE_MAX: usize = 65_536;
@@ -27,6 +28,15 @@ pub enum Xattr {
 }
 
 impl Xattr {
+    /// The one of this model; `None` where the model labels no files.
+    pub fn of(model: SecurityModel) -> Option<Self> {
+        match model {
+            SecurityModel::Selinux => Some(Xattr::Selinux),
+            SecurityModel::Smack => Some(Xattr::Smack),
+            SecurityModel::Apparmor | SecurityModel::Dac => None,
+        }
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -17,7 +17,7 @@ pub mod tree;
 use crate::HostError;
 use files::{KernelFiles, Kind};
 use serde::{Deserialize, Serialize};
-use svirt_model::label::LabelFacts;
+use svirt_model::label::{LabelFacts, SecurityModel};
 
 /// A model that puts labels on processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +34,16 @@ pub enum Lsm {
 impl Lsm {
     /// Every one.
     pub const ALL: [Lsm; 3] = [Lsm::Selinux, Lsm::Apparmor, Lsm::Smack];
+
+    /// The one that speaks for this model; `None` for users and groups, which are no module's.
+    pub fn of(model: SecurityModel) -> Option<Self> {
+        match model {
+            SecurityModel::Selinux => Some(Lsm::Selinux),
+            SecurityModel::Apparmor => Some(Lsm::Apparmor),
+            SecurityModel::Smack => Some(Lsm::Smack),
+            SecurityModel::Dac => None,
+        }
+    }
 
     /// The kernel's word for it.
     pub fn word(self) -> &'static str {

@@ -3,7 +3,7 @@
 use super::{Lsm, files::KernelFiles, odd};
 use crate::{Doing, HostError};
 use rustix::{fs::OFlags, io::Errno};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use svirt_model::label::ShownProfile;
 
 /// No label that the kernel shows is longer: a page.
@@ -37,15 +37,23 @@ impl ExecLabel {
     /// # Errors
     /// There is no procfs at `/proc`, or the model has no such file there.
     pub fn open(lsm: Lsm) -> Result<Self, HostError> {
-        let proc = KernelFiles::proc()?;
+        Self::open_in(&KernelFiles::proc()?, lsm, 0)
+    }
+
+    /// The same in a procfs that is held, and may be mounted nowhere any more; its descriptor has at
+    /// least this number. `thread-self` is this thread by the numbers of that procfs's own pid
+    /// namespace.
+    ///
+    /// # Errors
+    /// The model has no such file there; a limit on descriptors.
+    pub fn open_in(proc: &KernelFiles, lsm: Lsm, at_least: RawFd) -> Result<Self, HostError> {
+        let doing = || format!("open the attribute of {lsm} for the next program");
         let open = |name: &&str| proc.open(&format!("thread-self/attr/{name}"), OFlags::RDWR);
         let mut tried = files(lsm).1.iter().map(open);
         let file = tried.find(|opened| !matches!(opened, Err(Errno::NOENT)));
-        let file = file.unwrap_or(Err(Errno::NOENT));
-        Ok(Self {
-            lsm,
-            file: file.doing(|| format!("open the attribute of {lsm} for the next program"))?,
-        })
+        let file = file.unwrap_or(Err(Errno::NOENT)).doing(doing)?;
+        let file = rustix::io::fcntl_dupfd_cloexec(file, at_least).doing(doing)?;
+        Ok(Self { lsm, file })
     }
 
     /// Writes the label and reads it back.
@@ -84,6 +92,12 @@ impl ExecLabel {
             Lsm::Apparmor => ShownProfile::read(&shown).label,
             Lsm::Selinux | Lsm::Smack => shown,
         })
+    }
+}
+
+impl AsRawFd for ExecLabel {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 }
 

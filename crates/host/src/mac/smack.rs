@@ -143,16 +143,20 @@ impl Smack {
     /// # Errors
     /// The kernel's, and what is not of the form that the kernel gives it.
     pub fn rules(&self) -> Result<Vec<Rule>, HostError> {
-        self.files.text("load2")?.lines().map(rule).collect()
+        self.files.text("load2")?.lines().map(str::parse).collect()
     }
 }
 
-fn rule(line: &str) -> Result<Rule, HostError> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [subject, object, access] = words[..] else {
-        return Err(odd("understand a Smack rule", format!("{line:?} is none")));
-    };
-    Ok(Rule { subject: label(subject)?, object: label(object)?, access: Access::new(access)? })
+impl FromStr for Rule {
+    type Err = HostError;
+    /// Reads a rule as it is written: subject, object, access.
+    fn from_str(line: &str) -> Result<Self, HostError> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [subject, object, access] = words[..] else {
+            return Err(odd("understand a Smack rule", format!("{line:?} is none")));
+        };
+        Ok(Self { subject: label(subject)?, object: label(object)?, access: Access::new(access)? })
+    }
 }
 
 fn label(text: &str) -> Result<SmackLabel, HostError> {
@@ -171,8 +175,8 @@ mod tests {
         for bad in ["z", "rr", "r w", "R"] {
             assert!(Access::new(bad).is_err(), "{bad:?}");
         }
-        let read = rule("A B rwx").unwrap();
+        let read: Rule = "A B rwx".parse().unwrap();
         assert_eq!((read.subject.as_str(), read.object.as_str()), ("A", "B"));
-        assert!(rule("A B").is_err() && rule("A B r x").is_err());
+        assert!(["A B", "A B r x"].iter().all(|line| line.parse::<Rule>().is_err()));
     }
 }

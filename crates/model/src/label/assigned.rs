@@ -10,6 +10,10 @@ pub struct ProcessLabel {
     pub model: SecurityModel,
     /// The label: a context, the name of a profile, a Smack label.
     pub label: String,
+    /// The label of the nodes and file systems that are made for it and that it may change; none where
+    /// the model labels no files.
+    #[serde(default)]
+    pub image_label: Option<String>,
 }
 
 /// What a machine is called by one model, as its status shows it.

@@ -74,7 +74,7 @@ mod tests {
     use svirt_model::{
         Access, Attribute, Confinement, Delivery, Descriptor, DescriptorSource, ExecutableMemory,
         FileId, FileKind, Identity, Landlock, LayerStatus, Limit, Manifest, Namespace, Object, Op,
-        Resource, Role, Sharing, SyscallProfile, Target, Uuid, Value,
+        Resource, Role, Sharing, SyscallProfile, Target, Uuid, Value, label::SecurityModel,
     };
 
     fn object(path: &str) -> Object {
@@ -107,6 +107,7 @@ mod tests {
             entries: Vec::new(),
             links: Vec::new(),
             descriptors: vec![Descriptor { number: 0, source: DescriptorSource::Null }],
+            labels: Vec::new(),
             landlock: Some(Landlock { abi: 7, connect_tcp: false }),
             seccomp: Some(SyscallProfile::Qemu),
             limits: vec![(Limit::Core, 0)],
@@ -143,7 +144,16 @@ mod tests {
             after: Value::Directory { uid: 0, gid: 0, mode: 0o700 },
         };
         let name = "web".parse().unwrap();
-        Plan { id: Uuid::nil(), name, ops: vec![op], processes: vec![process] }
+        let label = Op {
+            object: "/a.raw".into(),
+            attribute: Attribute::Label {
+                model: SecurityModel::Selinux,
+                file: FileId { device: 1, inode: 2 },
+            },
+            before: Value::Label(None),
+            after: Value::Label(Some(b"u:object_r:svirt_image_t:s0:c1,c2\0".to_vec())),
+        };
+        Plan { id: Uuid::nil(), name, ops: vec![op, label], processes: vec![process] }
     }
 
     #[test]
@@ -154,6 +164,7 @@ mod tests {
 
         changes to the host, undone at the end
           /run/svirt/web: make a directory of 0:0, mode 0700
+          label /a.raw  none -> u:object_r:svirt_image_t:s0:c1,c2
 
         VMM
           program         /usr/bin/qemu

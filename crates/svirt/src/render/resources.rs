@@ -112,12 +112,17 @@ fn delivery(delivery: &Delivery) -> String {
 /// What is changed on the host, a line each.
 pub(crate) fn ops(ops: &[Op]) -> String {
     let line = |op: &Op| {
-        let Op { object, attribute: Attribute::Presence, before, after } = op;
-        let change = match before {
-            Value::Absent => format!("make {}", value(after)),
-            _ => format!("replace {} by {}", value(before), value(after)),
+        let Op { object, attribute, before, after } = op;
+        let object = escape::path(object);
+        let change = match (attribute, before) {
+            (Attribute::Label { .. }, _) => {
+                let change = format!("{} -> {}", value(before), value(after));
+                return format!("  label {object}  {}\n", escape::line(&change));
+            }
+            (Attribute::Presence, Value::Absent) => format!("make {}", value(after)),
+            (Attribute::Presence, _) => format!("replace {} by {}", value(before), value(after)),
         };
-        format!("  {}: {}\n", escape::path(object), escape::line(&change))
+        format!("  {object}: {}\n", escape::line(&change))
     };
     ops.iter().map(line).collect()
 }
@@ -135,5 +140,11 @@ fn value(value: &Value) -> String {
             format!("a control group with {}", limits.collect::<Vec<_>>().join(", "))
         }
         Value::EmptyFile => "an empty file, which is kept".into(),
+        Value::Label(None) => "none".into(),
+        Value::Label(Some(label)) => {
+            String::from_utf8_lossy(label).trim_end_matches('\0').to_owned()
+        }
+        Value::Profile(text) => format!("an AppArmor profile of {} lines", text.lines().count()),
+        Value::Rules(rules) => format!("the Smack rules {}", rules.join(", ")),
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Undoing removes only what is still as it was made: what somebody else has put there stays.
 
+mod label;
+mod profile;
+mod rules;
+
 use crate::{Doing, HostError, subordinate};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -20,7 +24,7 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use svirt_model::{Embedded, Op, Value};
+use svirt_model::{Attribute, Embedded, Op, Value};
 
 /// What became of an op that was to be undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,21 +38,37 @@ pub enum Undone {
 /// The bytes of something that is part of this program.
 pub type Contents = fn(Embedded) -> &'static [u8];
 
+/// What ops need besides what they say.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// What is part of this program.
+    pub contents: Contents,
+    /// A directory of this user's alone for compiled profiles; it is made when it is needed.
+    pub profiles: &'a Path,
+}
+
 /// Makes one change.
 ///
 /// # Errors
-/// The kernel's. An object that is already there is an error: it is somebody else's.
-pub fn make(op: &Op, contents: Contents) -> Result<(), HostError> {
+/// The kernel's. An object that is already there is an error: it is somebody else's. So is a label
+/// that is not the one that was recorded.
+pub fn make(op: &Op, means: &Means<'_>) -> Result<(), HostError> {
     let path = &op.object;
+    if let Attribute::Label { model, file } = op.attribute {
+        return label::write(op, model, file);
+    }
     match &op.after {
         Value::Absent => Err(io::Error::other("no plan removes it")).on("remove", path),
+        Value::Label(_) => Err(io::Error::other("a label is no object")).on("make", path),
+        Value::Profile(source) => profile::load(path, source, means.profiles),
+        Value::Rules(lines) => rules::allow(path, lines),
         Value::Directory { uid, gid, mode } => directory(path, *uid, *gid, *mode),
         Value::Link(text) => held(path)
             .and_then(|(directory, name)| rustix::fs::symlinkat(text, directory, name))
             .on("link", path),
         Value::Cgroup(limits) => group(path, limits),
         Value::EmptyFile => new_file(path, &[], 0o600),
-        Value::Embedded(which) => new_file(path, contents(*which), 0o444),
+        Value::Embedded(which) => new_file(path, (means.contents)(*which), 0o444),
     }
 }
 
@@ -99,7 +119,17 @@ fn held(path: &Path) -> Result<(OwnedFd, &OsStr), Errno> {
 ///
 /// # Errors
 /// The kernel's.
-pub fn undo(op: &Op) -> Result<Undone, HostError> {
+pub fn undo(op: &Op, means: &Means<'_>) -> Result<Undone, HostError> {
+    match (&op.attribute, &op.after) {
+        (Attribute::Label { model, file }, _) => label::put_back(op, *model, *file),
+        (Attribute::Presence, Value::Profile(_)) => profile::remove(&op.object, means.profiles),
+        (Attribute::Presence, Value::Rules(lines)) => rules::revoke(&op.object, lines),
+        (Attribute::Presence, _) => remove(op),
+    }
+}
+
+/// Removes an object of the file system, if it is still there as it was made.
+fn remove(op: &Op) -> Result<Undone, HostError> {
     let path = &op.object;
     let left = |why: &str| Ok(Undone::Left(why.to_owned()));
     let Ok(stat) = rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW) else {
@@ -109,6 +139,7 @@ pub fn undo(op: &Op) -> Result<Undone, HostError> {
     match &op.after {
         Value::EmptyFile => left("it is kept: it was asked for by name"),
         Value::Absent => left("no plan removes it"),
+        Value::Label(_) | Value::Profile(_) | Value::Rules(_) => left("it is no object of its own"),
         Value::Link(text) => match fs::read_link(path) {
             Ok(found) if found == *text => held(path)
                 .and_then(|(directory, name)| unlinkat(directory, name, AtFlags::empty()))
@@ -237,7 +268,10 @@ fn end_members(group: &Path) -> Result<(), HostError> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-    use svirt_model::Attribute;
+
+    fn means() -> Means<'static> {
+        Means { contents: |_| &[], profiles: Path::new("/nonexistent") }
+    }
 
     fn op(path: &Path, after: Value) -> Op {
         let object = path.to_owned();
@@ -249,13 +283,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let op = op(&place.path().join("run"), Value::Directory { uid, gid, mode: 0o710 });
-        make(&op, |_| &[]).unwrap();
+        make(&op, &means()).unwrap();
         assert_eq!(fs::metadata(&op.object).unwrap().permissions().mode() & 0o7777, 0o710);
-        assert!(make(&op, |_| &[]).is_err(), "an existing directory was taken over");
+        assert!(make(&op, &means()).is_err(), "an existing directory was taken over");
         fs::write(op.object.join("left"), "x").unwrap();
-        assert_eq!(undo(&op).unwrap(), Undone::Restored);
+        assert_eq!(undo(&op, &means()).unwrap(), Undone::Restored);
         assert!(!op.object.exists());
-        assert_eq!(undo(&op).unwrap(), Undone::Restored, "undoing twice does no harm");
+        assert_eq!(undo(&op, &means()).unwrap(), Undone::Restored, "undoing twice does no harm");
     }
 
     /// However much is left there, and however deep, it holds up nobody for long.
@@ -265,34 +299,34 @@ mod tests {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let op = op(&place.path().join("run"), Value::Directory { uid, gid, mode: 0o700 });
         let fill = |count: usize| {
-            make(&op, |_| &[]).unwrap();
+            make(&op, &means()).unwrap();
             for n in 0..count {
                 std::os::unix::fs::symlink("/nowhere", op.object.join(n.to_string())).unwrap();
             }
         };
         fill(FEW + 2);
-        let refused = undo(&op).unwrap_err();
+        let refused = undo(&op, &means()).unwrap_err();
         assert!(std::error::Error::source(&refused).unwrap().to_string().contains("rm -r"));
-        assert_eq!(undo(&op).unwrap(), Undone::Restored, "the rest is few");
+        assert_eq!(undo(&op, &means()).unwrap(), Undone::Restored, "the rest is few");
         fill(10 * FEW);
         clear(&op);
         assert_eq!(fs::read_dir(&op.object).unwrap().count(), 0);
         fs::create_dir_all((0..DEPTH + 2).fold(op.object.clone(), |p, _| p.join("d"))).unwrap();
         clear(&op);
-        undo(&op).unwrap_err();
+        undo(&op, &means()).unwrap_err();
         fs::remove_dir_all(&op.object).unwrap();
         fs::create_dir_all((0..DEPTH).fold(op.object.clone(), |p, _| p.join("d"))).unwrap();
-        assert_eq!(undo(&op).unwrap(), Undone::Restored);
+        assert_eq!(undo(&op, &means()).unwrap(), Undone::Restored);
     }
 
     #[test]
     fn what_somebody_else_put_there_is_left() {
         let place = tempfile::tempdir().unwrap();
         let op = op(&place.path().join("link"), Value::Link("/nowhere".into()));
-        make(&op, |_| &[]).unwrap();
+        make(&op, &means()).unwrap();
         fs::remove_file(&op.object).unwrap();
         fs::write(&op.object, "precious").unwrap();
-        assert!(matches!(undo(&op).unwrap(), Undone::Left(_)));
+        assert!(matches!(undo(&op, &means()).unwrap(), Undone::Left(_)));
         assert_eq!(fs::read(&op.object).unwrap(), b"precious");
     }
 }

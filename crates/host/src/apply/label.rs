@@ -1,0 +1,264 @@
+//! The label of an object that is there already: written over what was recorded and nothing else,
+//! and put back where it is still what was written.
+//!
+//! Which label is right, it refuses to know.
+
+use super::Undone;
+use crate::{
+    Doing, HostError,
+    mac::attribute::{self, Attributes, PutBack, Xattr},
+};
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
+    io::Errno,
+};
+use std::{io, os::fd::OwnedFd, path::Path};
+use svirt_model::{FileId, Op, Value, label::SecurityModel};
+
+/// What stands at a path.
+enum Found {
+    /// The very file.
+    Same(OwnedFd),
+    /// Another, or a way there that has a link in it now.
+    Another,
+    /// Nothing.
+    Gone,
+}
+
+/// Writes the label.
+///
+/// # Errors
+/// The file is gone or another, has more than one name, or has not the label that was recorded; the
+/// kernel's.
+pub(super) fn write(op: &Op, model: SecurityModel, file: FileId) -> Result<(), HostError> {
+    let change = Change::of(op, model).on("label", &op.object)?;
+    let object = the_file(&op.object, file).on("label", &op.object)?;
+    change.make(&object).on("label", &op.object)
+}
+
+/// Puts the label back that was there before.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn put_back(op: &Op, model: SecurityModel, file: FileId) -> Result<Undone, HostError> {
+    let path = &op.object;
+    let change = Change::of(op, model).on("put the label back of", path)?;
+    let object = match find(path, file).on("open", path)? {
+        Found::Same(object) => object,
+        Found::Another => return Ok(Undone::Left("it was replaced".into())),
+        Found::Gone => return Ok(Undone::Restored),
+    };
+    let attributes = Attributes::open()?;
+    let put = attributes.put_back(&object, change.attribute, change.before, change.after);
+    match put.map_err(io::Error::other).on("put the label back of", path)? {
+        PutBack::Restored => Ok(Undone::Restored),
+        PutBack::Left(found) => {
+            let found = words(found.as_deref());
+            Ok(Undone::Left(format!("somebody else has labelled it since: it has {found}")))
+        }
+    }
+}
+
+/// What an op says of a label.
+struct Change<'a> {
+    attribute: Xattr,
+    before: Option<&'a [u8]>,
+    after: &'a [u8],
+}
+
+impl<'a> Change<'a> {
+    fn of(op: &'a Op, model: SecurityModel) -> io::Result<Self> {
+        let no = |why: &str| io::Error::other(format!("no plan has {why}"));
+        let attribute = Xattr::of(model).ok_or_else(|| no("labels of this model on files"))?;
+        match (&op.before, &op.after) {
+            (Value::Label(before), Value::Label(Some(after))) => {
+                Ok(Self { attribute, before: before.as_deref(), after })
+            }
+            _ => Err(no("another change of a label than from one to one")),
+        }
+    }
+
+    fn make(&self, object: &OwnedFd) -> io::Result<()> {
+        let attributes = Attributes::open().map_err(io::Error::other)?;
+        let read = || attributes.read(object, self.attribute).map_err(io::Error::other);
+        let found = read()?;
+        if found.as_deref() != self.before {
+            let (found, recorded) = (words(found.as_deref()), words(self.before));
+            return Err(io::Error::other(format!(
+                "somebody else has labelled it since the plan was made: it has {found}, and had \
+                 {recorded}; start again to keep that"
+            )));
+        }
+        attributes.write(object, self.attribute, self.after).map_err(io::Error::other)?;
+        let now = read()?;
+        if now.as_deref().is_some_and(|now| attribute::same(self.attribute, now, self.after)) {
+            return Ok(());
+        }
+        let (now, after) = (words(now.as_deref()), words(Some(self.after)));
+        Err(io::Error::other(format!("it has {now} after {after} was written")))
+    }
+}
+
+/// The file itself, if its label is nobody else's business.
+fn the_file(path: &Path, file: FileId) -> io::Result<OwnedFd> {
+    match find(path, file)? {
+        Found::Gone => Err(Errno::NOENT.into()),
+        Found::Another => Err(io::Error::other("it was replaced")),
+        Found::Same(object) => {
+            let stat = fstat(&object)?;
+            let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+            if regular && stat.st_nlink > 1 {
+                let why = "it has other names (hard links), whose users would lose it; copy it";
+                return Err(io::Error::other(why));
+            }
+            Ok(object)
+        }
+    }
+}
+
+fn find(path: &Path, file: FileId) -> Result<Found, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let object = match openat2(CWD, path, flags, Mode::empty(), resolve) {
+        Ok(object) => object,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Found::Gone),
+        Err(Errno::LOOP) => return Ok(Found::Another),
+        Err(e) => return Err(e),
+    };
+    let stat = fstat(&object)?;
+    let same = FileId { device: stat.st_dev, inode: stat.st_ino } == file;
+    Ok(if same { Found::Same(object) } else { Found::Another })
+}
+
+/// A label for people: not more than a line of it.
+fn words(label: Option<&[u8]>) -> String {
+    let Some(label) = label else { return "no label".into() };
+    let text = String::from_utf8_lossy(label);
+    let text: String = text.trim_end_matches('\0').chars().take(80).collect();
+    format!("the label {}", text.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::{self, Means};
+    use std::{fs, os::unix::fs::symlink};
+    use svirt_model::Attribute;
+
+    const OLD: &[u8] = b"before\xff:no:nul";
+    const NEW: &[u8] = b"system_u:object_r:svirt_image_t:s0:c1,c2\0";
+
+    struct Case {
+        place: tempfile::TempDir,
+        op: Op,
+    }
+
+    impl Case {
+        /// A file and an op for it; `None` where this user cannot label files.
+        fn new(before: Option<&[u8]>) -> Option<Self> {
+            let place = tempfile::tempdir().unwrap();
+            let object = fs::canonicalize(place.path()).unwrap().join("image");
+            fs::write(&object, "x").unwrap();
+            let case = Self { op: op(&object, before), place };
+            match before.map_or(Ok(()), |before| case.set(before)) {
+                Ok(()) if rustix::process::geteuid().is_root() => Some(case),
+                _ => {
+                    svirt_testkit::skipped("this user cannot label files");
+                    None
+                }
+            }
+        }
+
+        fn set(&self, value: &[u8]) -> Result<(), rustix::io::Errno> {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(&self.op.object, Xattr::Selinux.name(), value, flags)
+        }
+
+        fn label(&self) -> Option<Vec<u8>> {
+            label_of(&self.op.object)
+        }
+    }
+
+    fn op(object: &Path, before: Option<&[u8]>) -> Op {
+        let stat = rustix::fs::stat(object).unwrap();
+        let file = FileId { device: stat.st_dev, inode: stat.st_ino };
+        Op {
+            object: object.to_owned(),
+            attribute: Attribute::Label { model: SecurityModel::Selinux, file },
+            before: Value::Label(before.map(<[u8]>::to_vec)),
+            after: Value::Label(Some(NEW.to_vec())),
+        }
+    }
+
+    fn label_of(path: &Path) -> Option<Vec<u8>> {
+        let mut value = [0; 256];
+        let length = rustix::fs::getxattr(path, Xattr::Selinux.name(), &mut value[..]).ok()?;
+        Some(value[..length].to_vec())
+    }
+
+    fn make(op: &Op) -> Result<(), HostError> {
+        apply::make(op, &means())
+    }
+
+    fn undo(op: &Op) -> Undone {
+        apply::undo(op, &means()).unwrap()
+    }
+
+    fn means() -> Means<'static> {
+        Means { contents: |_| &[], profiles: Path::new("/nonexistent") }
+    }
+
+    fn why(refused: Result<(), HostError>) -> String {
+        std::error::Error::source(&refused.unwrap_err()).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_label_is_made_and_put_back_to_the_byte() {
+        for before in [None, Some(OLD), Some(b"with:nul\0".as_slice()), Some(b"")] {
+            let Some(case) = Case::new(before) else { return };
+            make(&case.op).unwrap();
+            assert_eq!(case.label().as_deref(), Some(NEW));
+            for _ in 0..2 {
+                assert_eq!(undo(&case.op), Undone::Restored);
+                assert_eq!(case.label().as_deref(), before);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_over_what_was_not_recorded() {
+        let Some(case) = Case::new(Some(OLD)) else { return };
+        case.set(b"theirs").unwrap();
+        let refused = why(make(&case.op));
+        assert!(refused.contains("somebody else") && refused.contains("theirs"), "{refused}");
+        assert_eq!(case.label().as_deref(), Some(b"theirs".as_slice()));
+        let left = undo(&case.op);
+        assert!(matches!(&left, Undone::Left(why) if why.contains("theirs")), "{left:?}");
+        assert_eq!(case.label().as_deref(), Some(b"theirs".as_slice()));
+    }
+
+    #[test]
+    fn another_file_a_link_and_a_second_name_are_refused() {
+        let Some(case) = Case::new(Some(OLD)) else { return };
+        let (object, other) = (&case.op.object, case.place.path().join("other"));
+        fs::hard_link(object, &other).unwrap();
+        assert!(why(make(&case.op)).contains("hard links"));
+        fs::remove_file(&other).unwrap();
+        make(&case.op).unwrap();
+        fs::rename(object, &other).unwrap();
+        assert_eq!(undo(&case.op), Undone::Restored, "it is gone");
+        for replace in [
+            |path: &Path, _: &Path| fs::write(path, "y").unwrap(),
+            |path: &Path, other: &Path| symlink(other, path).unwrap(),
+        ] {
+            replace(object, &other);
+            assert_eq!(why(make(&case.op)), "it was replaced");
+            assert_eq!(undo(&case.op), Undone::Left("it was replaced".into()));
+            fs::remove_file(object).unwrap();
+        }
+        assert_eq!(label_of(&other).as_deref(), Some(NEW), "by another name nothing is done to it");
+        fs::rename(&other, object).unwrap();
+        assert_eq!(undo(&case.op), Undone::Restored);
+        assert_eq!(case.label().as_deref(), Some(OLD));
+    }
+}
