@@ -62,8 +62,21 @@ impl Tracee {
     /// its number cannot be another's yet.
     pub fn kill(self) {
         // SAFETY: sending a signal touches no memory of ours.
-        unsafe { libc::kill(self.pid, libc::SIGKILL) };
+        let sent = checked(libc::c_long::from(unsafe { libc::kill(self.pid, libc::SIGKILL) }));
+        if sent.is_err() && self.kill_in_its_exec().is_err() {
+            // It does not stand still; the kernel kills it when this process ends.
+            return;
+        }
         while matches!(self.wait(), Ok(TraceeStop::Exec | TraceeStop::Signal(_))) {}
+    }
+
+    /// A security module may refuse the signal: AppArmor does where a profile does not grant its
+    /// receipt. It is not asked where a tracer lets a process go on from the end of a system call
+    /// with a signal (`ptrace(2)`, syscall-stops), and the exec is one that has not yet ended.
+    fn kill_in_its_exec(&self) -> io::Result<()> {
+        request(libc::PTRACE_SYSCALL, self.pid, 0)?;
+        self.wait()?;
+        self.resume(libc::SIGKILL)
     }
 
     /// Ends the tracing; a stopped process goes on.
