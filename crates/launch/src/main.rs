@@ -7,6 +7,7 @@
 
 mod init;
 mod job;
+mod label;
 mod owner;
 mod program;
 mod root;
@@ -19,6 +20,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
     process::ExitCode,
 };
 use svirt_host::{
@@ -54,6 +56,10 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
 
     // Before the cgroup namespace, whose root is then the machine's own group.
     job.join_control_groups()?;
+    // Smack's capability counts only in the host's user namespace; this and whatever is made from now
+    // on has that label. Of the host's files nothing that others may not is written after it.
+    let no_executable_files = memory_file_switch(job)?;
+    label::take_own(job)?;
     // Root's mounts and device nodes can only be made in the host's namespaces.
     let host = if job.as_root() { Some(root::Mounts::take(job)?) } else { None };
     let staged = host.map(|mounts| root::Root::fill(job, mounts)).transpose()?;
@@ -68,8 +74,8 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     drop(told);
     wait_for(go)?;
 
-    // Root may still write this; the machine's user may not.
-    deny_executable_memory_files(job)?;
+    // It is this pid namespace's. Root may still write this; the machine's user may not.
+    deny_executable_memory_files(no_executable_files)?;
     // An ordinary user's mounts can only be made here, by the user who can walk to the objects: the
     // machine's own need not.
     if job.confinement.own_root {
@@ -85,6 +91,7 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     die_with_the_supervisor()?;
     // Through the host's /proc, which is gone soon.
     let children = what_is_left(job)?;
+    let proc = label::procfs(job)?;
     let filled = taken.map(|mounts| root::Root::fill(job, mounts)).transpose()?;
     if let Some(root) = staged.or(filled) {
         // From here on the host's file systems, and its /proc, are gone.
@@ -111,7 +118,7 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
         }
         Forked::Child => {
             drop(told);
-            program::run(job, control, go)
+            program::run(job, control, go, proc)
         }
     }
 }
@@ -155,12 +162,19 @@ fn die_with_the_supervisor() -> Result<(), HostError> {
         .doing(|| "ask to die with the supervisor")
 }
 
+const MEMORY_FILES: &str = "/proc/sys/vm/memfd_noexec";
+
+/// Where it is said whether memory files can be executed, for the pid namespace of whoever writes.
+fn memory_file_switch(job: &Job) -> Result<Option<File>, HostError> {
+    let open = || File::options().write(true).open(MEMORY_FILES);
+    let wanted = job.confinement.memory_files_no_exec;
+    wanted.then(open).transpose().on("open", Path::new(MEMORY_FILES))
+}
+
 /// `vm.memfd_noexec=2` for the machine's pid namespace (Linux 6.3): no memory file can be executed.
-fn deny_executable_memory_files(job: &Job) -> Result<(), HostError> {
-    if !job.confinement.memory_files_no_exec {
-        return Ok(());
-    }
-    std::fs::write("/proc/sys/vm/memfd_noexec", "2").doing(|| "deny executable memory files")
+fn deny_executable_memory_files(switch: Option<File>) -> Result<(), HostError> {
+    let Some(mut switch) = switch else { return Ok(()) };
+    switch.write_all(b"2").doing(|| "deny executable memory files")
 }
 
 /// What the machine makes is its user's alone. What a delegated user makes, which is sockets in a

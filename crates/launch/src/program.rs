@@ -1,7 +1,7 @@
 //! The third process: it waits until it is watched, gives up what it still has, and becomes the
 //! program.
 
-use crate::{init::install, job::Job};
+use crate::{init::install, job::Job, label::Later};
 use rustix::{
     io::Errno,
     process::{Resource, Rlimit, Signal, setrlimit},
@@ -24,6 +24,7 @@ use svirt_host::{
         self,
         wire::{self, Report},
     },
+    mac::files::KernelFiles,
     sys,
 };
 use svirt_model::{ExecutableMemory, Grant, Limit};
@@ -33,6 +34,7 @@ pub(crate) fn run(
     job: &Job,
     control: BorrowedFd<'_>,
     go: OwnedFd,
+    proc: Option<&KernelFiles>,
 ) -> Result<Infallible, HostError> {
     let confinement = &job.confinement;
     // Where there is no pid namespace, the init's death must be this process's.
@@ -40,6 +42,7 @@ pub(crate) fn run(
         .doing(|| "ask to die with the init")?;
     // Everything that takes memory or a descriptor comes before the limits and the filter.
     let program = program(job)?;
+    let labels = Later::open(job, proc)?;
     let arguments = strings(&confinement.arguments)?;
     let environment = strings(&confinement.environment)?;
     let filter = confinement
@@ -52,7 +55,7 @@ pub(crate) fn run(
     wire::send(control, &Report::Ready)?;
     File::from(go).read(&mut [0]).doing(|| "wait to be held")?;
 
-    place_descriptors(job, control, program)?;
+    place_descriptors(job, control, program, &labels)?;
     limit(&confinement.limits)?;
     if confinement.drop_privileges {
         // no_new_privs is part of it, and both Landlock and seccomp need it without capabilities.
@@ -61,8 +64,9 @@ pub(crate) fn run(
     if confinement.executable_memory == ExecutableMemory::Denied {
         sys::deny_executable_gain().doing(|| "deny memory that becomes executable")?;
     }
-    // A security module's label for the exec is written here: after no_new_privs, so that what was
-    // read back is what the kernel will do.
+    // After no_new_privs, so that what is read back is what the kernel will do; before the walls that
+    // this process itself is then within.
+    labels.iter().try_for_each(Later::write)?;
     if let Some(domain) = &confinement.landlock {
         // After every mount and every open by a path that has no rule: both fail from here on.
         landlock::restrict(domain, &rules(job))
@@ -95,9 +99,11 @@ fn place_descriptors(
     job: &Job,
     control: BorrowedFd<'_>,
     program: BorrowedFd<'_>,
+    labels: &[Later<'_>],
 ) -> Result<(), HostError> {
     let mut kept: Vec<RawFd> = vec![control.as_raw_fd(), program.as_raw_fd()];
     kept.extend(job.entries.iter().map(AsRawFd::as_raw_fd));
+    kept.extend(labels.iter().map(AsRawFd::as_raw_fd));
     for (descriptor, held) in job.confinement.descriptors.iter().zip(&job.descriptors) {
         place(held, descriptor.number)?;
         kept.push(descriptor.number);

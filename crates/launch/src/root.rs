@@ -3,6 +3,7 @@
 
 use crate::{
     job::{Job, out_of_the_way},
+    label,
     owner::Owners,
 };
 use rustix::{
@@ -73,7 +74,9 @@ impl Root {
         let host = rustix::process::geteuid().is_root();
         for (entry, mount) in job.confinement.entries.iter().zip(&mut mounts.0) {
             if entry.source == EntrySource::Fresh {
-                *mount = Some(fresh(job, host).on("make", &entry.at)?);
+                let made = fresh(job, host).on("make", &entry.at)?;
+                label::mark(job, &made)?;
+                *mount = Some(made);
             }
         }
         let root = Self { tmpfs: new_tmpfs(job, host)?, mounts };
@@ -84,6 +87,9 @@ impl Root {
     fn make_places(&self, job: &Job) -> Result<(), HostError> {
         for (entry, pinned) in job.confinement.entries.iter().zip(&job.entries) {
             self.place(job, entry, pinned).on("make a place for", &entry.at)?;
+            if matches!(entry.source, EntrySource::Node(_)) {
+                label::mark(job, self.made(&relative(&entry.at)).on("open", &entry.at)?)?;
+            }
         }
         for (at, text) in &job.confinement.links {
             self.link(&relative(at), text).on("make the link", at)?;
@@ -129,6 +135,11 @@ impl Root {
     fn file(&self, at: &Path) -> Result<OwnedFd, Errno> {
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         rustix::fs::openat(&self.tmpfs, at, flags, Mode::from_raw_mode(0o444))
+    }
+
+    fn made(&self, at: &Path) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.tmpfs, at, flags, Mode::empty())
     }
 
     fn node(&self, job: &Job, at: &Path, number: u64) -> Result<(), Errno> {

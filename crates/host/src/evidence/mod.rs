@@ -4,6 +4,7 @@
 //! are in force is known from the launcher, which stops at any step that fails, and from drills.
 
 mod descriptors;
+mod labels;
 mod mounts;
 mod procfs;
 mod program;
@@ -50,7 +51,8 @@ fn findings(
     handed: &Handed,
 ) -> Result<Vec<Finding>, HostError> {
     let (process, own) = (Directory::of(pid)?, Directory::own()?);
-    let mut all = threads::read(reader, &process, &own, confinement, Moment::Held)?;
+    let mut all = labels::compare(pid, confinement)?;
+    all.extend(threads::read(reader, &process, &own, confinement, Moment::Held)?);
     all.extend(user::namespaces(reader, &process, confinement)?);
     all.extend(user::maps(reader, &process, confinement)?);
     all.push(program::executable(&process, confinement)?);

@@ -1,6 +1,6 @@
 //! What every thread has for itself: its user, its capabilities, its filters.
 
-use super::{procfs::Directory, reader::Reader, words};
+use super::{labels, procfs::Directory, reader::Reader, words};
 use crate::HostError;
 use std::collections::{BTreeMap, BTreeSet};
 use svirt_model::{Confinement, Finding, Layer, Namespace};
@@ -15,7 +15,7 @@ pub enum Moment {
     Running,
 }
 
-/// Reads what every thread of a process has for itself: user, capabilities, filters.
+/// Reads what every thread of a process has for itself: labels, user, capabilities, filters.
 ///
 /// # Errors
 /// `/proc` does not show the process.
@@ -25,7 +25,9 @@ pub fn threads(
     moment: Moment,
 ) -> Result<Vec<Finding>, HostError> {
     let reader = Reader::this_process(&BTreeSet::new())?;
-    read(&reader, &Directory::of(pid)?, &Directory::own()?, confinement, moment)
+    let mut all = labels::compare(pid, confinement)?;
+    all.extend(read(&reader, &Directory::of(pid)?, &Directory::own()?, confinement, moment)?);
+    Ok(all)
 }
 
 pub(super) fn read(
