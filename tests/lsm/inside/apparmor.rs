@@ -3,12 +3,14 @@
 use crate::{
     child::Started,
     common::{every_thread_has, is_active},
+    machine::{self, Machine, NODE, SOCKET},
 };
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
 };
+use svirt_host::apply::{self, Undone};
 use svirt_host::{
     Reason,
     mac::{
@@ -18,7 +20,10 @@ use svirt_host::{
         process::ExecLabel,
     },
 };
-use svirt_model::label::{ProfileMode, ProfileName, ShownProfile};
+use svirt_model::{
+    Value,
+    label::{ProcessLabel, ProfileMode, ProfileName, SecurityModel, ShownProfile},
+};
 
 const KEPT: &str = "/run/lab/kept";
 
@@ -165,4 +170,61 @@ pub(crate) fn this_is_confined() {
     let facts = mac::facts().expect("the kernel answers").apparmor.expect("it is active");
     assert_eq!(facts.own, ShownProfile::read("launcher (enforce)"));
     assert!(!facts.may_load && !facts.own.is_unconfined());
+}
+
+/// A whole machine, with the parser where distributions have it.
+pub(crate) fn a_machine_gets_its_profile() {
+    const NAME: &str = "svirt-machine";
+    let (own, theirs) = ("/run/lab/machines", "/run/lab/others");
+    fs::write(own, "image").expect("a file of ours");
+    fs::write(theirs, "image").expect("a file of ours");
+    let text = |name: &str, mode: &str| {
+        let rules = format!("{own} r, /dev/null rw, /run/fresh/** rw, network unix,");
+        // The other one receives no signals from here; it is ended all the same.
+        let signals = if name == NAME { " signal (receive) peer=unconfined," } else { "" };
+        let rules = format!("{rules}{signals}");
+        profile(name, &rules).replacen(" {", &format!(" flags=({mode}attach_disconnected) {{"), 1)
+    };
+    let load = |name: &str| {
+        let op = machine::making(name, Value::Profile(text(name, "")));
+        machine::made(&op);
+        op
+    };
+    let (loaded, other) = (load(NAME), load("svirt-other"));
+    assert!(apply::make(&loaded, &machine::means()).is_err(), "it was loaded twice");
+    let lenient =
+        machine::making("svirt-lenient", Value::Profile(text("svirt-lenient", "complain,")));
+    assert!(apply::make(&lenient, &machine::means()).is_err(), "it denies nothing");
+    assert_eq!(machine::undone(&lenient), Undone::Restored);
+    let process =
+        ProcessLabel { model: SecurityModel::Apparmor, label: NAME.into(), image_label: None };
+    let planned = machine::planned(process, &[own, theirs], &[own, theirs, NODE, SOCKET]);
+    let started = Machine::start(&planned);
+    let said = [
+        format!("{own} can be read"),
+        format!("{theirs} cannot: PermissionDenied"),
+        format!("{NODE} can be read"),
+        format!("{SOCKET} can be made"),
+    ];
+    assert_eq!(started.said, said);
+    started.is_labelled(Lsm::Apparmor, &format!("{NAME} (enforce)"), "unconfined");
+    started.shows_others(&format!("{NAME} (enforce)"));
+    started.end();
+    machine::another_label_is_found(&planned, "svirt-other");
+    // ENOENT: the kernel has none.
+    let refused = machine::a_label_is_refused(&planned, "svirt-missing");
+    assert!(refused.contains("cannot set the apparmor label svirt-missing"), "{refused}");
+    // A profile that records and does not deny is found, whoever has put it there.
+    let binary = |text: &str| compiler("/usr/sbin/apparmor_parser").compile(text).expect("a text");
+    open().load(&binary(&text(NAME, "complain,")).binary).expect("we are root");
+    let stopped = Machine::other(&planned, &planned).err().expect("it was let go");
+    assert!(format!("{stopped:?}").contains("svirt-machine (complain)"), "{stopped:#?}");
+    assert!(matches!(machine::undone(&loaded), Undone::Left(_)), "it was replaced");
+    let kept = open().loaded(&name(NAME)).expect("the kernel answers").expect("it is left");
+    assert_eq!(kept.mode, ProfileMode::Complain);
+    open().remove(&name(NAME)).expect("we are root");
+    for _ in 0..2 {
+        assert_eq!(machine::undone(&other), Undone::Restored);
+    }
+    assert!(open().profiles().expect("we are root").is_empty());
 }

@@ -3,14 +3,16 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    os::unix::net::UnixListener,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc,
 };
 
 /// What it says last before it waits.
-const READY: &str = "ready";
+pub(crate) const READY: &str = "ready";
 
-/// Says of each file whether it can be read, and waits for the end of its input.
+/// Says of each file whether it can be read, after a `+` whether a socket can be made there, and waits
+/// for the end of its input.
 pub(crate) fn run(paths: &[&str]) {
     let (began, begins) = mpsc::channel();
     let (hold, held) = mpsc::channel::<()>();
@@ -26,8 +28,12 @@ pub(crate) fn run(paths: &[&str]) {
         .collect();
     (0..3).for_each(|_| begins.recv().expect("a thread begins"));
     for path in paths {
-        match fs::read(path) {
-            Ok(_) => println!("{path} can be read"),
+        let done = match path.strip_prefix('+') {
+            Some(path) => UnixListener::bind(path).map(|_| "made"),
+            None => fs::read(path).map(|_| "read"),
+        };
+        match done {
+            Ok(done) => println!("{path} can be {done}"),
             Err(e) => println!("{path} cannot: {:?}", e.kind()),
         }
     }

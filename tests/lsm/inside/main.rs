@@ -5,6 +5,7 @@
 mod apparmor;
 mod child;
 mod common;
+mod machine;
 mod selinux;
 mod smack;
 
@@ -30,6 +31,9 @@ fn main() {
         ["apparmor-compile", parser] => apparmor::a_text_is_compiled_once(parser),
         ["apparmor-load", parser] => apparmor::a_profile_is_loaded_compared_and_removed(parser),
         ["apparmor-child", parser] => apparmor::a_child_gets_its_profile(parser),
+        ["selinux-machine"] => selinux::a_machine_is_labelled(),
+        ["apparmor-machine"] => apparmor::a_machine_gets_its_profile(),
+        ["smack-machine"] => smack::a_machine_is_labelled(),
         ["smack-facts"] => smack::facts_are_right(),
         ["smack-rules"] => smack::rules_are_what_the_kernel_has(),
         ["smack-child-claim"] => smack::a_child_gets_its_label(),

@@ -3,9 +3,11 @@
 use crate::{
     child::Started,
     common::{every_thread_has, held, is_active, labelled},
+    machine::{self, Machine, NODE, SOCKET},
 };
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use std::{fs, path::Path, sync::Mutex, sync::atomic::AtomicBool};
+use svirt_host::apply::Undone;
 use svirt_host::{
     Reason,
     mac::{
@@ -17,7 +19,7 @@ use svirt_host::{
     },
     sys::SingleThreaded,
 };
-use svirt_model::label::{CategorySet, Context};
+use svirt_model::label::{CategorySet, Context, ProcessLabel, SecurityModel};
 
 const OWN: &str = "sys_u:sys_r:sys_t:s0-s1:c0.c1023";
 const MACHINE: &str = "sys_u:sys_r:svirt_t:s0:c1,c2";
@@ -202,4 +204,49 @@ pub(crate) fn a_mount_with_a_context_keeps_no_other(file: &str) {
     let refused = attributes.write(held(file), Xattr::Selinux, OTHERS.as_bytes());
     assert!(matches!(refused, Err(AttributeError::Unsupported { .. })), "{refused:?}");
     assert_eq!(read(), Some(format!("{IMAGE}\0").into_bytes()));
+}
+
+/// A whole machine: its image is labelled and put back, its process is held with its label by every
+/// thread, reaches its own and not another's, and runs with no other label than was planned.
+pub(crate) fn a_machine_is_labelled() {
+    let (own, theirs) = ("/run/lab/machines", "/run/lab/others");
+    // Of a policy that is not loaded; without a NUL.
+    labelled(own, Xattr::Selinux, "another_u:object_r:policys_t:s0:c5");
+    labelled(theirs, Xattr::Selinux, OTHERS);
+    let image = machine::labelling(own, SecurityModel::Selinux, format!("{IMAGE}\0").as_bytes());
+    machine::made(&image);
+    let label = |label: &str| ProcessLabel {
+        model: SecurityModel::Selinux,
+        label: label.into(),
+        image_label: Some(IMAGE.into()),
+    };
+    let planned = machine::planned(label(MACHINE), &[own, theirs], &[own, theirs, NODE, SOCKET]);
+    let started = Machine::start(&planned);
+    let said = [
+        format!("{own} can be read"),
+        format!("{theirs} cannot: PermissionDenied"),
+        format!("{NODE} can be read"),
+        format!("{SOCKET} can be made"),
+    ];
+    assert_eq!(started.said, said);
+    started.is_labelled(Lsm::Selinux, MACHINE, OWN);
+    started.shows_others(MACHINE);
+    started.has_marked(Xattr::Selinux, IMAGE);
+    started.end();
+    machine::another_label_is_found(&planned, "sys_u:sys_r:svirt_t:s0:c1,c3");
+    for (label, step) in [
+        ("sys_u:sys_r:nobody_t:s0", "cannot set the selinux label"),
+        // The supervisor may not trace it; no transition with no_new_privs; none on nosuid mounts.
+        ("sys_u:sys_r:untraced_t:s0:c1,c2", "cannot execute"),
+        ("sys_u:sys_r:not_new_t:s0:c1,c2", "cannot execute"),
+        ("sys_u:sys_r:not_nosuid_t:s0:c1,c2", "cannot execute"),
+    ] {
+        let refused = machine::a_label_is_refused(&planned, label);
+        println!("{refused}");
+        assert!(refused.contains(step), "{label}: {refused}");
+    }
+    assert_eq!(machine::undone(&image), Undone::Restored);
+    let found = Attributes::open().expect("procfs").read(held(own), Xattr::Selinux);
+    let before = b"another_u:object_r:policys_t:s0:c5\0".as_slice();
+    assert_eq!(found.expect("a label").as_deref(), Some(before));
 }

@@ -3,15 +3,23 @@
 use crate::{
     child::{self, Started},
     common::{every_thread_has, held, is_active, labelled},
+    machine::{self, Machine, NODE, SOCKET},
 };
 use std::path::Path;
+use svirt_host::apply::{self, Undone};
 use svirt_host::mac::{
     self, Lsm,
     attribute::{Attributes, PutBack, Xattr},
     process::ExecLabel,
     smack::{Access, Rule, Smack},
 };
-use svirt_model::label::SmackLabel;
+use svirt_model::{
+    Op, Value,
+    label::{ProcessLabel, SecurityModel, SmackLabel},
+};
+
+/// The label of a machine.
+const NAME: &str = "svirt-machine";
 
 fn open() -> Smack {
     Smack::open().expect("the kernel answers").expect("it is active")
@@ -100,4 +108,66 @@ pub(crate) fn capabilities_can_be_kept_from_other_labels() {
     assert_eq!(found, only);
     smack.set_only_capable(&[]).expect("we are root");
     assert!(smack.only_capable().expect("the kernel answers").is_empty());
+}
+
+/// A whole machine: where root's capabilities count, and where only those of the floor do, so that
+/// the launcher itself is held by the rules from its label on.
+pub(crate) fn a_machine_is_labelled() {
+    let process = ProcessLabel {
+        model: SecurityModel::Smack,
+        label: NAME.into(),
+        image_label: Some(NAME.into()),
+    };
+    let (own, theirs, shared) = ("/run/lab/machines", "/run/lab/others", "/run/lab/groups");
+    labelled(own, Xattr::Smack, "before");
+    labelled(theirs, Xattr::Smack, "svirt-other");
+    labelled(shared, Xattr::Smack, "svirt-group");
+    let image = machine::labelling(own, SecurityModel::Smack, NAME.as_bytes());
+    machine::made(&image);
+    let rules = machine::making(NAME, Value::Rules(vec![format!("{NAME} svirt-group r")]));
+    machine::made(&rules);
+    assert!(apply::make(&rules, &machine::means()).is_err(), "it has rules already");
+    let plan = |files: &[&str]| {
+        machine::planned(process.clone(), files, &[files, &[NODE, SOCKET]].concat())
+    };
+    let (all, its) = (plan(&[own, theirs, shared]), plan(&[own, shared]));
+    let reached = ["read", "read", "read", "made"];
+    for (only, planned) in [(&[][..], &all), (&[label("_")], &its)] {
+        open().set_only_capable(only).expect("we are root");
+        let started = Machine::start(planned);
+        let said = started.said.iter().filter(|said| !said.contains(theirs));
+        let said: Vec<_> = said.filter_map(|said| said.rsplit(' ').next()).collect();
+        assert_eq!(said, reached, "{:?}", started.said);
+        let denied = format!("{theirs} cannot: PermissionDenied");
+        assert_eq!(started.said.contains(&denied), only.is_empty(), "{:?}", started.said);
+        started.is_labelled(Lsm::Smack, NAME, NAME);
+        started.has_marked(Xattr::Smack, NAME);
+        started.end();
+    }
+    let refused = machine::a_label_is_refused(&all, NAME);
+    assert!(refused.contains("cannot take the mount of /run/lab/others"), "{refused}");
+    open().set_only_capable(&[]).expect("we are root");
+    machine::another_label_is_found(&its, "svirt-other");
+    let refused = machine::a_label_is_refused(&its, "no/label");
+    assert!(refused.contains("cannot set the smack label no/label"), "{refused}");
+    assert_eq!(machine::undone(&image), Undone::Restored);
+    let found = Attributes::open().expect("procfs").read(held(own), Xattr::Smack);
+    assert_eq!(found.expect("a label").as_deref(), Some(b"before".as_slice()));
+    rules_of_others_stay(&rules);
+}
+
+/// What somebody else has granted since stays, and is said.
+fn rules_of_others_stay(rules: &Op) {
+    let smack = open();
+    let of_it = || {
+        let all = smack.rules().expect("the kernel answers").into_iter();
+        all.filter(|rule| rule.subject.as_str() == NAME).collect::<Vec<_>>()
+    };
+    smack.allow(&rule(NAME, "svirt-other", "r")).expect("we are root");
+    assert!(matches!(machine::undone(rules), Undone::Left(_)));
+    assert_eq!(of_it(), [rule(NAME, "svirt-other", "r")]);
+    smack.revoke(&label(NAME)).expect("we are root");
+    machine::made(rules);
+    assert_eq!(machine::undone(rules), Undone::Restored);
+    assert_eq!(of_it(), []);
 }

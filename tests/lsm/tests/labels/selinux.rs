@@ -5,6 +5,7 @@ use std::{fmt::Write, fs, process::Command};
 use svirt_testkit::{Host, Skipped, lab::package};
 
 const SCRIPT: &str = "
+    echo 0 >/proc/sys/kernel/printk_ratelimit
     claim() { told $1 svirt-lsm-inside \"$@\"; }
     claim selinux-none
     told load svirt-lsm-inside selinux-load $BIN/policy
@@ -15,6 +16,9 @@ const SCRIPT: &str = "
     told enforcing svirt-lsm-inside selinux-facts enforcing
     claim selinux-policy
     claim selinux-child
+    claim selinux-machine
+    dmesg >log
+    told denials grep 'avc: .*denied' log
     told selinux-later unshare --mount svirt-lsm-inside selinux-later
     told selinux-covered unshare --mount svirt-lsm-inside selinux-covered
     mkdir tree mounted mounted/m
@@ -53,9 +57,17 @@ labs! {
     fn selinux_is_spoken(host) {
         let report = lab(host, "selinux")?.carrying(policy(host)?).run(SCRIPT);
         held(&report, &[
-            "selinux-none", "load", "permissive", "enforcing", "selinux-policy", "selinux-child",
+            "selinux-machine", "selinux-none", "load", "permissive", "enforcing", "selinux-policy", "selinux-child",
             "selinux-later", "selinux-covered", "selinux-tree", "selinux-mounted",
                 "selinux-context",
         ]);
+        let denials = report.said("denials").exits(0).out;
+        let denied = |what: &str, of: &str| {
+            denials.lines().any(|l| l.contains(what) && l.contains("scontext") && l.contains(of))
+        };
+        assert!(denied("{ read }", "name=\"others\""), "{denials}");
+        assert!(denied("{ ptrace }", "untraced_t"), "{denials}");
+        assert!(denied("{ nnp_transition }", "not_new_t"), "{denials}");
+        assert!(denied("{ nosuid_transition }", "not_nosuid_t"), "{denials}");
     }
 }
