@@ -56,7 +56,9 @@ impl From<LaunchError> for Failure {
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let code = match &error {
-            PlanError::Unmet { .. } | PlanError::Unconfined => Code::Unconfined,
+            PlanError::Unmet { .. } | PlanError::Unconfined | PlanError::Label(_) => {
+                Code::Unconfined
+            }
             PlanError::NoRight { .. } => Code::Denied,
             PlanError::Collision { .. } | PlanError::Place { .. } | PlanError::Text(_) => {
                 Code::Data

@@ -14,6 +14,7 @@ mod confine;
 mod desire;
 mod diff;
 mod growth;
+mod labels;
 mod own_user;
 mod qemu;
 mod resources;
@@ -104,6 +105,9 @@ pub enum PlanError {
         /// The machine's user.
         uid: u32,
     },
+    /// A label that is not set.
+    #[error("the label {0:?} cannot be given: this version of sVirt sets no labels")]
+    Label(String),
     /// A text that QEMU's command line cannot carry.
     #[error("the kernel's command line has a character in it that cannot be passed on: {0:?}")]
     Text(char),
@@ -120,6 +124,7 @@ impl PlanError {
             Self::NoRight { .. } => {
                 Some("keep the root, or give up the user as well: --weaken root --weaken user")
             }
+            Self::Label(_) => Some("leave the label out; the other layers hold the machine"),
             Self::Text(_) => None,
         }
     }
@@ -135,6 +140,7 @@ pub fn wants(inputs: Inputs<'_>) -> Vec<Want> {
 /// # Errors
 /// See [`PlanError`].
 pub fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
+    labels::check(inputs.machine)?;
     let choice = Choice::of(inputs);
     let walked = resources::walk(inputs, &choice);
     let mut processes = Vec::new();

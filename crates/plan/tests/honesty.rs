@@ -309,3 +309,19 @@ fn what_its_own_user_may_not_use_in_the_hosts_root_is_refused() {
     assert!(plan(&as_root, &hosts::root()).is_ok());
     assert!(plan(&given_up, &hosts::user()).is_ok(), "an ordinary user's groups may let it");
 }
+
+#[test]
+fn a_label_that_is_asked_for_is_refused_and_not_left_out() {
+    use svirt_model::label::{Seclabel, SeclabelKind};
+    let asking = |kind| {
+        let mut machine = kvm(vec![]);
+        machine.demands.labels = vec![Seclabel { model: None, kind }];
+        plan(&machine, &hosts::root())
+    };
+    let label = "system_u:system_r:svirt_t:s0:c1,c2".to_owned();
+    let fixed = asking(SeclabelKind::Static { label: label.clone(), relabel: true });
+    assert_eq!(fixed, Err(PlanError::Label(label.clone())));
+    let based = asking(SeclabelKind::Dynamic { base: Some(label.clone()) });
+    assert_eq!(based, Err(PlanError::Label(label)));
+    assert!(asking(SeclabelKind::Dynamic { base: None }).is_ok());
+}
