@@ -60,6 +60,17 @@ fn disk(host: &Host, name: &str, code: &[u8]) {
     host.run_program("qemu-img", &made).exits(0);
 }
 
+/// A domain of libvirt's with that disk.
+fn domain(disk: &Path) -> String {
+    format!(
+        "<domain type='qemu'><name>news</name><memory unit='MiB'>64</memory>\n\
+         <os><type arch='x86_64' machine='q35'>hvm</type></os>\n\
+         <devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\n\
+         <source file='{}'/><target dev='vda' bus='virtio'/></disk></devices></domain>\n",
+        disk.display()
+    )
+}
+
 /// Makes what the documents name.
 fn furnish(host: &Host) -> Outcome {
     for program in ["passt", "qemu-img", "cc"] {
@@ -73,6 +84,8 @@ fn furnish(host: &Host) -> Outcome {
     ["vmlinuz", "initrd.img"].iter().for_each(|name| host.give(host.path(name)));
     disk(host, "disk.qcow2", SWITCH_OFF);
     disk(host, "web.qcow2", WAIT);
+    disk(host, "news.qcow2", SWITCH_OFF);
+    host.file("news.xml", domain(&host.path("news.qcow2")).as_bytes());
     host.directory("data", 0o755);
     host.file("data/vm.json", b"{}");
     host.file("my-vmm.c", format!("#include <stdio.h>\n{MY_VMM}").as_bytes());
@@ -85,7 +98,7 @@ fn run(host: &Host, line: &str) -> Said {
     let own = host.program().parent().unwrap().display().to_string();
     let mut shell: Command = host.command("sh");
     let path = std::env::var("PATH").unwrap();
-    shell.args(["-euc", line]).env("PATH", format!("{own}:{path}"));
+    shell.args(["-euc", line]).env("PATH", format!("{own}:{path}")).env("EDITOR", "true");
     let mut talk = Talk::start(shell);
     if let Some((_, typed)) = TYPED.iter().find(|(command, _)| *command == line) {
         talk.wait_for(PROMPT);
