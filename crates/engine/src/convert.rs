@@ -18,9 +18,23 @@ fn io_code(kind: ErrorKind) -> Code {
     }
 }
 
+/// The way out that the kernel's answer leaves, whatever it was about.
+fn io_hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::NotFound => Some("check the name: nothing is there"),
+        ErrorKind::PermissionDenied => Some("give this user the right to it, or choose another"),
+        ErrorKind::ReadOnlyFilesystem => {
+            Some("choose a place that can be written, or mount it for writing")
+        }
+        ErrorKind::StorageFull => Some("free some space and try again"),
+        _ => None,
+    }
+}
+
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
-        Failure::from_error(io_code(error.kind()), &error)
+        let hint = io_hint(error.kind());
+        Failure::from_error(io_code(error.kind()), &error).maybe_hint(hint)
     }
 }
 
@@ -31,7 +45,11 @@ impl From<PinError> for Failure {
             PinError::DeviceBusy(_) | PinError::Replaced(_) => Code::InUse,
             _ => Code::Data,
         };
-        Failure::from_error(code, &error).maybe_hint(error.hint())
+        let hint = match &error {
+            PinError::Unreachable(_, source) => io_hint(source.kind()),
+            other => other.hint(),
+        };
+        Failure::from_error(code, &error).maybe_hint(hint)
     }
 }
 

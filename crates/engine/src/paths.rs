@@ -140,10 +140,7 @@ fn user_state() -> Result<PathBuf, Failure> {
 /// Makes a directory of ours and those above it.
 fn make(path: &Path) -> Result<(), Failure> {
     if let Some(above) = path.parent().filter(|above| !above.exists()) {
-        std::fs::create_dir_all(above).map_err(|e| {
-            let message = format!("cannot make the directory {}", above.display());
-            Failure { causes: vec![e.to_string()], ..Failure::new(Code::Host, message) }
-        })?;
+        std::fs::create_dir_all(above).on("make the directory", above)?;
     }
     private_directory(path)?;
     Ok(())

@@ -92,6 +92,7 @@ impl PinError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::WrongKind { .. } => Some("name one of the kind that is needed"),
             Self::Planted { .. } => Some("name the file that the link leads to"),
             Self::MagicLink(_) => Some("name the file by its own path"),
             Self::HardLinked { .. } => Some("make a copy of it, or remove its other names"),

@@ -132,8 +132,10 @@ pub fn undo(op: &Op, means: &Means<'_>) -> Result<Undone, HostError> {
 fn remove(op: &Op) -> Result<Undone, HostError> {
     let path = &op.object;
     let left = |why: &str| Ok(Undone::Left(why.to_owned()));
-    let Ok(stat) = rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW) else {
-        return Ok(Undone::Restored);
+    let stat = match rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Undone::Restored),
+        Err(e) => return Err(e).on("look at", path),
     };
     let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
     match &op.after {
@@ -317,6 +319,13 @@ mod tests {
         fs::remove_dir_all(&op.object).unwrap();
         fs::create_dir_all((0..DEPTH).fold(op.object.clone(), |p, _| p.join("d"))).unwrap();
         assert_eq!(undo(&op, &means()).unwrap(), Undone::Restored);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_gone() {
+        let place = tempfile::tempdir().unwrap();
+        let long = place.path().join("n".repeat(300));
+        assert!(undo(&op(&long, Value::Link("/nowhere".into())), &means()).is_err());
     }
 
     #[test]
