@@ -4,6 +4,7 @@ use crate::confined::Program;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{BufRead, BufReader, IoSlice, Read, Write},
     mem::MaybeUninit,
@@ -207,13 +208,16 @@ impl Drop for Machine {
 pub(crate) struct Monitor {
     stream: UnixStream,
     reader: BufReader<UnixStream>,
+    /// What came before something else that was waited for: an event may be faster than the answer
+    /// to the command that caused it.
+    passed: VecDeque<Value>,
 }
 
 impl Monitor {
     fn new(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
         let reader = BufReader::new(stream.try_clone().expect("a descriptor more"));
-        Self { stream, reader }
+        Self { stream, reader, passed: VecDeque::new() }
     }
 
     fn run(&mut self, command: &str, arguments: &Value, fd: Option<BorrowedFd<'_>>) -> Value {
@@ -233,6 +237,9 @@ impl Monitor {
     }
 
     pub(crate) fn read(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        if let Some(index) = self.passed.iter().position(&wanted) {
+            return self.passed.remove(index).expect("it was just found");
+        }
         loop {
             let mut line = String::new();
             let length = self.reader.read_line(&mut line).expect("the monitor answers in time");
@@ -241,6 +248,7 @@ impl Monitor {
             if wanted(&message) {
                 return message;
             }
+            self.passed.push_back(message);
         }
     }
 }
