@@ -1,6 +1,6 @@
 //! What this host offers to this user. Asked of the kernel, never inferred from a distribution.
 
-use crate::{subordinate, sys};
+use crate::{mac, subordinate, sys};
 use std::{fs, os::unix::fs::MetadataExt, path::Path, path::PathBuf};
 use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer};
 
@@ -11,6 +11,8 @@ const ROOT_COUNT: u32 = 65_536;
 
 /// Looks at the host as the calling user.
 pub fn gather() -> HostFacts {
+    // Unknown where they cannot be read; each is asked for itself then.
+    let security_modules = mac::active().unwrap_or_default();
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let user_namespaces = user_namespaces(uid);
     HostFacts {
@@ -25,7 +27,8 @@ pub fn gather() -> HostFacts {
         cgroups: cgroups(),
         memfd_noexec: file_offer("/proc/sys/vm/memfd_noexec", "the kernel is older than 6.3"),
         mdwe: offer(sys::knows_executable_gain(), "the kernel is older than 6.3"),
-        security_modules: security_modules(),
+        labels: mac::facts(&security_modules),
+        security_modules,
     }
 }
 
@@ -87,11 +90,6 @@ fn machine_users(uid: u32, user_namespaces: &Offer) -> MachineUsers {
         Offer::No(why) => MachineUsers::None(why.clone()),
         Offer::Yes => subordinate::machine_users(uid),
     }
-}
-
-fn security_modules() -> Vec<String> {
-    let list = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    list.trim().split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect()
 }
 
 /// The highest group above this process in which this user can make groups with limits on memory

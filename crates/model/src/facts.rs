@@ -1,5 +1,6 @@
 //! What the host offers, gathered once before planning.
 
+use crate::label::LabelFacts;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -47,6 +48,8 @@ pub struct HostFacts {
     pub machine_users: MachineUsers,
     /// The security modules that the kernel lists in `/sys/kernel/security/lsm`; empty if unknown.
     pub security_modules: Vec<String>,
+    /// What those of them offer that put labels on things.
+    pub labels: LabelFacts,
 }
 
 impl HostFacts {

@@ -11,11 +11,11 @@ use std::{
 };
 use svirt_model::{
     Grant, Uuid,
-    label::{ProfileName, ShownProfile},
+    label::{ApparmorAbi, ProfileName, ShownProfile},
 };
 use svirt_policy::{
     Finding, Grants, Launcher, Reach, Reached,
-    apparmor::{Abi, ProfileError, exec_attribute, is_confined, policy, profile},
+    apparmor::{ProfileError, exec_attribute, is_confined, policy, profile},
     diff, review,
 };
 
@@ -71,7 +71,7 @@ fn parsed(text: &str, what: &str) -> Option<Result<String, String>> {
 /// That the parser compiles it, and finds one profile in it.
 #[track_caller]
 fn accepted(grants: &Grants) {
-    let text = profile(grants, Abi::V3).expect("AppArmor can name all of it");
+    let text = profile(grants, ApparmorAbi::V3).expect("AppArmor can name all of it");
     let (Some(names), Some(compiled)) = (parsed(&text, "--names"), parsed(&text, "--stdout"))
     else {
         return;
@@ -82,7 +82,7 @@ fn accepted(grants: &Grants) {
 
 #[test]
 fn a_machines_profile_is_this() {
-    insta::assert_snapshot!(profile(&machine(), Abi::V3).expect("it can be written"));
+    insta::assert_snapshot!(profile(&machine(), ApparmorAbi::V3).expect("it can be written"));
     accepted(&machine());
 }
 
@@ -94,7 +94,7 @@ fn the_helpers_profile_is_this() {
     helper.network = true;
     helper.peers = vec![machine];
     helper.launcher = Launcher::Confined("/usr/sbin/lib{virt}d//hat".into());
-    insta::assert_snapshot!(profile(&helper, Abi::V3).expect("it can be written"));
+    insta::assert_snapshot!(profile(&helper, ApparmorAbi::V3).expect("it can be written"));
     accepted(&helper);
 }
 
@@ -133,14 +133,15 @@ fn a_disk_more_is_one_difference() {
 
 #[test]
 fn a_newer_parser_is_told_to_mediate_more() {
-    let text = profile(&machine(), Abi::V4).expect("it can be written");
+    let text = profile(&machine(), ApparmorAbi::V4).expect("it can be written");
     assert!(text.starts_with("abi <abi/4.0>,\n"));
 }
 
 #[test]
 fn what_apparmor_cannot_name_is_refused() {
-    let refused =
-        |path: &str| profile(&grants(vec![reach(path, Reached::Entry(Grant::Read))]), Abi::V3);
+    let refused = |path: &str| {
+        profile(&grants(vec![reach(path, Reached::Entry(Grant::Read))]), ApparmorAbi::V3)
+    };
     for path in ["/a\nb", "/a\tb", "/a\0b", "/a\u{7f}"] {
         assert_eq!(refused(path), Err(ProfileError::Control(path.into())));
     }
@@ -153,7 +154,7 @@ fn what_apparmor_cannot_name_is_refused() {
 fn a_reason_cannot_end_its_comment() {
     let mut grants = grants(vec![reach("/a", Reached::Entry(Grant::Read))]);
     grants.reaches[0].why = "--disk x\n  /** rw,\n#".into();
-    let text = profile(&grants, Abi::V3).expect("it can be written");
+    let text = profile(&grants, ApparmorAbi::V3).expect("it can be written");
     assert!(!text.lines().any(|line| line.trim_start().starts_with("/**")));
     accepted(&grants);
 }
@@ -210,7 +211,7 @@ proptest! {
     /// However a path is written, nothing of it stands outside the quotes.
     #[test]
     fn quotes_end_where_they_should(name in odd_name()) {
-        let text = profile(&grants(vec![reach(&format!("/{name}"), Reached::Entry(Grant::Read))]), Abi::V3);
+        let text = profile(&grants(vec![reach(&format!("/{name}"), Reached::Entry(Grant::Read))]), ApparmorAbi::V3);
         let text = text.expect("it can be written");
         let line = text.lines().find(|line| line.starts_with("  \"/")).expect("the rule");
         let mut escaped = false;

@@ -2,7 +2,7 @@
 
 use crate::{
     child::Started,
-    common::{every_thread_has, is_active},
+    common::{every_thread_has, facts, is_active},
     machine::{self, Machine, NODE, SOCKET},
 };
 use std::{
@@ -14,7 +14,7 @@ use svirt_host::apply::{self, Undone};
 use svirt_host::{
     Reason,
     mac::{
-        self, Lsm,
+        Lsm,
         apparmor::{Apparmor, Comparison, Content},
         compile::{CompileError, Compiler},
         process::ExecLabel,
@@ -45,7 +45,7 @@ fn compiler(parser: &str) -> Compiler {
 
 pub(crate) fn facts_are_right() {
     is_active(Lsm::Apparmor);
-    let facts = mac::facts().expect("the kernel answers");
+    let facts = facts();
     assert_eq!((facts.selinux, facts.smack), (None, None));
     let facts = facts.apparmor.expect("it is active");
     assert!(facts.own.is_unconfined() && facts.may_load && facts.stacks, "{facts:?}");
@@ -167,7 +167,7 @@ pub(crate) fn a_confined_launcher_is_said_to_be(parser: &str) {
 
 /// What such a launcher finds.
 pub(crate) fn this_is_confined() {
-    let facts = mac::facts().expect("the kernel answers").apparmor.expect("it is active");
+    let facts = facts().apparmor.expect("it is active");
     assert_eq!(facts.own, ShownProfile::read("launcher (enforce)"));
     assert!(!facts.may_load && !facts.own.is_unconfined());
 }

@@ -8,10 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 use svirt_host::mac::{
-    Lsm,
+    self, Lsm,
     attribute::{Attributes, Xattr},
     process::{self, Shown},
 };
+use svirt_model::label::LabelFacts;
+
+/// What this kernel's models offer.
+pub(crate) fn facts() -> LabelFacts {
+    mac::facts(&mac::active().expect("the kernel answers"))
+}
 
 /// Holds an object as a pin does.
 pub(crate) fn held(path: impl AsRef<Path>) -> OwnedFd {

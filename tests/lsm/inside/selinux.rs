@@ -2,7 +2,7 @@
 
 use crate::{
     child::Started,
-    common::{every_thread_has, held, is_active, labelled},
+    common::{every_thread_has, facts, held, is_active, labelled},
     machine::{self, Machine, NODE, SOCKET},
 };
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
@@ -11,7 +11,7 @@ use svirt_host::apply::Undone;
 use svirt_host::{
     Reason,
     mac::{
-        self, Lsm,
+        Lsm,
         attribute::{AttributeError, Attributes, Xattr},
         process::{self, ExecLabel},
         selinux::{self, Selinux},
@@ -39,8 +39,10 @@ fn open() -> Selinux {
 /// A kernel with SELinux and no policy labels nothing.
 pub(crate) fn no_policy_is_no_selinux() {
     is_active(Lsm::Selinux);
-    let facts = mac::facts().expect("the kernel answers");
+    let facts = facts();
     assert_eq!((facts.selinux, facts.apparmor, facts.smack), (None, None, None));
+    let why = facts.unread.get(&SecurityModel::Selinux).expect("it is active");
+    assert!(why.contains("no policy"), "{why}");
 }
 
 /// Loads a policy in the one write that the kernel wants.
@@ -50,7 +52,7 @@ pub(crate) fn load(policy: &str) {
 }
 
 pub(crate) fn facts_are_right(enforcing: bool) {
-    let facts = mac::facts().expect("the kernel answers").selinux.expect("it is active");
+    let facts = facts().selinux.expect("it is active");
     assert_eq!(facts.mount, Path::new("/sys/fs/selinux"));
     assert_eq!(facts.enforcing, enforcing);
     assert!(facts.mls && facts.nnp_transition && !facts.denies_unknown, "{facts:?}");

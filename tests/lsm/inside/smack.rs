@@ -2,13 +2,13 @@
 
 use crate::{
     child::{self, Started},
-    common::{every_thread_has, held, is_active, labelled},
+    common::{every_thread_has, facts, held, is_active, labelled},
     machine::{self, Machine, NODE, SOCKET},
 };
 use std::path::Path;
 use svirt_host::apply::{self, Undone};
 use svirt_host::mac::{
-    self, Lsm,
+    Lsm,
     attribute::{Attributes, PutBack, Xattr},
     process::ExecLabel,
     smack::{Access, Rule, Smack},
@@ -36,7 +36,7 @@ fn rule(subject: &str, object: &str, access: &str) -> Rule {
 
 pub(crate) fn facts_are_right() {
     is_active(Lsm::Smack);
-    let facts = mac::facts().expect("the kernel answers");
+    let facts = facts();
     assert_eq!((facts.selinux, facts.apparmor), (None, None));
     let facts = facts.smack.expect("it is active");
     assert_eq!((facts.own.as_str(), facts.ambient.as_str(), facts.doi), ("_", "_", 3));

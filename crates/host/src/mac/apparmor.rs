@@ -5,7 +5,7 @@
 //! whoever may load can replace it: what counts is that the kernel has these very bytes.
 
 use super::{
-    Lsm,
+    Lsm, compile,
     files::{KernelFiles, Kind},
     odd, process,
 };
@@ -101,6 +101,7 @@ impl Apparmor {
             abi: versions.iter().filter_map(version).max().unwrap_or(0),
             stacks: stack.is_some_and(|text| text == "yes"),
             may_load,
+            parser: compile::abi(),
         })
     }
 

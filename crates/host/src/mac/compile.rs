@@ -23,6 +23,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+use svirt_model::label::ApparmorAbi;
 
 /// The longest text of a profile in bytes.
 const SOURCE_MAX: usize = 1 << 20;
@@ -34,6 +35,17 @@ const KEPT_MAX: usize = 256;
 const MAGIC: &[u8] = b"svirt apparmor 1\n";
 /// Where distributions have the parser.
 const PARSERS: [&str; 2] = ["/usr/sbin/apparmor_parser", "/sbin/apparmor_parser"];
+
+/// Where they have what the parser reads.
+const SETTINGS: &str = "/etc/apparmor.d";
+
+/// The newest features for which the distribution's parser can compile; none where there is no
+/// parser.
+pub fn abi() -> Option<ApparmorAbi> {
+    PARSERS.iter().find(|path| Path::new(path).is_file())?;
+    let there = |abi: &ApparmorAbi| Path::new(SETTINGS).join(abi.file()).is_file();
+    ApparmorAbi::ALL.into_iter().rev().find(there)
+}
 
 /// A profile cannot be compiled.
 #[derive(Debug, thiserror::Error)]

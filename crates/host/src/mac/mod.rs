@@ -17,7 +17,7 @@ pub mod tree;
 use crate::HostError;
 use files::{KernelFiles, Kind};
 use serde::{Deserialize, Serialize};
-use svirt_model::label::{LabelFacts, SecurityModel};
+use svirt_model::label::{ApparmorFacts, LabelFacts, SecurityModel, SelinuxFacts, SmackFacts};
 
 /// A model that puts labels on processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,6 +42,15 @@ impl Lsm {
             SecurityModel::Apparmor => Some(Lsm::Apparmor),
             SecurityModel::Smack => Some(Lsm::Smack),
             SecurityModel::Dac => None,
+        }
+    }
+
+    /// The model that it speaks for.
+    pub fn model(self) -> SecurityModel {
+        match self {
+            Lsm::Selinux => SecurityModel::Selinux,
+            Lsm::Apparmor => SecurityModel::Apparmor,
+            Lsm::Smack => SecurityModel::Smack,
         }
     }
 
@@ -72,17 +81,44 @@ pub fn active() -> Result<Vec<String>, HostError> {
     Ok(list.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect())
 }
 
-/// What the label models offer on this host. A model whose file system is not mounted is none: it
-/// could be neither asked nor believed.
-///
-/// # Errors
-/// The kernel's, and what a model says that is not of the form that it has.
-pub fn facts() -> Result<LabelFacts, HostError> {
-    Ok(LabelFacts {
-        selinux: selinux::Selinux::open()?.map(|selinux| selinux.facts()).transpose()?.flatten(),
-        apparmor: apparmor::Apparmor::open()?.map(|apparmor| apparmor.facts()).transpose()?,
-        smack: smack::Smack::open()?.map(|smack| smack.facts()).transpose()?,
-    })
+/// What those modules offer that put labels on things and are among the active ones; where no active
+/// one is known, all are asked. One that is active and could not be asked is there with the reason,
+/// so that nobody takes it for absent.
+pub fn facts(active: &[String]) -> LabelFacts {
+    let is_active = |lsm: &Lsm| active.iter().any(|word| word == lsm.word());
+    let mut facts = LabelFacts::default();
+    for lsm in Lsm::ALL.into_iter().filter(|lsm| active.is_empty() || is_active(lsm)) {
+        let told = match lsm {
+            Lsm::Selinux => keep(selinux(), &mut facts.selinux),
+            Lsm::Apparmor => keep(apparmor(), &mut facts.apparmor),
+            Lsm::Smack => keep(smack(), &mut facts.smack),
+        };
+        let why = match told {
+            Ok(true) => continue,
+            Ok(false) if active.is_empty() => continue,
+            Ok(false) => "it has no policy yet, or its files are not mounted".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        facts.unread.insert(lsm.model(), why);
+    }
+    facts
+}
+
+fn keep<T>(answer: Result<Option<T>, HostError>, place: &mut Option<T>) -> Result<bool, HostError> {
+    *place = answer?;
+    Ok(place.is_some())
+}
+
+fn selinux() -> Result<Option<SelinuxFacts>, HostError> {
+    Ok(selinux::Selinux::open()?.map(|selinux| selinux.facts()).transpose()?.flatten())
+}
+
+fn apparmor() -> Result<Option<ApparmorFacts>, HostError> {
+    apparmor::Apparmor::open()?.map(|apparmor| apparmor.facts()).transpose()
+}
+
+fn smack() -> Result<Option<SmackFacts>, HostError> {
+    smack::Smack::open()?.map(|smack| smack.facts()).transpose()
 }
 
 /// What is not of the form that the kernel gives it.

@@ -88,6 +88,7 @@ impl Selinux {
             nnp_transition: self.files.text_if_there(capability)?.is_some_and(|text| text == "1"),
             own,
             categories,
+            types: None,
         }))
     }
 

@@ -1,8 +1,8 @@
 //! What the kernel's label models offer on this host, gathered once before planning.
 
-use super::{Context, ShownProfile, SmackLabel};
+use super::{Context, SecurityModel, ShownProfile, SmackLabel};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// What the kernel's label models offer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct LabelFacts {
     pub apparmor: Option<ApparmorFacts>,
     /// Smack, where it is active.
     pub smack: Option<SmackFacts>,
+    /// Of each model that the kernel lists as active and that could not be asked: why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<SecurityModel, String>,
 }
 
 /// What SELinux offers.
@@ -38,6 +41,24 @@ pub struct SelinuxFacts {
     /// Whether a transition is possible under `no_new_privs` and from `nosuid` mounts where the
     /// policy allows it (`policy_capabilities/nnp_nosuid_transition`).
     pub nnp_transition: bool,
+    /// The types that the loaded policy has for machines and that this launcher may give to them;
+    /// none where it has no such types.
+    pub types: Option<SelinuxTypes>,
+}
+
+/// The types by which a policy knows machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelinuxTypes {
+    /// A VMM that executes nothing that it wrote.
+    pub vmm: String,
+    /// A VMM that translates its guest's code; none where the policy has no type for it.
+    pub translating_vmm: Option<String>,
+    /// The network helper; none where the policy has no type for it.
+    pub network: Option<String>,
+    /// Everything of one machine, or of one group, that lies on a file system.
+    pub image: String,
+    /// What every machine may read and none may write; none where the policy has no such type.
+    pub content: Option<String>,
 }
 
 /// What AppArmor offers.
@@ -57,6 +78,32 @@ pub struct ApparmorFacts {
     pub stacks: bool,
     /// Whether the launcher may load profiles.
     pub may_load: bool,
+    /// The features for which the distribution's parser can compile; none where there is no parser.
+    pub parser: Option<ApparmorAbi>,
+}
+
+/// The features for which a profile is written: what a kernel mediates beyond them is left open
+/// by it, so that a newer kernel breaks no machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApparmorAbi {
+    /// AppArmor 3: Debian 12.
+    V3,
+    /// AppArmor 4: user namespaces, io_uring and message queues are refused too.
+    V4,
+}
+
+impl ApparmorAbi {
+    /// Every one, the oldest first.
+    pub const ALL: [ApparmorAbi; 2] = [ApparmorAbi::V3, ApparmorAbi::V4];
+
+    /// The file that must be there for the parser, below `/etc/apparmor.d`.
+    pub fn file(self) -> &'static str {
+        match self {
+            ApparmorAbi::V3 => "abi/3.0",
+            ApparmorAbi::V4 => "abi/4.0",
+        }
+    }
 }
 
 /// What Smack offers.

@@ -22,7 +22,7 @@ pub use assigned::{MachineLabel, ProcessLabel};
 pub use category::{CATEGORY_MAX, CategorySet};
 pub use context::{CONTEXT_MAX, Context};
 pub use error::{Ink, LabelError};
-pub use facts::{ApparmorFacts, LabelFacts, SelinuxFacts, SmackFacts};
+pub use facts::{ApparmorAbi, ApparmorFacts, LabelFacts, SelinuxFacts, SelinuxTypes, SmackFacts};
 pub use level::{Level, LevelRange};
 pub use pool::{GROUP_BLOCK, Pair, Pool};
 pub use seclabel::{LABEL_MAX, Relabelling, Seclabel, SeclabelKind, SeclabelWords, SecurityModel};

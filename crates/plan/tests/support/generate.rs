@@ -14,7 +14,7 @@ use proptest::{
 use svirt_model::{
     Accelerator, Access, Argument, Bytes, Cgroups, Command, Demands, Device, DeviceKind, Dialect,
     Disk, FileKind, Guest, HostFacts, Image, ImageFormat, KernelSource, Layer, Listen, Machine,
-    MachineUsers, Media, Named, Offer, Piece, Scratch, Sharing, Stream, Vmm,
+    MachineUsers, Media, Named, Offer, Piece, Scratch, Sharing, Stream, Vmm, label::LabelFacts,
 };
 
 fn offer() -> impl Strategy<Value = Offer> {
@@ -59,6 +59,7 @@ pub(crate) fn host() -> impl Strategy<Value = HostFacts> {
             mdwe,
             machine_users,
             security_modules,
+            labels: LabelFacts::default(),
         }
     })
 }

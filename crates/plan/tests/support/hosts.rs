@@ -1,6 +1,6 @@
 //! Hosts as machines meet them.
 
-use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer};
+use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer, label::LabelFacts};
 
 /// Root, on a kernel that has everything.
 pub(crate) fn root() -> HostFacts {
@@ -21,6 +21,7 @@ pub(crate) fn root() -> HostFacts {
             count: 65_536,
         },
         security_modules: vec!["landlock".into(), "yama".into()],
+        labels: LabelFacts::default(),
     }
 }
 

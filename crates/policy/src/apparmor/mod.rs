@@ -16,7 +16,7 @@ use std::{
 };
 use svirt_model::{
     Grant,
-    label::{ProfileMode, ShownProfile},
+    label::{ApparmorAbi, ProfileMode, ShownProfile},
 };
 
 include!(concat!(env!("OUT_DIR"), "/apparmor.rs"));
@@ -43,26 +43,6 @@ enum Peer {
     None,
     /// The process itself.
     Own,
-}
-
-/// The features for which a profile is written: what a kernel mediates beyond them is left open
-/// by it, so that a newer kernel breaks no machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Abi {
-    /// AppArmor 3: Debian 12.
-    V3,
-    /// AppArmor 4: user namespaces, io_uring and message queues are refused too.
-    V4,
-}
-
-impl Abi {
-    /// The file that must be there for the parser, below `/etc/apparmor.d`.
-    pub fn file(self) -> &'static str {
-        match self {
-            Abi::V3 => "abi/3.0",
-            Abi::V4 => "abi/4.0",
-        }
-    }
 }
 
 /// What is written into `/proc/self/attr/apparmor/exec` before the program is executed. A launcher
@@ -109,7 +89,7 @@ pub fn policy(grants: &Grants) -> Result<Policy, ProfileError> {
 ///
 /// # Errors
 /// A path or a label that AppArmor cannot name.
-pub fn profile(grants: &Grants, abi: Abi) -> Result<String, ProfileError> {
+pub fn profile(grants: &Grants, abi: ApparmorAbi) -> Result<String, ProfileError> {
     let policy = policy(grants)?;
     let name = quoted(grants.label.as_str(), "")?;
     let mut text = format!("abi <{}>,\n\n", abi.file());

@@ -13,6 +13,7 @@ pub use base::base;
 use crate::{Model, Name, Object, Policy, Rule, Subject};
 use data::*;
 use std::collections::{BTreeMap, BTreeSet};
+use svirt_model::label::SelinuxTypes;
 
 include!(concat!(env!("OUT_DIR"), "/selinux.rs"));
 
@@ -28,34 +29,23 @@ pub enum Naming {
     Own,
 }
 
-/// The types of one naming.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Types {
-    /// A VMM that executes nothing that it wrote.
-    pub vmm: Name,
-    /// A VMM that translates its guest's code.
-    pub translating_vmm: Name,
-    /// The network helper.
-    pub network: Name,
-    /// Everything of a machine that lies on a file system.
-    pub image: Name,
-}
-
 impl Naming {
     /// What its types are called.
-    pub fn types(self) -> Types {
-        Types {
-            vmm: self.name("svirt_t"),
-            translating_vmm: self.name("svirt_tcg_t"),
-            network: self.name("svirt_net_t"),
-            image: self.name("svirt_image_t"),
+    pub fn types(self) -> SelinuxTypes {
+        let name = |name| self.name(name).into_owned();
+        SelinuxTypes {
+            vmm: name("svirt_t"),
+            translating_vmm: Some(name("svirt_tcg_t")),
+            network: Some(name("svirt_net_t")),
+            image: name("svirt_image_t"),
+            content: Some(name("svirt_content_t")),
         }
     }
 
     /// The type by which a loaded policy is known to have our module under this naming: no
     /// distribution's policy has a type of this name.
     pub fn marker(self) -> Name {
-        self.types().network
+        self.name("svirt_net_t")
     }
 
     /// What a name of the data file is called. The loaded policy's own names stay.

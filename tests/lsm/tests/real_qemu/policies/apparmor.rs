@@ -5,11 +5,11 @@ use crate::real_qemu::labs;
 use std::{fs, path::Path, process::Command};
 use svirt_model::{
     Grant, Uuid,
-    label::{ProfileName, ShownProfile},
+    label::{ApparmorAbi, ProfileName, ShownProfile},
 };
 use svirt_policy::{
     Grants, Launcher, Reach, Reached,
-    apparmor::{Abi, is_confined, profile},
+    apparmor::{is_confined, profile},
 };
 use svirt_testkit::{
     Skipped, has_program,
@@ -234,7 +234,7 @@ labs! {
         let two = grants(label(2), vec![reach("/m/two/s", endpoint), reach("/m/b", write)]);
         let mut three = grants(label(3), vec![reach("/run/lab/held", read)]);
         three.launcher = Launcher::Confined("launcher".into());
-        let text = |grants| profile(grants, Abi::V3).expect("AppArmor can name all of it");
+        let text = |grants| profile(grants, ApparmorAbi::V3).expect("AppArmor can name all of it");
         let files = [
             ("one", text(&one)), ("two", text(&two)), ("odd", odd_files()),
             ("three", text(&three)), ("launcher", LAUNCHER.to_owned()),
