@@ -1,6 +1,6 @@
 //! A plan: everything that a start does, complete, before anything is done.
 
-use crate::{Confinement, LayerStatus, MachineName, Manifest, Op};
+use crate::{Confinement, LayerStatus, MachineName, Manifest, Op, label::MachineLabel};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -12,6 +12,9 @@ pub struct Plan {
     pub id: Uuid,
     /// The machine's name.
     pub name: MachineName,
+    /// What the machine is called by the security modules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<MachineLabel>,
     /// The changes to the host, in order.
     pub ops: Vec<Op>,
     /// The processes, helpers first, the VMM last: the order in which they are started.

@@ -1,6 +1,6 @@
 //! What a machine wants of the host's objects, and the reversible changes that follow.
 
-use crate::{Embedded, FileId, label::SecurityModel};
+use crate::{Embedded, FileId, MachineName, label::SecurityModel};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -62,6 +62,17 @@ pub enum Value {
     Profile(String),
     /// Rules that the kernel has for the label that is the object's path, each as it is written.
     Rules(Vec<String>),
+}
+
+/// A want of another live machine, on an object that this one wants too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// That machine's name.
+    pub name: MachineName,
+    /// What it wants.
+    pub want: Want,
+    /// What was there before the first machine that wants it.
+    pub before: Value,
 }
 
 /// One reversible change.

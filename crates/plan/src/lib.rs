@@ -17,11 +17,13 @@ mod growth;
 mod labels;
 mod own_user;
 mod qemu;
+mod reserved;
 mod resources;
 mod status;
 
 pub use claims::{Conflict, claims, conflict};
 pub use diff::ops;
+pub use reserved::{Needs, Reserved};
 
 use choice::Choice;
 use std::path::PathBuf;
@@ -157,7 +159,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     desire::distinct(&wants)?;
     let ops = ops(&wants, &[]);
     let (id, name) = (inputs.machine.id, inputs.machine.name.clone());
-    Ok(Plan { id, name, ops, processes })
+    Ok(Plan { id, name, labels: Vec::new(), ops, processes })
 }
 
 /// A required layer is fully enforced, and something holds the machine in any case.

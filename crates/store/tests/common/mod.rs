@@ -43,7 +43,7 @@ pub(crate) fn directory_op(object: &str) -> Op {
 
 pub(crate) fn plan(run: &NewRun, objects: &[String]) -> Plan {
     let ops = objects.iter().map(|object| directory_op(object)).collect();
-    Plan { id: run.id, name: run.name.clone(), ops, processes: vec![] }
+    Plan { id: run.id, name: run.name.clone(), labels: vec![], ops, processes: vec![] }
 }
 
 pub(crate) fn wants(run: &NewRun, objects: &[String]) -> Vec<Want> {
