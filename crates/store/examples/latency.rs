@@ -79,7 +79,7 @@ fn start(store: &mut Store, n: u64, plan: &Plan) -> Result<(), StoreError> {
     let request = String::new();
     let start = store.start(NewRun { id, name, supervisor, transient: true, request })?;
     start.reserve_user(100_000..165_536, |_| true)?;
-    start.wants()?;
+    start.held(&wants)?;
     let claims = claims(n);
     start.claims_near(&claims)?;
     start.commit(plan, &wants, &claims)
@@ -90,7 +90,13 @@ fn plan(n: u64, resources: u64) -> Plan {
     let process = Process { role: Role::Vmm, manifest, confinement: confinement(), layers: vec![] };
     let name = format!("m{n}").parse().expect("a name");
     let id = Uuid::from_u128(u128::from(n) + 1);
-    Plan { id, name, ops: (0..8).map(|part| op(n, part)).collect(), processes: vec![process] }
+    Plan {
+        id,
+        name,
+        labels: vec![],
+        ops: (0..8).map(|part| op(n, part)).collect(),
+        processes: vec![process],
+    }
 }
 
 fn op(n: u64, part: u32) -> Op {

@@ -9,7 +9,8 @@ use crate::{Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::{Path, PathBuf};
 use svirt_model::{
-    Access, Attribute, Claim, FileId, GroupName, HeldClaim, MachineName, Sharing, Uuid, Value, Want,
+    Access, Attribute, Claim, FileId, GroupName, Held, HeldClaim, MachineName, Sharing, Uuid,
+    Value, Want,
 };
 
 impl Store {
@@ -18,7 +19,10 @@ impl Store {
     /// # Errors
     /// Only when the store cannot be read.
     pub fn wants(&self) -> Result<Vec<Want>, StoreError> {
-        self.read(wants)
+        let query = "SELECT run, object, attribute, value FROM wants ORDER BY run, position";
+        self.read(|c| {
+            Ok(c.prepare(query)?.query_map([], want_from_row)?.collect::<Result<_, _>>()?)
+        })
     }
 
     /// Which objects all live machines use.
@@ -30,9 +34,30 @@ impl Store {
     }
 }
 
-pub(crate) fn wants(c: &Connection) -> Result<Vec<Want>, Fault> {
-    let query = "SELECT run, object, attribute, value FROM wants ORDER BY run, position";
-    Ok(c.prepare(query)?.query_map([], want_from_row)?.collect::<Result<_, _>>()?)
+/// The wants of other machines on one object and attribute, each with what the ledger says was there
+/// before all of them. Where nothing is to be undone, what they want was there.
+pub(crate) const HELD: &str = "
+    SELECT run, object, attribute, value, name, coalesce(
+      (SELECT before FROM ledger INDEXED BY ledger_open_object
+         WHERE object = ?1 AND attribute = ?2 AND phase IN ('intent', 'done')
+         ORDER BY sequence LIMIT 1), value)
+    FROM wants INDEXED BY wants_object CROSS JOIN runs ON runs.id = run
+    WHERE object = ?1 AND attribute = ?2 AND run <> ?3
+    ORDER BY run, position";
+
+/// What other machines hold of what this one wants, in the order of its wants.
+pub(crate) fn held(c: &Connection, run: Uuid, wants: &[Want]) -> Result<Vec<Held>, Fault> {
+    let mut held = c.prepare(HELD)?;
+    let mut all = Vec::new();
+    for want in wants {
+        let key = params![Text(&want.object), Json(&want.attribute), Word(run)];
+        let rows = held.query_map(key, |row| {
+            let (name, before) = (row.get::<_, Word<_>>(4)?.0, row.get::<_, Json<_>>(5)?.0);
+            Ok(Held { name, want: want_from_row(row)?, before })
+        })?;
+        all.extend(rows.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(all)
 }
 
 fn claims(c: &Connection) -> Result<Vec<HeldClaim>, Fault> {

@@ -22,6 +22,8 @@ mod event;
 mod fact;
 mod finish;
 mod format;
+mod group;
+mod label;
 mod ledger;
 mod near;
 mod place;
@@ -30,6 +32,8 @@ mod run;
 mod schema;
 mod start;
 mod store;
+#[cfg(test)]
+mod work;
 
 pub use definition::Definition;
 pub use error::StoreError;

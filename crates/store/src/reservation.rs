@@ -5,11 +5,13 @@
 use crate::column::Word;
 use crate::error::Fault;
 use crate::{Store, StoreError};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
 use std::ops::Range;
-use svirt_model::Uuid;
+use svirt_model::{Uuid, label::Pair};
 
 const USER: &str = "user";
+/// The value is the lower category times 65536, and the higher.
+const PAIR: &str = "selinux-pair";
 
 impl Store {
     /// The user that is reserved for a live machine.
@@ -72,6 +74,29 @@ fn free(in_use: &[u32], range: &Range<u32>, seed: u128) -> Option<u32> {
     let begin = range.start + u32::try_from(seed % count).ok()?;
     let is_free = |n: &u32| in_use.binary_search(n).is_err();
     (begin..range.end).chain(range.start..begin).find(is_free)
+}
+
+pub(crate) const RESERVE_PAIR: &str =
+    "INSERT INTO reservations (kind, value, run) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+
+/// Reserves a pair for the machine; whether nobody had it.
+pub(crate) fn reserve_pair(tx: &Connection, id: Uuid, pair: Pair) -> Result<bool, Fault> {
+    let [low, high] = pair.both();
+    let value = u32::from(low) << 16 | u32::from(high);
+    Ok(tx.execute(RESERVE_PAIR, params![PAIR, value, Word(id)])? == 1)
+}
+
+/// Every pair that is reserved.
+pub(crate) fn pairs(c: &Connection) -> Result<Vec<Pair>, Fault> {
+    let mut pairs = c.prepare("SELECT value FROM reservations WHERE kind = ?1")?;
+    Ok(pairs.query_map([PAIR], pair_from_row)?.collect::<Result<_, _>>()?)
+}
+
+fn pair_from_row(row: &Row<'_>) -> rusqlite::Result<Pair> {
+    let value: u32 = row.get(0)?;
+    let [low, high] = [(value >> 16) as u16, value as u16];
+    let unreadable = |e| rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, Box::new(e));
+    Pair::new(low, high).map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -3,16 +3,24 @@
 //! Between [`Store::start`] and [`Start::commit`] nobody else can write, so that what was read of
 //! the other machines is still true when the plan that follows from it becomes durable.
 
-use crate::claim::{save_claims, save_wants, wants};
+use crate::claim::{held, save_claims, save_wants};
 use crate::column::{Json, Word, now_ms};
 use crate::definition::{exists, refuse_known_identity};
 use crate::error::Fault;
 use crate::near::near;
 use crate::store::Durability;
-use crate::{Claim, HeldClaim, NewRun, Store, StoreError, ledger, reservation, run, store};
+use crate::{Claim, HeldClaim, NewRun, Store, StoreError};
+use crate::{group, label, ledger, reservation, run, store};
 use rusqlite::{Connection, Transaction, params};
-use std::{ops::Range, path::Path};
-use svirt_model::{Plan, Want};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::Path,
+};
+use svirt_model::{
+    GroupName, Held, MachineName, Plan, Uuid, Want,
+    label::{MachineLabel, Pair},
+};
 
 /// A start that is being decided. All others wait meanwhile: plan, and do nothing slow. Dropped
 /// without [`Start::commit`], it leaves nothing.
@@ -40,6 +48,11 @@ impl Store {
 }
 
 impl Start<'_> {
+    /// The identity of the machine that starts.
+    pub fn machine(&self) -> Uuid {
+        self.run.id
+    }
+
     /// Reserves a user of the range that no other live machine has and that the caller can have for
     /// itself: `take` is asked for one after the other, and says whether it took it.
     ///
@@ -53,12 +66,62 @@ impl Start<'_> {
         self.at(reservation::reserve_user(&self.tx, self.run.id, range, take))
     }
 
-    /// What the other live machines want of the host.
+    /// Reserves a pair of categories; whether no other live machine has it.
+    ///
+    /// # Errors
+    /// Only when the store cannot be written.
+    pub fn reserve_pair(&self, pair: Pair) -> Result<bool, StoreError> {
+        self.at(reservation::reserve_pair(&self.tx, self.run.id, pair))
+    }
+
+    /// Every pair that is reserved, this machine's among them.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read, or holds what is no pair.
+    pub fn pairs(&self) -> Result<Vec<Pair>, StoreError> {
+        self.at(reservation::pairs(&self.tx))
+    }
+
+    /// The groups that have a live machine, with their categories.
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn wants(&self) -> Result<Vec<Want>, StoreError> {
-        self.at(wants(&self.tx))
+    pub fn groups(&self) -> Result<BTreeMap<GroupName, u16>, StoreError> {
+        self.at(group::all(&self.tx))
+    }
+
+    /// The live machines of a group, this one among them once it has joined.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn members(&self, name: &GroupName) -> Result<BTreeSet<Uuid>, StoreError> {
+        self.at(group::members(&self.tx, name))
+    }
+
+    /// Makes the machine one of the group's. False, and nothing is changed, where the group has
+    /// another category, or another group has this one.
+    ///
+    /// # Errors
+    /// Only when the store cannot be written, as when the machine is in the group already.
+    pub fn join_group(&self, name: &GroupName, category: u16) -> Result<bool, StoreError> {
+        self.at(group::join(&self.tx, self.run.id, name, category))
+    }
+
+    /// What the security modules call the other live machines.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn labels(&self) -> Result<Vec<(MachineName, MachineLabel)>, StoreError> {
+        self.at(label::labels(&self.tx))
+    }
+
+    /// What the other live machines hold of what this one wants: of the same objects, the same
+    /// attributes.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read, or a path is not UTF-8.
+    pub fn held(&self, wants: &[Want]) -> Result<Vec<Held>, StoreError> {
+        self.at(held(&self.tx, self.run.id, wants))
     }
 
     /// Which claims of the other live machines could clash with these, which this machine wants.
@@ -83,6 +146,7 @@ impl Start<'_> {
         let (tx, id) = (&self.tx, self.run.id);
         let insert = "INSERT INTO plans (run, plan, request) VALUES (?1, ?2, ?3)";
         tx.execute(insert, params![Word(id), Json(plan), self.run.request])?;
+        label::save(tx, id, &plan.labels)?;
         save_wants(tx, id, wants)?;
         save_claims(tx, id, claims)?;
         ledger::intend(tx, id, &self.run.name, &plan.ops)?;

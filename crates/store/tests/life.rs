@@ -234,7 +234,9 @@ fn a_start_sees_what_the_live_machines_want_and_use() {
     live(&mut store, &first).unwrap();
     let second = new_run(2, "second");
     let start = store.start(second.clone()).unwrap();
-    assert_eq!(start.wants().unwrap(), wants(&first, &common::objects(&first)));
+    let both = wants(&second, &common::objects(&first));
+    let held: Vec<_> = start.held(&both).unwrap().into_iter().map(|held| held.want).collect();
+    assert_eq!(held, wants(&first, &common::objects(&first)));
     let held = start.claims_near(&[]).unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!((held[0].machine, &held[0].name), (first.id, &first.name));

@@ -1,0 +1,165 @@
+//! What a start reserves for its labels, and what it sees of those of other machines.
+
+mod common;
+
+use common::{end, new_run, plan};
+use std::collections::{BTreeMap, BTreeSet};
+use svirt_model::{
+    Attribute, EventKind, FileId, GroupName, Held, Op, Uuid, Value, Want,
+    label::{MachineLabel, Pair, SecurityModel},
+};
+use svirt_store::{NewRun, Outcome, Store};
+
+fn store() -> (tempfile::TempDir, Store) {
+    let directory = common::fast_directory();
+    let store = Store::open(directory.path()).unwrap();
+    (directory, store)
+}
+
+fn pair(one: u16, other: u16) -> Pair {
+    Pair::new(one, other).unwrap()
+}
+
+fn group(text: &str) -> GroupName {
+    text.parse().unwrap()
+}
+
+fn run(id: u128) -> NewRun {
+    new_run(id, &format!("m{id}"))
+}
+
+/// Lives with a pair and these groups.
+fn live(store: &mut Store, id: u128, own: Pair, groups: &[(&str, u16)]) {
+    let run = run(id);
+    let start = store.start(run.clone()).unwrap();
+    assert!(start.reserve_pair(own).unwrap());
+    for (name, category) in groups {
+        assert!(start.join_group(&group(name), *category).unwrap());
+    }
+    start.commit(&plan(&run, &[]), &[], &[]).unwrap();
+}
+
+#[test]
+fn a_pair_is_one_live_machines() {
+    let (_directory, mut store) = store();
+    // Whoever mixes the two halves up takes these for one.
+    live(&mut store, 1, pair(1, 2), &[]);
+    live(&mut store, 2, pair(2, 3), &[]);
+    live(&mut store, 3, pair(0, 16_383), &[]);
+    let start = store.start(run(4)).unwrap();
+    assert!(!start.reserve_pair(pair(2, 1)).unwrap());
+    assert!(start.reserve_pair(pair(1, 3)).unwrap());
+    assert_eq!(start.pairs().unwrap(), [pair(0, 16_383), pair(1, 2), pair(1, 3), pair(2, 3)]);
+    drop(start);
+    end(&mut store, Uuid::from_u128(1)).unwrap();
+    let start = store.start(run(4)).unwrap();
+    assert_eq!(start.pairs().unwrap(), [pair(0, 16_383), pair(2, 3)], "and what was dropped");
+    assert!(start.reserve_pair(pair(1, 2)).unwrap());
+}
+
+#[test]
+fn a_pair_and_a_user_of_one_number_are_two_things() {
+    let (_directory, mut store) = store();
+    let start = store.start(run(1)).unwrap();
+    assert!(start.reserve_pair(pair(1, 2)).unwrap());
+    let user = 1 << 16 | 2;
+    assert_eq!(start.reserve_user(user..user + 1, |_| true).unwrap(), user);
+}
+
+#[test]
+fn a_group_has_its_category_as_long_as_a_machine_is_in_it() {
+    let (_directory, mut store) = store();
+    live(&mut store, 1, pair(1, 2), &[("disks", 1000), ("logs", 1001)]);
+    live(&mut store, 2, pair(1, 3), &[("disks", 1000)]);
+    let start = store.start(run(3)).unwrap();
+    assert!(!start.join_group(&group("disks"), 1002).unwrap(), "it has another");
+    assert!(!start.join_group(&group("other"), 1001).unwrap(), "another has it");
+    let both: BTreeMap<_, _> = [(group("disks"), 1000), (group("logs"), 1001)].into();
+    assert_eq!(start.groups().unwrap(), both);
+    let members: BTreeSet<_> = [1, 2].map(Uuid::from_u128).into();
+    assert_eq!(start.members(&group("disks")).unwrap(), members);
+    assert!(start.members(&group("other")).unwrap().is_empty());
+    drop(start);
+    end(&mut store, Uuid::from_u128(1)).unwrap();
+    let start = store.start(run(3)).unwrap();
+    assert_eq!(start.groups().unwrap(), [(group("disks"), 1000)].into());
+    assert!(start.join_group(&group("other"), 1001).unwrap());
+    drop(start);
+    end(&mut store, Uuid::from_u128(2)).unwrap();
+    assert!(store.start(run(3)).unwrap().groups().unwrap().is_empty());
+}
+
+fn label(model: SecurityModel, text: &str) -> MachineLabel {
+    MachineLabel { model, label: text.to_owned(), image_label: None, doi: 0, enforcing: true }
+}
+
+#[test]
+fn a_machines_labels_are_seen_as_long_as_it_lives() {
+    let (_directory, mut store) = store();
+    let labels = [
+        label(SecurityModel::Selinux, "system_u:system_r:svirt_t:s0:c1,c2"),
+        label(SecurityModel::Smack, "svirt-1"),
+    ];
+    for id in [2, 1] {
+        let run = run(id);
+        let plan = svirt_model::Plan { labels: labels.to_vec(), ..plan(&run, &[]) };
+        store.start(run).unwrap().commit(&plan, &[], &[]).unwrap();
+    }
+    end(&mut store, Uuid::from_u128(2)).unwrap();
+    let seen = store.start(run(3)).unwrap().labels().unwrap();
+    assert_eq!(seen, labels.map(|label| (common::name("m1"), label)));
+}
+
+/// A label of this file, wanted by a machine.
+fn want(id: u128, object: &str, inode: u64, text: &str) -> Want {
+    let attribute =
+        Attribute::Label { model: SecurityModel::Selinux, file: FileId { device: 1, inode } };
+    let value = Value::Label(Some(text.into()));
+    Want { machine: Uuid::from_u128(id), object: object.into(), attribute, value }
+}
+
+/// Lives with this want, and makes it where there was something else before.
+fn live_wanting(store: &mut Store, want: &Want, before: Option<&str>) {
+    let run = new_run(want.machine.as_u128(), &format!("m{}", want.machine.as_u128()));
+    let op = |before: &str| Op {
+        object: want.object.clone(),
+        attribute: want.attribute.clone(),
+        before: Value::Label(Some(before.into())),
+        after: want.value.clone(),
+    };
+    let plan = svirt_model::Plan { ops: before.map(op).into_iter().collect(), ..plan(&run, &[]) };
+    store.start(run).unwrap().commit(&plan, std::slice::from_ref(want), &[]).unwrap();
+}
+
+#[test]
+fn what_is_held_has_the_value_that_was_there_before_all() {
+    let (_directory, mut store) = store();
+    let first = want(1, "/srv/shared", 7, "group");
+    live_wanting(&mut store, &first, Some("found"));
+    live_wanting(&mut store, &want(2, "/srv/shared", 7, "group"), Some("group, by the second"));
+    live_wanting(&mut store, &want(3, "/srv/shared", 8, "replaced"), Some("x"));
+    live_wanting(&mut store, &want(4, "/srv/other", 9, "other"), Some("x"));
+    live_wanting(&mut store, &want(5, "/srv/kept", 5, "kept"), None);
+    // The first goes; what it changed stays, since the second wants it.
+    let finish = store.finish(first.machine).unwrap();
+    assert!(finish.entries().unwrap().is_empty());
+    finish.commit(&[], EventKind::Stopped, "").unwrap();
+
+    let new = [want(9, "/srv/kept", 5, "new"), want(9, "/srv/shared", 7, "new")];
+    let held = store.start(run(9)).unwrap().held(&new).unwrap();
+    let expected = |want: Want, before: &str| Held {
+        name: common::name(&format!("m{}", want.machine.as_u128())),
+        want,
+        before: Value::Label(Some(before.into())),
+    };
+    let second = want(2, "/srv/shared", 7, "group");
+    let kept = want(5, "/srv/kept", 5, "kept");
+    assert_eq!(held, [expected(kept, "kept"), expected(second, "found")]);
+
+    let finish = store.finish(Uuid::from_u128(2)).unwrap();
+    let undone: Vec<_> = finish.entries().unwrap();
+    assert_eq!(undone.len(), 2);
+    let undone: Vec<_> = undone.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
+    finish.commit(&undone, EventKind::Stopped, "").unwrap();
+    assert!(store.start(run(9)).unwrap().held(&new[1..]).unwrap().is_empty());
+}
