@@ -81,6 +81,9 @@ fn what_is_forbidden_is_forbidden_by_the_compiler_too() {
         (neverallow svirt_process file_type (file (execmod execute_no_trans)))
         (neverallow svirt_process svirt_image_t (file (execute entrypoint)))
         (neverallow svirt_process svirt_tmpfs_t (file (execute entrypoint)))
+        (neverallow svirt_process svirt_content_t (file (append create execute entrypoint link rename setattr unlink write)))
+        (neverallow svirt_process svirt_content_t (dir (add_name create remove_name rename reparent rmdir setattr write)))
+        (neverallow svirt_process svirt_content_t (blk_file (append setattr write)))
         (neverallow svirt_process svirt_launcher (process (all)))
         (neverallow svirt_process svirt_launcher (unix_stream_socket (connectto)))
         (neverallow svirt_process self (capability (all)))
@@ -105,9 +108,16 @@ fn nothing_is_found_in_the_module() {
 }
 
 #[test]
-fn the_marker_is_declared_by_the_module() {
+fn every_type_that_is_named_is_declared_by_the_module() {
     for naming in NAMINGS {
-        assert!(module(naming).contains(&format!("(type {})\n", naming.marker())));
+        let module = module(naming);
+        let types = naming.types();
+        let optional = [types.translating_vmm, types.network, types.content];
+        let optional = optional.into_iter().map(|name| name.expect("the module has them all"));
+        let named = [types.vmm, types.image, naming.marker().into_owned()].into_iter();
+        for name in named.chain(optional) {
+            assert!(module.contains(&format!("(type {name})\n")), "{name}");
+        }
     }
 }
 
