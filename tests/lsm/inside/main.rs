@@ -18,6 +18,8 @@ fn main() {
         ["selinux-none"] => selinux::no_policy_is_no_selinux(),
         ["selinux-load", policy] => selinux::load(policy),
         ["selinux-facts", mode] => selinux::facts_are_right(mode == "enforcing"),
+        ["selinux-types"] => selinux::tell_the_types(),
+        ["selinux-permitted"] => selinux::many_questions_are_answered(),
         ["selinux-policy"] => selinux::the_policy_answers(),
         ["selinux-child"] => selinux::a_child_gets_its_label(),
         ["selinux-later"] => selinux::a_label_is_written_without_procfs(),

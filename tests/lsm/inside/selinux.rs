@@ -61,6 +61,8 @@ pub(crate) fn facts_are_right(enforcing: bool) {
     assert!(facts.policy_version >= 31, "{facts:?}");
     assert_eq!(facts.own.to_string(), OWN);
     assert_eq!(facts.categories, 1024);
+    // It has an svirt_t, and no svirt_image_t.
+    assert_eq!(facts.types, None);
 }
 
 pub(crate) fn the_policy_answers() {
@@ -96,6 +98,58 @@ pub(crate) fn the_policy_answers() {
     let made = selinux.created(&context(MACHINE), &context(IMAGE), &file).expect("it answers");
     // Nothing is said of what it makes: the object gets the low level of its maker.
     assert_eq!(made.to_string(), "sys_u:object_r:image_t:s0:c1,c2");
+}
+
+/// The types that are found, `-` for each that is not, or `none`; below, what is in the way of those
+/// that the policy has and this launcher may not use.
+pub(crate) fn tell_the_types() {
+    let facts = facts().selinux.expect("it is active");
+    match &facts.types {
+        None => println!("none"),
+        Some(types) => {
+            let or_none = |name: &Option<String>| name.as_deref().unwrap_or("-").to_owned();
+            let (vmm, image) = (&types.vmm, &types.image);
+            let [translating, network, content] =
+                [&types.translating_vmm, &types.network, &types.content].map(or_none);
+            println!("{vmm} {translating} {network} {image} {content}");
+        }
+    }
+    for candidate in open().candidates(&facts.own, facts.nnp_transition).expect("it answers") {
+        for obstacle in candidate.obstacles {
+            println!("{:?}: {obstacle}", candidate.whose);
+        }
+    }
+}
+
+/// The answers to a list of questions are those to each, and what a policy does not know is no error.
+pub(crate) fn many_questions_are_answered() {
+    let selinux = open();
+    let (own, others) = (context(IMAGE), context(OTHERS));
+    let unknown = context("another_u:object_r:policys_t:s0:c5");
+    let questions: [(Context, &str, &[&str]); 9] = [
+        (own.clone(), "file", &["read", "write"]),
+        (others.clone(), "file", &["read"]),
+        (own.clone(), "file", &["read", "relabelto"]),
+        (own.clone(), "dir", &["search"]),
+        (own.clone(), "file", &[]),
+        // What this policy does not know, it allows.
+        (own.clone(), "file", &["read", "fly"]),
+        (own.clone(), "blk_file", &["read"]),
+        // An object with a label of another policy's is an unlabelled one.
+        (unknown.clone(), "file", &["read"]),
+        (unknown, "file", &["fly"]),
+    ];
+    let permitted = selinux.permitted(&context(MACHINE), &questions).expect("it answers");
+    assert_eq!(permitted, [true, false, false, true, true, true, true, false, false]);
+    let file = selinux.class("file").expect("the kernel answers").expect("it is there");
+    for ((target, class, permissions), permitted) in questions.iter().zip(permitted).take(3) {
+        let alone = selinux.decide(&context(MACHINE), target, &file, permissions);
+        assert_eq!((*class, alone.expect("it answers").allows()), ("file", permitted));
+    }
+    let nobody = selinux.permitted(&context("sys_u:sys_r:nobody_t:s0"), &questions);
+    let nobody = nobody.expect_err("the policy has no such type").to_string();
+    assert!(nobody.contains("sys_u:sys_r:nobody_t:s0"), "{nobody}");
+    assert!(selinux.permitted(&context(MACHINE), &[(own, "../enforce", &[])]).is_err());
 }
 
 /// It reads its own image and no other machine's, and its label is seen from outside.

@@ -3,6 +3,12 @@
 //! What a policy has is asked of it and never inferred from its name: Debian's, Fedora's and one of
 //! our own differ in types, classes and constraints.
 
+mod access;
+mod types;
+
+pub use access::Decision;
+pub use types::{Candidate, Obstacle, Whose};
+
 use super::{
     Lsm,
     files::{KernelFiles, Kind},
@@ -37,21 +43,10 @@ impl Class {
     pub fn has(&self, permission: &str) -> bool {
         self.permissions.contains_key(permission)
     }
-}
 
-/// What the policy says of one access.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// The permissions that were asked for and are refused, or that the policy does not have.
-    pub refused: Vec<String>,
-    /// Whether the source's domain is permissive: then nothing of it is refused in effect.
-    pub permissive_domain: bool,
-}
-
-impl Decision {
-    /// Whether everything that was asked for is allowed by a rule.
-    pub fn allows(&self) -> bool {
-        self.refused.is_empty()
+    /// The permission in a vector of them; `None` where the policy does not have it.
+    fn bit(&self, permission: &str) -> Option<u32> {
+        self.permissions.get(permission).copied()
     }
 }
 
@@ -78,6 +73,8 @@ impl Selinux {
         let flag = |name| self.files.number(name).map(|number| number != 0);
         let capability = "policy_capabilities/nnp_nosuid_transition";
         let categories = if own.range().is_some() { self.categories(&own)? } else { 0 };
+        let nnp_transition = self.files.text_if_there(capability)?.is_some_and(|text| text == "1");
+        let candidates = self.candidates(&own, nnp_transition)?;
         Ok(Some(SelinuxFacts {
             mount: self.files.path().to_owned(),
             enforcing: flag("enforce")?,
@@ -85,10 +82,10 @@ impl Selinux {
             policy_version: self.files.number("policyvers")?,
             denies_unknown: flag("deny_unknown")?,
             checks_requested_protection: flag("checkreqprot")?,
-            nnp_transition: self.files.text_if_there(capability)?.is_some_and(|text| text == "1"),
+            nnp_transition,
             own,
             categories,
-            types: None,
+            types: candidates.into_iter().find_map(Candidate::usable),
         }))
     }
 
@@ -151,34 +148,6 @@ impl Selinux {
         let permissions = self.files.names(&directory)?.into_iter().map(bit);
         let permissions = permissions.collect::<Result<_, HostError>>()?;
         Ok(Some(Class { name: name.to_owned(), number, permissions }))
-    }
-
-    /// Whether the policy lets `source` do this to `target`. What a permissive mode would let pass
-    /// does not count.
-    ///
-    /// # Errors
-    /// The kernel's, above all that it does not know one of the contexts.
-    pub fn decide(
-        &self,
-        source: &Context,
-        target: &Context,
-        class: &Class,
-        permissions: &[&str],
-    ) -> Result<Decision, HostError> {
-        let question = format!("{source} {target} {}", class.number);
-        let doing = || format!("ask whether {source} may reach {target} as {}", class.name);
-        let answer = self.files.ask("access", question.as_bytes())?;
-        let answer = answer.map_err(|e| HostError::new(doing(), e))?;
-        let text = std::str::from_utf8(&answer).map_err(|e| odd(&doing(), e))?;
-        // allowed decided auditallow auditdeny sequence flags; all but the sequence in hexadecimal.
-        let fields: Vec<&str> = text.trim_end_matches(['\n', '\0']).split(' ').collect();
-        let hexadecimal = |at: usize| fields.get(at).and_then(|f| u32::from_str_radix(f, 16).ok());
-        let (Some(allowed), Some(flags)) = (hexadecimal(0), hexadecimal(5)) else {
-            return Err(odd(&doing(), format!("the answer {text:?} is of no known form")));
-        };
-        let granted = |p: &&&str| class.permissions.get(**p).is_some_and(|bit| allowed & bit != 0);
-        let refused = permissions.iter().filter(|p| !granted(p)).map(|p| (*p).to_owned()).collect();
-        Ok(Decision { refused, permissive_domain: flags & 1 != 0 })
     }
 
     /// The context that the policy gives what `source` makes in, or executes from, `target`.

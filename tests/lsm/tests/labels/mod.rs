@@ -9,7 +9,7 @@ use crate::real_qemu::labs;
 use svirt_testkit::lab::{Lab, Report};
 
 /// The program that makes the claims within the kernel.
-const INSIDE: &str = env!("CARGO_BIN_EXE_svirt-lsm-inside");
+pub(crate) const INSIDE: &str = env!("CARGO_BIN_EXE_svirt-lsm-inside");
 
 /// A kernel with this module, and the program.
 fn lab<'a>(

@@ -15,6 +15,7 @@ const SCRIPT: &str = "
     echo 1 >/sys/fs/selinux/enforce
     told enforcing svirt-lsm-inside selinux-facts enforcing
     claim selinux-policy
+    claim selinux-permitted
     claim selinux-child
     claim selinux-machine
     dmesg >log
@@ -57,7 +58,8 @@ labs! {
     fn selinux_is_spoken(host) {
         let report = lab(host, "selinux")?.carrying(policy(host)?).run(SCRIPT);
         held(&report, &[
-            "selinux-machine", "selinux-none", "load", "permissive", "enforcing", "selinux-policy", "selinux-child",
+            "selinux-machine", "selinux-none", "load", "permissive", "enforcing", "selinux-policy",
+            "selinux-permitted", "selinux-child",
             "selinux-later", "selinux-covered", "selinux-tree", "selinux-mounted",
                 "selinux-context",
         ]);

@@ -4,7 +4,7 @@ use super::{
     open, refused, run,
     selinux::{BEGIN, assert_no_record, has_record},
 };
-use crate::real_qemu::labs;
+use crate::{labels::INSIDE, real_qemu::labs};
 use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
@@ -50,6 +50,9 @@ const SCRIPT: &str = r#"
     told qemu qemu $tcg
     told qemu.disk head -c 4 own/m/a
     told qemu.denials records
+    told types svirt-lsm-inside selinux-types
+    dd if=$BIN/without of=/sys/fs/selinux/load bs=16M
+    told types.without svirt-lsm-inside selinux-types
 "#;
 
 /// The distribution's policy with these modules of ours, as the kernel reads it. It takes half a
@@ -108,6 +111,7 @@ labs! {
     /// type is for libvirt's daemon alone.
     fn a_distributions_policy_needs_the_module(host) {
         let naming = Naming::Own;
+        let without = policy(&[])?;
         let policy = policy(&[(module_name(naming), module(naming))])?;
         let begin = BEGIN.replace("    echo 1 >/sys/fs/selinux/enforce", AS_AN_ADMINISTRATOR);
         let script = format!(
@@ -119,8 +123,9 @@ labs! {
             records >/dev/null
             {SCRIPT}"
         );
-        let lab = Lab::with_module(host, "selinux")?;
-        let report = run(host, lab, &[("policy", &policy)], &script)?;
+        let lab = Lab::with_module(host, "selinux")?.carrying(INSIDE);
+        let files: [(&str, &[u8]); 2] = [("policy", &policy), ("without", &without)];
+        let report = run(host, lab, &files, &script)?;
         assert_eq!(report.said("mode").out, "1", "{report:#?}");
         assert_eq!(report.said("distribution").out, "exec: Operation not permitted\n", "{report:#?}");
         open(&report, "read.own");
@@ -145,5 +150,12 @@ labs! {
         assert!(report.said("qemu").out.contains("wrote 512/512 bytes"), "{report:#?}");
         assert_eq!(report.said("qemu.disk").out, "AAAA");
         assert_no_record(&report.said("qemu.denials").out);
+        let types = report.said("types").out;
+        let ours = "svirt_machine_t svirt_machine_tcg_t svirt_machine_net_t \
+                    svirt_machine_image_t svirt_machine_content_t\n";
+        assert!(types.starts_with(ours), "{types}");
+        let without = report.said("types.without").out;
+        assert!(without.starts_with("none\n"), "{without}");
+        assert!(without.contains("no context unconfined_u:unconfined_r:svirt_t:s0"), "{without}");
     }
 }

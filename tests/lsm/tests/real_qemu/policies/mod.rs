@@ -8,6 +8,7 @@ mod apparmor;
 mod distribution;
 mod selinux;
 mod smack;
+mod types;
 
 use std::{fs, path::Path};
 use svirt_testkit::{
