@@ -37,6 +37,8 @@ pub(super) const BEGIN: &str = r#"
     image c1,c2 m/a
     image c3,c4 m/b
     image c900,c901 m/both
+    echo everybodys >own/m/content
+    chcon system_u:object_r:${prefix}_content_t:s0 own/m/content
     one=$who:${prefix}_t:s0:c1,c2
     two=$who:${prefix}_t:s0:c3,c4
     tcg=$who:${prefix}_tcg_t:s0:c1,c2
@@ -57,6 +59,9 @@ const SCRIPT: &str = r#"
     told grouped.group probe $grouped write-file /m/both
     told grouped.own probe $grouped write-file /m/a
     told grouped.foreign probe $grouped read-file /m/b
+    told read.content probe $one read-file /m/content
+    told read.content.too probe $two read-file /m/content
+    told write.content probe $one write-file /m/content
 
     mkdir own/m/two
     image c3,c4 m/two
@@ -89,6 +94,7 @@ const SCRIPT: &str = r#"
     told tcp.kvm tcp $one
     told tcp.net tcp $net
     told death death_signal $one
+    told secure secure_mode $one
     told exec launch $one /usr/bin/perl -e 'exec "/bin/true" or print "$!\n"'
     told avc records
 
@@ -96,7 +102,16 @@ const SCRIPT: &str = r#"
     told qemu.tcg qemu $tcg
     told qemu.disk head -c 4 own/m/a
     told qemu.denials records
+
+    dd if=$BIN/distrusting of=/sys/fs/selinux/load bs=16M
+    told distrusting.death death_signal $one
+    told distrusting.secure secure_mode $one
 "#;
+
+/// The small policy permits everything to a launcher, `noatsecure` too.
+const EVERYTHING: &str = "(allow unconfined_t base_object (process (all)))";
+/// Without that the linker distrusts the environment of a process whose label has changed.
+const DISTRUSTING: &str = "(allow unconfined_t base_object (process (not (noatsecure))))";
 
 /// What user-mode-linux cannot show: it never asks SELinux about executable memory.
 const MEMORY: &str = r#"
@@ -160,6 +175,10 @@ fn objects_are_kept_apart(report: &Report, avc: &str) {
     open(report, "grouped.group");
     open(report, "grouped.own");
     refused(report, "grouped.foreign", "EACCES");
+    open(report, "read.content");
+    open(report, "read.content.too");
+    refused(report, "write.content", "EACCES");
+    has_record(avc, "write", "svirt_t:s0:c1,c2", "svirt_content_t:s0", "file");
 }
 
 fn processes_are_kept_apart(report: &Report, avc: &str) {
@@ -184,10 +203,17 @@ fn the_network_is_the_helpers(report: &Report, avc: &str) {
     assert_eq!(report.said("tcp.kvm").out, format!("socket: {denied}"));
     assert_eq!(report.said("tcp.net").out, "connect: Connection refused\n");
     assert_eq!(report.said("exec").out, denied);
-    // The kernel forgets it with a change of label: the launcher cannot count on it.
-    assert_eq!(report.said("death").out, "0");
     let own = "svirt_t:s0:c1,c2";
     has_record(avc, "create", "svirt_t:s0:c1,c2", own, "tcp_socket");
+}
+
+/// The kernel forgets it with a change of label, whatever the policy grants besides: the launcher
+/// cannot count on it.
+fn the_death_signal_is_cleared(report: &Report) {
+    assert_eq!(report.said("death").out, "0");
+    assert_eq!(report.said("secure").out, "trusting");
+    assert_eq!(report.said("distrusting.death").out, "0");
+    assert_eq!(report.said("distrusting.secure").out, "secure");
 }
 
 fn a_real_qemu_works(report: &Report) {
@@ -214,8 +240,12 @@ labs! {
     /// needs nothing that the module does not give it.
     fn selinux_keeps_machines_apart(host) {
         let policy = compiled(&format!("{}{}", base(), module(Naming::Plain)))?;
+        assert!(base().contains(EVERYTHING));
+        let distrusting = base().replace(EVERYTHING, DISTRUSTING) + &module(Naming::Plain);
+        let distrusting = compiled(&distrusting)?;
         let script = format!("{BEGIN}{SCRIPT}");
-        let report = run(host, Lab::with_module(host, "selinux")?, &[("policy", &policy)], &script)?;
+        let files: [(&str, &[u8]); 2] = [("policy", &policy), ("distrusting", &distrusting)];
+        let report = run(host, Lab::with_module(host, "selinux")?, &files, &script)?;
         assert_eq!(report.said("mode").out, "1");
         // The kernel says so where the small policy lacks a class or a permission of its own.
         let load = report.said("load").out;
@@ -224,6 +254,7 @@ labs! {
         objects_are_kept_apart(&report, &avc);
         processes_are_kept_apart(&report, &avc);
         the_network_is_the_helpers(&report, &avc);
+        the_death_signal_is_cleared(&report);
         a_real_qemu_works(&report);
     }
     /// Only the type for translating VMMs executes what it wrote; QEMU works under it, and does not

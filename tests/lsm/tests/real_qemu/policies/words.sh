@@ -48,6 +48,12 @@ qemu() {
 # records: what the kernel said since it was asked last.
 records() { dmesg -s 1000000 -c; }
 
+# secure_mode LABEL: whether the linker takes away what it distrusts of a program's environment.
+secure_mode() {
+    LD_LIBRARY_PATH=/nowhere launch "$1" /usr/bin/perl -e \
+        'print $ENV{LD_LIBRARY_PATH} eq "" ? "secure" : "trusting"'
+}
+
 # death_signal LABEL: the number of the signal that the launcher asked for at its own death (9), as a
 # program under this label finds it (PR_GET_PDEATHSIG).
 death_signal() {
