@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use svirt_formats::{domain::Undescribed, image::ImageError, spec::SpecError};
 use svirt_host::{HostError, launch::LaunchError, pin::PinError, sources::SourceError};
 use svirt_model::label::LabelError;
-use svirt_plan::{Conflict, PlanError};
+use svirt_plan::{Conflict, PlanError, allocate::AllocateError};
 use svirt_store::StoreError;
 
 fn io_code(kind: ErrorKind) -> Code {
@@ -74,13 +74,25 @@ impl From<LaunchError> for Failure {
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let code = match &error {
-            PlanError::Unmet { .. } | PlanError::Unconfined | PlanError::Label(_) => {
-                Code::Unconfined
+            PlanError::Unmet { .. }
+            | PlanError::Unconfined
+            | PlanError::NoModel { .. }
+            | PlanError::NoImageLabel { .. }
+            | PlanError::Unlabelled { .. } => Code::Unconfined,
+            PlanError::NoRight { .. } | PlanError::NoEntry { .. } => Code::Denied,
+            PlanError::TakenLabel { .. } | PlanError::Labelled { .. } => Code::InUse,
+            PlanError::Allocate(AllocateError::NoPair { .. } | AllocateError::NoGroup { .. }) => {
+                Code::InUse
             }
-            PlanError::NoRight { .. } => Code::Denied,
-            PlanError::Collision { .. } | PlanError::Place { .. } | PlanError::Text(_) => {
-                Code::Data
-            }
+            PlanError::Unreserved(_) | PlanError::Unseen(_) => Code::Internal,
+            PlanError::Collision { .. }
+            | PlanError::Place { .. }
+            | PlanError::Text(_)
+            | PlanError::Allocate(_)
+            | PlanError::Profile(_)
+            | PlanError::NoBase { .. }
+            | PlanError::HardLinked { .. }
+            | PlanError::TwoLabels { .. } => Code::Data,
         };
         Failure::from_error(code, &error).maybe_hint(error.hint())
     }

@@ -7,7 +7,10 @@ use svirt_formats::{
     spec::{self, DiskSpec, GuestSpec, Spec},
     xml::Document,
 };
-use svirt_model::{ImageFormat, MachineName, Plan, Uuid, label::SecurityModel};
+use svirt_model::{
+    ImageFormat, MachineName, Plan, Uuid,
+    label::{MachineLabel, SecurityModel},
+};
 use svirt_store::{Run, Store};
 
 impl Engine {
@@ -81,7 +84,13 @@ fn live(store: &Store, run: &Run) -> Result<Live, Failure> {
 fn labels(plan: &Plan) -> Vec<LiveLabel> {
     let identity = plan.vmm().confinement.identity;
     let label = format!("+{}:+{}", identity.uid, identity.gid);
-    vec![LiveLabel { model: SecurityModel::Dac, label, image: None }]
+    let of_module = |label: &MachineLabel| LiveLabel {
+        model: label.model,
+        label: label.label.clone(),
+        image: label.image_label.clone(),
+    };
+    let dac = LiveLabel { model: SecurityModel::Dac, label, image: None };
+    plan.labels.iter().map(of_module).chain([dac]).collect()
 }
 
 /// What was read when it was kept is read again.

@@ -37,6 +37,10 @@ impl Pins {
         self.0.push(pin);
         object
     }
+
+    pub(crate) fn all(&self) -> &[Pin] {
+        &self.0
+    }
 }
 
 /// Who a machine is.

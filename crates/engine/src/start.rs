@@ -25,7 +25,6 @@ use svirt_host::{
     sys::{Forked, SingleThreaded},
 };
 use svirt_model::{Ending, MachineName, Plan, Stream, Uuid};
-use svirt_plan::{Inputs, plan};
 use svirt_store::Definition;
 use uuid::Builder;
 
@@ -102,15 +101,13 @@ impl Engine {
         let mut store = self.store()?;
         let spec = &spec.expanded()?.spec;
         let identity = self.identity(spec)?;
-        let place = self.paths.place(&identity.name, identity.id);
         let streams = if spec.command.is_some() {
             &[Stream::Input, Stream::Output, Stream::Error][..]
         } else {
             &[]
         };
-        let (machine, _pins) = resolve::machine(self, &mut store, spec, identity, streams)?;
-        let user = supervisor::first_user(&self.facts);
-        Ok(plan(Inputs { machine: &machine, host: &self.facts, place: &place, user })?)
+        let (machine, pins) = resolve::machine(self, &mut store, spec, identity, streams)?;
+        supervisor::preview(self, &machine, &pins)
     }
 
     /// Starts a machine that is forgotten when it ends. The start is given up when `given_up`

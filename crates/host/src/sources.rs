@@ -3,6 +3,7 @@
 
 use crate::{
     Doing, HostError,
+    mac::attribute::mark,
     pin::{Pin, PinError},
 };
 use rustix::{
@@ -54,7 +55,11 @@ pub fn open(confinement: &Confinement, supplies: &Supplies) -> Result<Vec<OwnedF
         all.push(entry_source(&entry.source)?);
     }
     for descriptor in &confinement.descriptors {
-        all.push(descriptor_source(&descriptor.source, supplies)?);
+        let opened = descriptor_source(&descriptor.source, supplies)?;
+        if let DescriptorSource::Scratch(_) = descriptor.source {
+            mark(&confinement.labels, &opened)?;
+        }
+        all.push(opened);
     }
     for group in &confinement.cgroups {
         all.push(open_plain(&entrance(group), OFlags::WRONLY)?);

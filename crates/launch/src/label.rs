@@ -8,16 +8,11 @@
 use crate::job::{Job, RESERVED};
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, RawFd},
+    os::fd::{AsRawFd, RawFd},
 };
 use svirt_host::{
     Doing, HostError,
-    mac::{
-        Lsm,
-        attribute::{self, Attributes, Xattr},
-        files::KernelFiles,
-        process::ExecLabel,
-    },
+    mac::{Lsm, files::KernelFiles, process::ExecLabel},
 };
 use svirt_model::label::ProcessLabel;
 
@@ -83,22 +78,4 @@ fn labels(job: &Job) -> Result<Vec<(Lsm, &ProcessLabel)>, HostError> {
             .doing(|| "label the process");
     }
     Ok(all)
-}
-
-/// Labels what was made for the machine to change, where that did not come by itself: what this
-/// process makes may have its own label already, and nothing else may then be allowed to it.
-pub(crate) fn mark(job: &Job, made: impl AsFd) -> Result<(), HostError> {
-    for label in &job.confinement.labels {
-        let (Some(attribute), Some(text)) = (Xattr::of(label.model), &label.image_label) else {
-            continue;
-        };
-        let doing = || format!("label {text} what was made for the machine");
-        let attributes = Attributes::open()?;
-        let found = attributes.read(&made, attribute).map_err(io::Error::other).doing(doing)?;
-        if !found.is_some_and(|found| attribute::same(attribute, &found, text.as_bytes())) {
-            let written = attributes.write(&made, attribute, text.as_bytes());
-            written.map_err(io::Error::other).doing(doing)?;
-        }
-    }
-    Ok(())
 }

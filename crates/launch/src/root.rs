@@ -3,7 +3,6 @@
 
 use crate::{
     job::{Job, out_of_the_way},
-    label,
     owner::Owners,
 };
 use rustix::{
@@ -21,6 +20,7 @@ use std::{
 };
 use svirt_host::{
     Doing, HostError,
+    mac::attribute::mark,
     sys::{MountFlags, set_mount_flags},
 };
 use svirt_model::{Entry, EntrySource, Grant};
@@ -75,7 +75,7 @@ impl Root {
         for (entry, mount) in job.confinement.entries.iter().zip(&mut mounts.0) {
             if entry.source == EntrySource::Fresh {
                 let made = fresh(job, host).on("make", &entry.at)?;
-                label::mark(job, &made)?;
+                mark(&job.confinement.labels, &made)?;
                 *mount = Some(made);
             }
         }
@@ -88,7 +88,8 @@ impl Root {
         for (entry, pinned) in job.confinement.entries.iter().zip(&job.entries) {
             self.place(job, entry, pinned).on("make a place for", &entry.at)?;
             if matches!(entry.source, EntrySource::Node(_)) {
-                label::mark(job, self.made(&relative(&entry.at)).on("open", &entry.at)?)?;
+                let made = self.made(&relative(&entry.at)).on("open", &entry.at)?;
+                mark(&job.confinement.labels, made)?;
             }
         }
         for (at, text) in &job.confinement.links {

@@ -1,6 +1,6 @@
 //! What a process may reach. What is not on a manifest cannot be reached.
 
-use crate::{Access, Bytes, Object, Origin, Sharing, Stream};
+use crate::{Access, Bytes, Object, Origin, Sharing, Stream, label::Relabelling};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -22,6 +22,9 @@ pub struct Resource {
     pub sharing: Sharing,
     /// How the process gets it.
     pub delivery: Delivery,
+    /// How it is labelled, where that does not follow from its use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relabelling: Option<Relabelling>,
     /// Which of the user's words named it.
     pub origin: Origin,
 }

@@ -28,8 +28,9 @@ pub enum Attribute {
     Label {
         /// The model.
         model: SecurityModel,
-        /// Which file it must be: what stands at its path later may be another.
-        file: FileId,
+        /// Which file it must be: what stands at its path later may be another. None of one that
+        /// the plan itself makes.
+        file: Option<FileId>,
     },
 }
 

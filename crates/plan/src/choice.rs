@@ -29,9 +29,10 @@ pub(crate) struct Choice<'a> {
 
 impl<'a> Choice<'a> {
     pub(crate) fn of(inputs: Inputs<'a>) -> Self {
-        let Inputs { machine, host, user, .. } = inputs;
+        let Inputs { machine, host, reserved, .. } = inputs;
         let (weakened, vmm) = (&machine.demands.weaken, &machine.vmm);
         let (own, growth) = (OwnUser::Free, Growth::of(machine));
+        let user = reserved.user;
         let choice = Self { host, weakened, vmm, user, own, role: Role::Vmm, growth };
         let own = own_user::find(inputs, &choice);
         Self { own, ..choice }
@@ -40,6 +41,11 @@ impl<'a> Choice<'a> {
     /// The same machine's layers for another of its processes.
     pub(crate) fn for_role(self, role: Role) -> Self {
         Self { role, ..self }
+    }
+
+    /// Of which process they are.
+    pub(crate) fn role(&self) -> Role {
+        self.role
     }
 
     /// Whether this process is in the host's network, because that is its task.

@@ -5,6 +5,7 @@ use crate::{
     choice::Choice,
     desire,
     growth::Growth,
+    labels::Called,
     qemu,
     resources::{Helper, Walked, endpoints},
 };
@@ -19,6 +20,7 @@ use svirt_model::{
 pub(crate) fn vmm(
     inputs: Inputs<'_>,
     choice: &Choice<'_>,
+    called: Called<'_>,
     walked: Walked,
 ) -> Result<Process, PlanError> {
     let machine = inputs.machine;
@@ -33,9 +35,9 @@ pub(crate) fn vmm(
         Vmm::Guest(_) => PathBuf::from("/"),
         Vmm::Command(command) => command.directory.clone(),
     };
-    let frame = Frame { inputs, choice, program: &program.binary, directory };
+    let frame = Frame { inputs, choice, called, program: &program.binary, directory };
     let confinement = frame.confine(&walked.manifest, arguments)?;
-    let layers = choice.status(confinement.entries.len());
+    let layers = choice.status(called, confinement.entries.len());
     Ok(Process { role: Role::Vmm, manifest: walked.manifest, confinement, layers })
 }
 
@@ -43,19 +45,21 @@ pub(crate) fn vmm(
 pub(crate) fn helper(
     inputs: Inputs<'_>,
     choice: &Choice<'_>,
+    called: Called<'_>,
     helper: Helper<'_>,
 ) -> Result<Process, PlanError> {
-    let frame =
-        Frame { inputs, choice, program: &helper.program.binary, directory: PathBuf::from("/") };
+    let (program, directory) = (&helper.program.binary, PathBuf::from("/"));
+    let frame = Frame { inputs, choice, called, program, directory };
     let arguments = qemu::passt(&helper.manifest);
     let confinement = frame.confine(&helper.manifest, arguments)?;
-    let layers = choice.status(confinement.entries.len());
+    let layers = choice.status(called, confinement.entries.len());
     Ok(Process { role: Role::Network, manifest: helper.manifest, confinement, layers })
 }
 
 struct Frame<'a> {
     inputs: Inputs<'a>,
     choice: &'a Choice<'a>,
+    called: Called<'a>,
     program: &'a Object,
     directory: PathBuf,
 }
@@ -81,7 +85,7 @@ impl Frame<'_> {
             entries: self.entries(manifest, identity)?,
             links: self.links(),
             descriptors: descriptors(manifest),
-            labels: Vec::new(),
+            labels: self.called.labels.process(choice.role()),
             landlock: self.landlock(),
             seccomp: choice.seccomp(),
             limits: self.limits(),

@@ -1,33 +1,30 @@
 //! What a machine wants of the host: its run-time directory and what is in it, its control groups,
 //! the links by which its sockets are found.
 
-use crate::{Inputs, PlanError, choice::Choice, resources};
-use std::path::PathBuf;
+use crate::{Inputs, PlanError, choice::Choice, labels::Wanted};
+use std::{collections::BTreeSet, path::PathBuf};
 use svirt_model::{
-    Attribute, Cgroups, DeviceKind, Embedded, Identity, KernelSource, Target, Value, Want,
+    Attribute, Cgroups, DeviceKind, Embedded, Identity, KernelSource, Manifest, Target, Value, Want,
 };
 
 /// A machine may have this many processes and threads: QEMU makes up to 64 for block requests, one
 /// for each processor, and a few more.
 const PROCESSES_MAX: u64 = 1024;
 
-/// Everything that the machine wants, in the order in which it is made.
-pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
+/// What the machine wants that is there for it alone, in the order in which it is made.
+pub(crate) fn wanted(inputs: Inputs<'_>, choice: &Choice<'_>, manifest: &Manifest) -> Vec<Wanted> {
     let identity = choice.identity();
     // A user of the machine's own passes through to what is its own, where it keeps the host's root.
     let mode = if identity.own && !choice.own_root() { 0o711 } else { 0o700 };
     let run = Value::Directory { uid: inputs.host.uid, gid: inputs.host.gid, mode };
     let mut all = vec![(inputs.place.run.clone(), run)];
-    let walked = resources::walk(inputs, choice);
-    let targets = || walked.manifest.resources.iter().map(|r| &r.target);
-    // In a root of its own it has a file system of its own for them.
-    if !choice.own_root() && targets().any(|t| matches!(t, Target::Endpoint(_))) {
+    if has_directory(choice, manifest) {
         all.push((inputs.place.endpoints(), sockets(inputs, identity)));
     }
     if embedded(inputs) {
         all.push((inputs.place.guest(), Value::Embedded(Embedded::Guest)));
     }
-    for target in targets() {
+    for target in targets(manifest) {
         match target {
             Target::Endpoint(endpoint) => all.extend(endpoint.link.iter().map(|link| {
                 (link.clone(), Value::Link(inputs.place.endpoints().join(&endpoint.name)))
@@ -49,7 +46,33 @@ pub(crate) fn wants(inputs: Inputs<'_>, choice: &Choice<'_>) -> Vec<Want> {
     });
     let machine = inputs.machine.id;
     let want = |(object, value)| Want { machine, object, attribute: Attribute::Presence, value };
-    all.into_iter().map(want).collect()
+    all.into_iter().map(want).map(new).collect()
+}
+
+/// A want of what is not there yet.
+pub(crate) fn new(want: Want) -> Wanted {
+    Wanted { want, before: Value::Absent }
+}
+
+/// What the plan makes on the host's file systems that the machine's process uses.
+pub(crate) fn made(inputs: Inputs<'_>, choice: &Choice<'_>, manifest: &Manifest) -> Vec<PathBuf> {
+    let outputs = targets(manifest).filter_map(|target| match target {
+        Target::Output(path) => Some(path.clone()),
+        _ => None,
+    });
+    let directory = has_directory(choice, manifest).then(|| inputs.place.endpoints());
+    let guest = embedded(inputs).then(|| inputs.place.guest());
+    let all: BTreeSet<PathBuf> = directory.into_iter().chain(guest).chain(outputs).collect();
+    all.into_iter().collect()
+}
+
+fn targets(manifest: &Manifest) -> impl Iterator<Item = &Target> {
+    manifest.resources.iter().map(|resource| &resource.target)
+}
+
+/// In a root of its own a machine has a file system of its own for its sockets.
+fn has_directory(choice: &Choice<'_>, manifest: &Manifest) -> bool {
+    !choice.own_root() && targets(manifest).any(|t| matches!(t, Target::Endpoint(_)))
 }
 
 /// The directory of sockets is the machine's. An ordinary user cannot give it to another user, and
@@ -69,10 +92,12 @@ fn embedded(inputs: Inputs<'_>) -> bool {
 }
 
 /// Nothing is to be two things.
-pub(crate) fn distinct(wants: &[Want]) -> Result<(), PlanError> {
-    let twice = wants.iter().enumerate().find_map(|(index, one)| {
-        let rest = wants.get(index + 1..).unwrap_or_default();
-        rest.iter().find(|other| other.object == one.object).map(|_| one.object.clone())
+pub(crate) fn distinct(wanted: &[Wanted]) -> Result<(), PlanError> {
+    let presence = |w: &&Wanted| w.want.attribute == Attribute::Presence;
+    let objects: Vec<_> = wanted.iter().filter(presence).map(|w| &w.want.object).collect();
+    let twice = objects.iter().enumerate().find_map(|(index, one)| {
+        let rest = objects.get(index + 1..).unwrap_or_default();
+        rest.contains(one).then(|| (*one).clone())
     });
     let Some(path) = twice else { return Ok(()) };
     let (first, second) = ("one thing that the machine makes".to_owned(), "another".to_owned());

@@ -1,40 +1,18 @@
-//! Ops are the difference between what is wanted and what other machines hold already. What is left
-//! when a machine's wants are dropped is the same difference, which the store asks of its tables.
+//! Ops are what makes wants true. What is undone when a machine's wants are dropped is the difference
+//! to what other machines still want, which the store asks of its tables.
 
-use svirt_model::{Op, Value, Want};
+use crate::labels::Wanted;
+use svirt_model::Op;
 
-/// The ops that make these wants true where `held` is what other machines hold already. An object
-/// that two machines want alike is made once.
-pub fn ops(wants: &[Want], held: &[Want]) -> Vec<Op> {
-    let is_held = |want: &Want| held.iter().any(|h| same(h, want));
-    let op = |want: &Want| Op {
-        object: want.object.clone(),
-        attribute: want.attribute.clone(),
-        before: Value::Absent,
-        after: want.value.clone(),
+/// The ops that make these wants true, each with what it will put back. A label that another machine
+/// has had written alike is written again, which changes nothing: that machine may not have come to
+/// it yet.
+pub(crate) fn ops(wanted: &[Wanted]) -> Vec<Op> {
+    let op = |wanted: &Wanted| Op {
+        object: wanted.want.object.clone(),
+        attribute: wanted.want.attribute.clone(),
+        before: wanted.before.clone(),
+        after: wanted.want.value.clone(),
     };
-    wants.iter().filter(|want| !is_held(want)).map(op).collect()
-}
-
-fn same(one: &Want, other: &Want) -> bool {
-    one.object == other.object && one.attribute == other.attribute && one.value == other.value
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use svirt_model::{Attribute, Uuid};
-
-    fn want(object: &str) -> Want {
-        let value = Value::Directory { uid: 1, gid: 1, mode: 0o700 };
-        let attribute = Attribute::Presence;
-        Want { machine: Uuid::nil(), object: object.into(), attribute, value }
-    }
-
-    #[test]
-    fn what_another_machine_holds_is_not_made_again() {
-        let made = ops(&[want("/a"), want("/b"), want("/c")], &[want("/c")]);
-        let objects: Vec<_> = made.iter().map(|op| op.object.to_str().unwrap()).collect();
-        assert_eq!(objects, ["/a", "/b"]);
-    }
+    wanted.iter().map(op).collect()
 }

@@ -22,12 +22,18 @@ mod resources;
 mod status;
 
 pub use claims::{Conflict, claims, conflict};
-pub use diff::ops;
-pub use reserved::{Needs, Reserved};
+pub use reserved::{Needs, Other, Others, Reserved};
 
+use allocate::AllocateError;
 use choice::Choice;
-use std::path::PathBuf;
-use svirt_model::{HostFacts, Layer, Machine, Plan, Process, Role, Want};
+use labels::{Called, Labels};
+use std::{collections::BTreeSet, path::PathBuf};
+use svirt_model::{
+    Attribute, GroupName, HostFacts, Layer, Machine, MachineName, Plan, Process, Resource, Role,
+    Sharing, Want,
+    label::{Observations, SecurityModel},
+};
+use svirt_policy::apparmor::ProfileError;
 
 /// Where a machine has its place on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +64,21 @@ pub struct Inputs<'a> {
     pub host: &'a HostFacts,
     /// Its place on the host.
     pub place: &'a Place,
-    /// The user that was reserved for it.
-    pub user: Option<u32>,
+    /// What was reserved for it.
+    pub reserved: &'a Reserved,
+    /// What was seen of its objects' labels.
+    pub seen: &'a Observations,
+    /// What the other live machines have.
+    pub others: &'a Others,
+}
+
+impl<'a> Inputs<'a> {
+    /// Before anything was reserved for the machine or seen of its objects.
+    pub fn bare(machine: &'a Machine, host: &'a HostFacts, place: &'a Place) -> Self {
+        static SEEN: Observations = Observations::NONE;
+        let (reserved, seen, others) = (&reserved::NOTHING, &SEEN, &reserved::NOBODY);
+        Self { machine, host, place, reserved, seen, others }
+    }
 }
 
 /// A machine cannot be planned.
@@ -107,9 +126,86 @@ pub enum PlanError {
         /// The machine's user.
         uid: u32,
     },
-    /// A label that is not set.
-    #[error("the label {0:?} cannot be given: this version of sVirt sets no labels")]
-    Label(String),
+    /// No label could be made of what was asked for and what is there.
+    #[error(transparent)]
+    Allocate(#[from] AllocateError),
+    /// AppArmor cannot say what the machine was given.
+    #[error("the machine's AppArmor profile cannot be written")]
+    Profile(#[from] ProfileError),
+    /// Something was not reserved that the labels need.
+    #[error("{0} was not reserved for the machine")]
+    Unreserved(&'static str),
+    /// An object was not looked at before its label was planned.
+    #[error("the label of {} was not looked at", .0.display())]
+    Unseen(PathBuf),
+    /// A certain label of a model that the kernel does not have.
+    #[error("a label of {} is asked for, which this kernel does not have", model_word(*.model))]
+    NoModel {
+        /// The model; none where any would do.
+        model: Option<SecurityModel>,
+    },
+    /// A model whose labels are not made from others.
+    #[error("no label of {model} can be made from the base label {base:?}")]
+    NoBase {
+        /// The model.
+        model: SecurityModel,
+        /// The base.
+        base: String,
+    },
+    /// A label that was chosen, and nothing to call the machine's objects.
+    #[error("nothing is known to call the objects of a machine with the label {label}")]
+    NoImageLabel {
+        /// The machine's label.
+        label: String,
+    },
+    /// A label that was chosen is, or covers, another machine's.
+    #[error("the label {label} would reach what is machine {machine}'s, which has {theirs}")]
+    TakenLabel {
+        /// The label that was chosen.
+        label: String,
+        /// The other machine.
+        machine: MachineName,
+        /// Its label.
+        theirs: String,
+    },
+    /// The program is none from which the machine's domain can be entered.
+    #[error("{} has the label {has}, from which no program may enter {label}", .program.display())]
+    NoEntry {
+        /// The program.
+        program: PathBuf,
+        /// Its label.
+        has: String,
+        /// The machine's label.
+        label: String,
+    },
+    /// An object that cannot be labelled, and that a machine may not use as it is.
+    #[error("the file system of {} keeps no labels, and as it is {model} lets no machine use it", .path.display())]
+    Unlabelled {
+        /// The object.
+        path: PathBuf,
+        /// The model.
+        model: SecurityModel,
+    },
+    /// An object that would have another label for a machine that is running.
+    #[error("{} is labelled otherwise for machine {machine}", .path.display())]
+    Labelled {
+        /// The object.
+        path: PathBuf,
+        /// The machine.
+        machine: MachineName,
+    },
+    /// An object with several names.
+    #[error("{} has other names (hard links), whose users would lose it if it were labelled", .path.display())]
+    HardLinked {
+        /// The object.
+        path: PathBuf,
+    },
+    /// An object that the machine names twice, with two labels.
+    #[error("{} would have two labels: it is named twice, for two uses", .path.display())]
+    TwoLabels {
+        /// The object.
+        path: PathBuf,
+    },
     /// A text that QEMU's command line cannot carry.
     #[error("the kernel's command line has a character in it that cannot be passed on: {0:?}")]
     Text(char),
@@ -126,40 +222,96 @@ impl PlanError {
             Self::NoRight { .. } => {
                 Some("keep the root, or give up the user as well: --weaken root --weaken user")
             }
-            Self::Label(_) => Some("leave the label out; the other layers hold the machine"),
-            Self::Text(_) => None,
+            Self::Allocate(error) => error.hint(),
+            Self::NoModel { .. } | Self::NoBase { .. } => Some("leave the label out"),
+            Self::NoImageLabel { .. } => {
+                Some("install sVirt's policy with svirt policy install, or write relabel=no")
+            }
+            Self::TakenLabel { .. } => Some("choose another label, or leave it to sVirt"),
+            Self::NoEntry { .. } => {
+                Some("label the program as one (chcon -t bin_t), or --weaken selinux")
+            }
+            Self::Unlabelled { .. } => {
+                Some("mount it with context= and a label that machines may use, or move the object")
+            }
+            Self::Labelled { .. } => Some("stop that machine first, or use a copy"),
+            Self::HardLinked { .. } => Some("use a copy, or leave its label with relabel=no"),
+            Self::TwoLabels { .. } => Some("name it once"),
+            Self::Unreserved(_) | Self::Unseen(_) | Self::Profile(_) | Self::Text(_) => None,
         }
     }
 }
 
-/// What a machine wants of the host's objects.
-pub fn wants(inputs: Inputs<'_>) -> Vec<Want> {
-    desire::wants(inputs, &Choice::of(inputs))
+fn model_word(model: Option<SecurityModel>) -> &'static str {
+    model.map_or("some security module", SecurityModel::word)
+}
+
+/// A plan, and what its machine wants of the host for as long as it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// What is wanted, in the order in which it is made true.
+    pub wants: Vec<Want>,
+}
+
+/// What has to be reserved before a machine can be planned; of `inputs` what is reserved, seen and
+/// others' may be empty.
+///
+/// # Errors
+/// Its label could not be made, whatever is reserved.
+pub fn needs(inputs: Inputs<'_>) -> Result<Needs, PlanError> {
+    let choice = Choice::of(inputs);
+    let (domain, pool) = (labels::domain(inputs, &choice)?, labels::pool(inputs, &choice)?);
+    let groups = if pool.is_some() { groups(inputs) } else { BTreeSet::new() };
+    Ok(Needs { pool, groups, domain })
+}
+
+/// The groups with which a machine shares something.
+fn groups(inputs: Inputs<'_>) -> BTreeSet<GroupName> {
+    let walked = resources::walk(inputs, &Choice::of(inputs));
+    let group = |resource: Resource| match resource.sharing {
+        Sharing::Group(name) => Some(name),
+        Sharing::Private => None,
+    };
+    walked.manifest.resources.into_iter().filter_map(group).collect()
+}
+
+/// The objects that may have to be labelled for a machine: what other machines want of them has to
+/// be known.
+pub fn labelled(inputs: Inputs<'_>) -> Vec<(PathBuf, Attribute)> {
+    labels::candidates(inputs, &resources::walk(inputs, &Choice::of(inputs)).manifest)
 }
 
 /// Makes the plan of a start.
 ///
 /// # Errors
 /// See [`PlanError`].
-pub fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
-    labels::check(inputs.machine)?;
+pub fn plan(inputs: Inputs<'_>) -> Result<Planned, PlanError> {
     let choice = Choice::of(inputs);
     let walked = resources::walk(inputs, &choice);
+    let labels = Labels::of(inputs, &choice)?;
+    let made = desire::made(inputs, &choice, &walked.manifest);
+    let (relabelled, gaps) = labels::changes(inputs, &labels, &walked.manifest, &made)?;
+    let called = Called { labels: &labels, gaps: &gaps };
+    let mut wanted = desire::wanted(inputs, &choice, &walked.manifest);
     let mut processes = Vec::new();
     if let Some(helper) = resources::network_helper(inputs.machine, &choice) {
         let choice = Choice::of(inputs).for_role(Role::Network);
-        processes.push(confine::helper(inputs, &choice, helper)?);
+        processes.push(confine::helper(inputs, &choice, called, helper)?);
     }
-    processes.push(confine::vmm(inputs, &choice, walked)?);
+    processes.push(confine::vmm(inputs, &choice, called, walked)?);
     for process in &processes {
         satisfied(inputs.machine, process)?;
         confine::usable(&process.confinement)?;
     }
-    let wants = wants(inputs);
-    desire::distinct(&wants)?;
-    let ops = ops(&wants, &[]);
-    let (id, name) = (inputs.machine.id, inputs.machine.name.clone());
-    Ok(Plan { id, name, labels: Vec::new(), ops, processes })
+    wanted.extend(relabelled);
+    wanted.extend(labels::profiles(inputs, &labels, &processes)?.into_iter().map(desire::new));
+    desire::distinct(&wanted)?;
+    let ops = diff::ops(&wanted);
+    let (id, name, labels) = (inputs.machine.id, inputs.machine.name.clone(), labels.machine());
+    let wants = wanted.into_iter().map(|wanted| wanted.want).collect();
+    Ok(Planned { plan: Plan { id, name, labels, ops, processes }, wants })
 }
 
 /// A required layer is fully enforced, and something holds the machine in any case.

@@ -18,7 +18,7 @@ pub(crate) enum OwnUser {
 
 /// Decides it.
 pub(crate) fn find(inputs: Inputs<'_>, choice: &Choice<'_>) -> OwnUser {
-    if inputs.host.is_root() || inputs.user.is_none() || choice.gave_up(Layer::User) {
+    if inputs.host.is_root() || inputs.reserved.user.is_none() || choice.gave_up(Layer::User) {
         return OwnUser::Free;
     }
     if !choice.own_root() {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use svirt_model::{
-    GroupName,
-    label::{Pair, Pool},
+    GroupName, Held, MachineName,
+    label::{Context, MachineLabel, Pair, Pool},
 };
 
 /// What a machine needs that no other one has.
@@ -12,8 +12,10 @@ pub struct Needs {
     /// The categories of which it gets two of its own, and one for each of its groups; none where
     /// its labels have no categories.
     pub pool: Option<Pool>,
-    /// The groups with which it shares something.
+    /// The groups that get a category of the pool.
     pub groups: BTreeSet<GroupName>,
+    /// The SELinux context of its process, as far as that is known before anything is reserved.
+    pub domain: Option<Context>,
 }
 
 /// What was reserved for a machine.
@@ -26,3 +28,27 @@ pub struct Reserved {
     /// The category of each of its groups.
     pub groups: BTreeMap<GroupName, u16>,
 }
+
+/// Another live machine, by what a security module calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// Its name.
+    pub name: MachineName,
+    /// What it is called.
+    pub label: MachineLabel,
+}
+
+/// What the other live machines have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Others {
+    /// What security modules call them.
+    pub labels: Vec<Other>,
+    /// What they want of objects of this machine.
+    pub held: Vec<Held>,
+}
+
+/// Nothing was reserved.
+pub(crate) static NOTHING: Reserved = Reserved { user: None, pair: None, groups: BTreeMap::new() };
+
+/// There are no others.
+pub(crate) static NOBODY: Others = Others { labels: Vec::new(), held: Vec::new() };

@@ -6,7 +6,7 @@ use std::{ops::Range, path::PathBuf};
 use svirt_model::{
     Access, Channel, Delivery, Device, DeviceKind, Disk, Embedded, Endpoint, Firmware, Image,
     KernelSource, Listen, Machine, Manifest, Named, Object, Origin, Output, Program, Resource,
-    Serial, SerialEnd, Sharing, Target, Vmm,
+    Serial, SerialEnd, Sharing, Target, Vmm, label::Relabelling,
 };
 
 /// The first descriptor number after the standard streams.
@@ -149,10 +149,12 @@ impl Walk<'_> {
             self.descriptor(target, Access::Write, Sharing::Private, origin);
         }
         let top = if disk.scratch.is_some() { Access::Read } else { disk.access };
+        let mut top_relabelling = disk.relabelling.clone();
         let mut next = disk.image.as_ref().map(|image| (image, top));
         while let Some((image, access)) = next {
             let Image { object, backing, .. } = image;
             self.descriptor(Target::Object(object.clone()), access, disk.sharing.clone(), origin);
+            self.relabel(top_relabelling.take());
             // What lies below is never written through the image above it.
             next = backing.as_deref().map(|below| (below, Access::Read));
         }
@@ -208,6 +210,8 @@ impl Walk<'_> {
         }
         for part in data {
             self.at(Target::Object(part.object.clone()), part.name.clone(), Access::Read, &origin);
+            // It is the host's, and every machine's.
+            self.relabel(Some(Relabelling::Leave));
         }
     }
 
@@ -239,7 +243,15 @@ impl Walk<'_> {
     fn add(&mut self, what: (Target, Access, Delivery), sharing: Sharing, origin: &Origin) {
         let (target, access, delivery) = what;
         let origin = origin.clone();
-        self.found.push(Resource { target, access, sharing, delivery, origin });
+        let relabelling = None;
+        self.found.push(Resource { target, access, sharing, delivery, relabelling, origin });
+    }
+
+    /// How the last resource is labelled, where that does not follow from its use.
+    fn relabel(&mut self, relabelling: Option<Relabelling>) {
+        if let Some(resource) = self.found.last_mut() {
+            resource.relabelling = relabelling;
+        }
     }
 }
 

@@ -1,22 +1,23 @@
 //! What was asked of each layer of a process and what is in force, in words that are true of that
 //! process on this host.
 
-use crate::{choice::Choice, growth::Growth, own_user::OwnUser};
+use crate::{choice::Choice, growth::Growth, labels::Called, own_user::OwnUser};
 use svirt_model::{Cgroups, Layer, LayerStatus, MachineUsers, Offer, SyscallProfile};
 
 impl Choice<'_> {
     /// What was asked of each layer and what is in force.
-    pub(crate) fn status(&self, rules: usize) -> Vec<LayerStatus> {
-        Layer::ALL.iter().filter_map(|layer| self.layer(*layer, rules)).collect()
+    pub(crate) fn status(&self, called: Called<'_>, rules: usize) -> Vec<LayerStatus> {
+        Layer::ALL.iter().filter_map(|layer| self.layer(*layer, called, rules)).collect()
     }
 
-    fn layer(&self, layer: Layer, rules: usize) -> Option<LayerStatus> {
+    fn layer(&self, layer: Layer, called: Called<'_>, rules: usize) -> Option<LayerStatus> {
         if self.gave_up(layer) {
             return Some(LayerStatus::weakened(layer));
         }
         Some(match layer {
-            // These are drivers of their own, asked for where the kernel has the module.
-            Layer::Selinux | Layer::Apparmor | Layer::Smack => return self.module(layer),
+            Layer::Selinux | Layer::Apparmor | Layer::Smack => {
+                return called.status(layer, self.role());
+            }
             Layer::Landlock => self.landlock_status(rules),
             Layer::Seccomp => self.seccomp_status(),
             Layer::Root if self.own_root() => {
@@ -44,12 +45,6 @@ impl Choice<'_> {
             Layer::Cgroup => self.cgroup_status(),
             Layer::ExecutableMemory => self.memory_status(),
         })
-    }
-
-    fn module(&self, layer: Layer) -> Option<LayerStatus> {
-        let there = self.host.security_modules.iter().any(|m| m == layer.word());
-        let why = "this version does not label for it yet";
-        there.then(|| LayerStatus::missing(layer, why))
     }
 
     fn no_namespaces(&self) -> String {

@@ -82,12 +82,12 @@ fn every_layer_that_can_be_given_up_together_is_gone_and_named() {
 }
 
 #[test]
-fn a_security_module_that_nobody_labels_for_is_missing_and_not_hidden() {
+fn a_security_module_that_cannot_be_used_is_missing_and_not_hidden() {
     let plan = plan(&machines::kvm(vec![]), &hosts::with_security_modules()).expect("a plan");
     assert_snapshot!(render::layers(&plan.vmm().layers[..2]), @r"
     layers
-      selinux no: this version does not label for it yet
-      apparmor no: this version does not label for it yet
+      selinux no: it has no policy yet, or its files are not mounted
+      apparmor no: there is no apparmor_parser: install the package apparmor
     ");
 }
 

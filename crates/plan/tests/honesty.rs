@@ -283,8 +283,8 @@ fn a_comma_in_the_places_path_ends_no_value() {
         vec![embedded(), from(DeviceKind::Vnc(None), "x"), from(DeviceKind::Debugger, "x")];
     let (machine, host) = (weakened(tcg(display), &[Layer::Root]), hosts::user());
     let place = Place { run: "/run/a,b=c".into() };
-    let inputs = Inputs { machine: &machine, host: &host, place: &place, user: None };
-    let planned = svirt_plan::plan(inputs).expect("a plan");
+    let inputs = Inputs::bare(&machine, &host, &place);
+    let planned = svirt_plan::plan(inputs).expect("a plan").plan;
     let arguments = &planned.vmm().confinement.arguments;
     for value in ["path=/run/a,,b=c/sockets/gdb,server=on", "vnc=unix:/run/a,,b=c/sockets/vnc"] {
         assert!(arguments.iter().any(|a| a.contains(value)), "{value}: {arguments:?}");
@@ -311,7 +311,7 @@ fn what_its_own_user_may_not_use_in_the_hosts_root_is_refused() {
 }
 
 #[test]
-fn a_label_that_is_asked_for_is_refused_and_not_left_out() {
+fn a_label_of_a_module_that_is_not_there_is_refused_and_not_left_out() {
     use svirt_model::label::{Seclabel, SeclabelKind};
     let asking = |kind| {
         let mut machine = kvm(vec![]);
@@ -320,8 +320,8 @@ fn a_label_that_is_asked_for_is_refused_and_not_left_out() {
     };
     let label = "system_u:system_r:svirt_t:s0:c1,c2".to_owned();
     let fixed = asking(SeclabelKind::Static { label: label.clone(), relabel: true });
-    assert_eq!(fixed, Err(PlanError::Label(label.clone())));
-    let based = asking(SeclabelKind::Dynamic { base: Some(label.clone()) });
-    assert_eq!(based, Err(PlanError::Label(label)));
+    assert_eq!(fixed, Err(PlanError::NoModel { model: None }));
+    let based = asking(SeclabelKind::Dynamic { base: Some(label) });
+    assert_eq!(based, Err(PlanError::NoModel { model: None }));
     assert!(asking(SeclabelKind::Dynamic { base: None }).is_ok());
 }

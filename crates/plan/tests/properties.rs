@@ -11,8 +11,9 @@ use support::{
 use svirt_model::{
     Access, Claim, Confinement, Delivery, DeviceKind, Enforced, Entry, Grant, HeldClaim, HostFacts,
     Layer, LayerStatus, Machine, Plan, Process, Resource, Role, Sharing, Target, Uuid, Vmm, Want,
+    label::Observations,
 };
-use svirt_plan::{Inputs, PlanError, claims, conflict, ops, wants};
+use svirt_plan::{Others, PlanError, claims, conflict};
 
 /// The plan, or nothing where nothing would hold the machine, which is the only refusal here.
 fn planned(machine: &Machine, host: &HostFacts) -> Option<Plan> {
@@ -139,8 +140,8 @@ fn named_by_user(machine: &Machine, path: &Path) -> bool {
 }
 
 fn wanted(machine: &Machine, host: &HostFacts) -> Vec<Want> {
-    let place = support::place(machine);
-    wants(Inputs { machine, host, place: &place, user: support::first_user(host) })
+    let planned = support::planned(machine, host, &Observations::default(), &Others::default());
+    planned.map(|planned| planned.wants).unwrap_or_default()
 }
 
 fn held(claims: &[Claim]) -> Vec<HeldClaim> {
@@ -308,7 +309,9 @@ proptest! {
                 prop_assert!(!above, "{:?} is made before {:?}", op.object, later.object);
             }
         }
-        prop_assert_eq!(&plan.ops, &ops(&wanted(&machine, &host), &[]));
+        let made: Vec<_> = plan.ops.iter().map(|op| (&op.object, &op.after)).collect();
+        let wanted = wanted(&machine, &host);
+        prop_assert_eq!(made, wanted.iter().map(|w| (&w.object, &w.value)).collect::<Vec<_>>());
     }
 
     #[test]

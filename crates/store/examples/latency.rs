@@ -79,7 +79,9 @@ fn start(store: &mut Store, n: u64, plan: &Plan) -> Result<(), StoreError> {
     let request = String::new();
     let start = store.start(NewRun { id, name, supervisor, transient: true, request })?;
     start.reserve_user(100_000..165_536, |_| true)?;
-    start.held(&wants)?;
+    let keys: Vec<_> =
+        wants.iter().map(|want| (want.object.clone(), want.attribute.clone())).collect();
+    start.held(&keys)?;
     let claims = claims(n);
     start.claims_near(&claims)?;
     start.commit(plan, &wants, &claims)
@@ -134,7 +136,14 @@ fn resource(n: u64) -> Resource {
     let object = object(n);
     let delivery = Delivery::At(object.path.clone());
     let (access, sharing) = (Access::Read, Sharing::Private);
-    Resource { target: Target::Code(object), access, sharing, delivery, origin: "--vmm".into() }
+    Resource {
+        target: Target::Code(object),
+        access,
+        sharing,
+        delivery,
+        relabelling: None,
+        origin: "--vmm".into(),
+    }
 }
 
 fn evidence() -> Evidence {

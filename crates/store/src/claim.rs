@@ -45,12 +45,16 @@ pub(crate) const HELD: &str = "
     WHERE object = ?1 AND attribute = ?2 AND run <> ?3
     ORDER BY run, position";
 
-/// What other machines hold of what this one wants, in the order of its wants.
-pub(crate) fn held(c: &Connection, run: Uuid, wants: &[Want]) -> Result<Vec<Held>, Fault> {
+/// What other machines want of these objects, in their order.
+pub(crate) fn held(
+    c: &Connection,
+    run: Uuid,
+    objects: &[(PathBuf, Attribute)],
+) -> Result<Vec<Held>, Fault> {
     let mut held = c.prepare(HELD)?;
     let mut all = Vec::new();
-    for want in wants {
-        let key = params![Text(&want.object), Json(&want.attribute), Word(run)];
+    for (object, attribute) in objects {
+        let key = params![Text(object), Json(attribute), Word(run)];
         let rows = held.query_map(key, |row| {
             let (name, before) = (row.get::<_, Word<_>>(4)?.0, row.get::<_, Json<_>>(5)?.0);
             Ok(Held { name, want: want_from_row(row)?, before })

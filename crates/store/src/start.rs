@@ -15,10 +15,10 @@ use rusqlite::{Connection, Transaction, params};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    path::Path,
+    path::{Path, PathBuf},
 };
 use svirt_model::{
-    GroupName, Held, MachineName, Plan, Uuid, Want,
+    Attribute, GroupName, Held, MachineName, Plan, Uuid, Want,
     label::{MachineLabel, Pair},
 };
 
@@ -115,13 +115,12 @@ impl Start<'_> {
         self.at(label::labels(&self.tx))
     }
 
-    /// What the other live machines hold of what this one wants: of the same objects, the same
-    /// attributes.
+    /// What the other live machines want of these attributes of these objects.
     ///
     /// # Errors
     /// Only when the store cannot be read, or a path is not UTF-8.
-    pub fn held(&self, wants: &[Want]) -> Result<Vec<Held>, StoreError> {
-        self.at(held(&self.tx, self.run.id, wants))
+    pub fn held(&self, objects: &[(PathBuf, Attribute)]) -> Result<Vec<Held>, StoreError> {
+        self.at(held(&self.tx, self.run.id, objects))
     }
 
     /// Which claims of the other live machines could clash with these, which this machine wants.

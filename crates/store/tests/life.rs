@@ -235,7 +235,8 @@ fn a_start_sees_what_the_live_machines_want_and_use() {
     let second = new_run(2, "second");
     let start = store.start(second.clone()).unwrap();
     let both = wants(&second, &common::objects(&first));
-    let held: Vec<_> = start.held(&both).unwrap().into_iter().map(|held| held.want).collect();
+    let held: Vec<_> =
+        start.held(&common::keys(&both)).unwrap().into_iter().map(|held| held.want).collect();
     assert_eq!(held, wants(&first, &common::objects(&first)));
     let held = start.claims_near(&[]).unwrap();
     assert_eq!(held.len(), 1);

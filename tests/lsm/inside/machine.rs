@@ -236,7 +236,7 @@ pub(crate) fn labelling(path: &str, model: SecurityModel, label: &[u8]) -> Op {
         object: path.into(),
         attribute: Attribute::Label {
             model,
-            file: FileId { device: stat.st_dev, inode: stat.st_ino },
+            file: Some(FileId { device: stat.st_dev, inode: stat.st_ino }),
         },
         before: Value::Label(before),
         after: Value::Label(Some(label.to_vec())),

@@ -1,12 +1,6 @@
 //! A machine that lives: how it begins, and how everything is put back when it ends.
 
-use super::{
-    alive::{self, this_process},
-    console::Console,
-    ends::Ends,
-    monitor::Monitor,
-    users::reserve_user,
-};
+use super::{alive, console::Console, ends::Ends, monitor::Monitor, reserve::reserve};
 use crate::{
     Code, Engine, Failure, resolve,
     start::{Birth, Streams},
@@ -35,8 +29,7 @@ use svirt_host::{
 use svirt_model::{
     Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Op, Plan, Process, Uuid,
 };
-use svirt_plan::{Inputs, claims, conflict, plan, wants};
-use svirt_store::{NewRun, Outcome, Store};
+use svirt_store::{Outcome, Store};
 
 /// QEMU greets in less than a tenth of a second; a loaded machine may take a while.
 const GREETING: Duration = Duration::from_secs(30);
@@ -67,8 +60,8 @@ pub(crate) struct Live {
     /// Whether this process has no children but the machine's.
     alone: bool,
     /// What this machine has to itself on the whole host, until everything is put back.
-    #[allow(dead_code, reason = "it is held so that nobody else gets the machine's user")]
-    reserved: Option<Reservation>,
+    #[allow(dead_code, reason = "it is held so that nobody else gets the machine's user or label")]
+    reserved: Vec<Reservation>,
 }
 
 impl Live {
@@ -84,7 +77,8 @@ impl Live {
         let (machine, pins) =
             resolve::machine(engine, &mut store, &birth.spec, birth.identity, &streams.which())?;
         let place = engine.paths.place(&machine.name, machine.id);
-        let (plan, reserved) = reserve(engine, &mut store, &machine, transient, request)?;
+        let (plan, reserved) =
+            reserve(engine, &mut store, (&machine, &pins), (transient, request))?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
         let begun = make(engine, &plan.ops)
             .and_then(|()| Self::launch(engine, plan, logs, streams, launcher));
@@ -142,7 +136,7 @@ impl Live {
             guest,
             debug_exit,
             alone: false,
-            reserved: None,
+            reserved: Vec::new(),
             plan,
         };
         let mut first = Some(first);
@@ -356,31 +350,6 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),
     }
-}
-
-/// Plans within the store's transaction, so that what the plan rests on is still true when it is
-/// durable.
-fn reserve(
-    engine: &Engine,
-    store: &mut Store,
-    machine: &svirt_model::Machine,
-    transient: bool,
-    request: String,
-) -> Result<(Plan, Option<Reservation>), Failure> {
-    let (id, name) = (machine.id, machine.name.clone());
-    let supervisor = this_process()?;
-    let start = store.start(NewRun { id, name, supervisor, transient, request })?;
-    let reserved = reserve_user(engine, &start)?;
-    let user = reserved.as_ref().map(|(user, _)| *user);
-    let place = engine.paths.place(&machine.name, machine.id);
-    let inputs = Inputs { machine, host: &engine.facts, place: &place, user };
-    let plan = plan(inputs)?;
-    let claims = claims(&plan);
-    if let Some(conflict) = conflict(&claims, &start.claims_near(&claims)?) {
-        return Err(conflict.into());
-    }
-    start.commit(&plan, &wants(inputs), &claims)?;
-    Ok((plan, reserved.map(|(_, reservation)| reservation)))
 }
 
 fn make(engine: &Engine, ops: &[Op]) -> Result<(), Failure> {

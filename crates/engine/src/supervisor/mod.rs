@@ -12,15 +12,18 @@
 mod alive;
 mod console;
 mod ends;
+mod labels;
 mod live;
 mod monitor;
 mod request;
+mod reserve;
 mod serve;
 mod users;
 
 pub(crate) use alive::{end_what_it_left, is_alive};
 pub(crate) use live::{Live, agree_before_running, finish, hold, launcher};
 pub(crate) use request::{Reply, Request};
+pub(crate) use reserve::preview;
 
 use crate::{
     Engine, Failure,
@@ -29,19 +32,10 @@ use crate::{
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::{fs::File, os::fd::AsRawFd, process::exit};
 use svirt_host::{Doing, processes, sys};
-use svirt_model::{HostFacts, MachineUsers};
 
 /// Of `signal(7)`, the same on every architecture that Linux has QEMU for.
 const SIGHUP: i32 = 1;
 const SIGPIPE: i32 = 13;
-
-/// The user that a plan shows where none is reserved yet.
-pub(crate) fn first_user(facts: &HostFacts) -> Option<u32> {
-    match facts.machine_users {
-        MachineUsers::Range { first, .. } => Some(first),
-        MachineUsers::None(_) => None,
-    }
-}
 
 /// Becomes the supervisor: starts the machine, reports, and serves until it ends.
 pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: Starter) -> ! {

@@ -6,14 +6,23 @@
 use super::Undone;
 use crate::{
     Doing, HostError,
-    mac::attribute::{self, Attributes, PutBack, Xattr},
+    mac::{
+        Lsm,
+        attribute::{self, Attributes, PutBack, Xattr},
+        process,
+        selinux::Selinux,
+    },
 };
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
     io::Errno,
+    process::geteuid,
 };
 use std::{io, os::fd::OwnedFd, path::Path};
-use svirt_model::{FileId, Op, Value, label::SecurityModel};
+use svirt_model::{
+    FileId, Op, Value,
+    label::{Context, SecurityModel},
+};
 
 /// What stands at a path.
 enum Found {
@@ -30,7 +39,7 @@ enum Found {
 /// # Errors
 /// The file is gone or another, has more than one name, or has not the label that was recorded; the
 /// kernel's.
-pub(super) fn write(op: &Op, model: SecurityModel, file: FileId) -> Result<(), HostError> {
+pub(super) fn write(op: &Op, model: SecurityModel, file: Option<FileId>) -> Result<(), HostError> {
     let change = Change::of(op, model).on("label", &op.object)?;
     let object = the_file(&op.object, file).on("label", &op.object)?;
     change.make(&object).on("label", &op.object)
@@ -40,7 +49,11 @@ pub(super) fn write(op: &Op, model: SecurityModel, file: FileId) -> Result<(), H
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn put_back(op: &Op, model: SecurityModel, file: FileId) -> Result<Undone, HostError> {
+pub(super) fn put_back(
+    op: &Op,
+    model: SecurityModel,
+    file: Option<FileId>,
+) -> Result<Undone, HostError> {
     let path = &op.object;
     let change = Change::of(op, model).on("put the label back of", path)?;
     let object = match find(path, file).on("open", path)? {
@@ -49,7 +62,15 @@ pub(super) fn put_back(op: &Op, model: SecurityModel, file: FileId) -> Result<Un
         Found::Gone => return Ok(Undone::Restored),
     };
     let attributes = Attributes::open()?;
-    let put = attributes.put_back(&object, change.attribute, change.before, change.after);
+    let usual = match change.before {
+        Before::Recorded(_) => None,
+        Before::AsMade => fresh(model, path)?,
+    };
+    let before = match &change.before {
+        Before::Recorded(label) => *label,
+        Before::AsMade => usual.as_deref(),
+    };
+    let put = attributes.put_back(&object, change.attribute, before, change.after);
     match put.map_err(io::Error::other).on("put the label back of", path)? {
         PutBack::Restored => Ok(Undone::Restored),
         PutBack::Left(found) => {
@@ -59,10 +80,19 @@ pub(super) fn put_back(op: &Op, model: SecurityModel, file: FileId) -> Result<Un
     }
 }
 
+/// What is there before a label is written.
+#[derive(Clone, Copy)]
+enum Before<'a> {
+    /// What was seen when planning.
+    Recorded(Option<&'a [u8]>),
+    /// What this process's making it gave it.
+    AsMade,
+}
+
 /// What an op says of a label.
 struct Change<'a> {
     attribute: Xattr,
-    before: Option<&'a [u8]>,
+    before: Before<'a>,
     after: &'a [u8],
 }
 
@@ -72,7 +102,10 @@ impl<'a> Change<'a> {
         let attribute = Xattr::of(model).ok_or_else(|| no("labels of this model on files"))?;
         match (&op.before, &op.after) {
             (Value::Label(before), Value::Label(Some(after))) => {
-                Ok(Self { attribute, before: before.as_deref(), after })
+                Ok(Self { attribute, before: Before::Recorded(before.as_deref()), after })
+            }
+            (Value::Absent, Value::Label(Some(after))) => {
+                Ok(Self { attribute, before: Before::AsMade, after })
             }
             _ => Err(no("another change of a label than from one to one")),
         }
@@ -82,8 +115,15 @@ impl<'a> Change<'a> {
         let attributes = Attributes::open().map_err(io::Error::other)?;
         let read = || attributes.read(object, self.attribute).map_err(io::Error::other);
         let found = read()?;
-        if found.as_deref() != self.before {
-            let (found, recorded) = (words(found.as_deref()), words(self.before));
+        let is = |label: &[u8]| attribute::same(self.attribute, label, self.after);
+        // Another machine wants it alike, and its supervisor was faster.
+        if found.as_deref().is_some_and(is) {
+            return Ok(());
+        }
+        if let Before::Recorded(before) = self.before
+            && found.as_deref() != before
+        {
+            let (found, recorded) = (words(found.as_deref()), words(before));
             return Err(io::Error::other(format!(
                 "somebody else has labelled it since the plan was made: it has {found}, and had \
                  {recorded}; start again to keep that"
@@ -91,7 +131,7 @@ impl<'a> Change<'a> {
         }
         attributes.write(object, self.attribute, self.after).map_err(io::Error::other)?;
         let now = read()?;
-        if now.as_deref().is_some_and(|now| attribute::same(self.attribute, now, self.after)) {
+        if now.as_deref().is_some_and(is) {
             return Ok(());
         }
         let (now, after) = (words(now.as_deref()), words(Some(self.after)));
@@ -100,7 +140,7 @@ impl<'a> Change<'a> {
 }
 
 /// The file itself, if its label is nobody else's business.
-fn the_file(path: &Path, file: FileId) -> io::Result<OwnedFd> {
+fn the_file(path: &Path, file: Option<FileId>) -> io::Result<OwnedFd> {
     match find(path, file)? {
         Found::Gone => Err(Errno::NOENT.into()),
         Found::Another => Err(io::Error::other("it was replaced")),
@@ -116,7 +156,8 @@ fn the_file(path: &Path, file: FileId) -> io::Result<OwnedFd> {
     }
 }
 
-fn find(path: &Path, file: FileId) -> Result<Found, Errno> {
+/// What the plan itself made is known by its place and by being this user's.
+fn find(path: &Path, file: Option<FileId>) -> Result<Found, Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let object = match openat2(CWD, path, flags, Mode::empty(), resolve) {
@@ -126,8 +167,34 @@ fn find(path: &Path, file: FileId) -> Result<Found, Errno> {
         Err(e) => return Err(e),
     };
     let stat = fstat(&object)?;
-    let same = FileId { device: stat.st_dev, inode: stat.st_ino } == file;
+    let id = FileId { device: stat.st_dev, inode: stat.st_ino };
+    let same = file.map_or(stat.st_uid == geteuid().as_raw(), |file| file == id);
     Ok(if same { Found::Same(object) } else { Found::Another })
+}
+
+/// The label that a file would have that this process makes in this place now.
+fn fresh(model: SecurityModel, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
+    match model {
+        SecurityModel::Selinux => selinux_default(path).map(Some),
+        _ => process::own(Lsm::Smack).map(|own| Some(own.into_bytes())),
+    }
+}
+
+fn selinux_default(path: &Path) -> Result<Vec<u8>, HostError> {
+    let doing = || format!("find the usual label of {}", path.display());
+    let none = |why: &str| HostError::new(doing(), io::Error::other(why));
+    let selinux = Selinux::open()?.ok_or_else(|| none("SELinux is not active"))?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let above = path.parent().ok_or_else(|| none("it is in no directory"))?;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let above = openat2(CWD, above, flags, Mode::empty(), resolve).doing(doing)?;
+    let label = Attributes::open()?.read(&above, Xattr::Selinux);
+    let label = label.map_err(io::Error::other).doing(doing)?.unwrap_or_default();
+    let context = |bytes: &[u8]| Context::from_kernel(bytes).map_err(io::Error::other).doing(doing);
+    let own = context(process::own(Lsm::Selinux)?.as_bytes())?;
+    let class = selinux.class("file")?.ok_or_else(|| none("the policy has no class file"))?;
+    let made = selinux.created(&own, &context(&label)?, &class)?;
+    Ok([made.to_string().into_bytes(), vec![0]].concat())
 }
 
 /// A label for people: not more than a line of it.
@@ -184,7 +251,7 @@ mod tests {
         let file = FileId { device: stat.st_dev, inode: stat.st_ino };
         Op {
             object: object.to_owned(),
-            attribute: Attribute::Label { model: SecurityModel::Selinux, file },
+            attribute: Attribute::Label { model: SecurityModel::Selinux, file: Some(file) },
             before: Value::Label(before.map(<[u8]>::to_vec)),
             after: Value::Label(Some(NEW.to_vec())),
         }

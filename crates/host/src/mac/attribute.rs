@@ -11,8 +11,11 @@ use rustix::{
     io::Errno,
 };
 use serde::{Deserialize, Serialize};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use svirt_model::label::SecurityModel;
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+};
+use svirt_model::label::{ProcessLabel, SecurityModel};
 
 /// The longest value of an attribute (`XATTR_SIZE_MAX` of the kernel).
 const VALUE_MAX: usize = 65_536;
@@ -103,6 +106,27 @@ impl AttributeError {
             Self::Astray(_) | Self::Host(_) => None,
         }
     }
+}
+
+/// Labels what was made for a machine to change, where that did not come by itself: what its own
+/// process makes may have its label already, and nothing else may then be allowed to it.
+///
+/// # Errors
+/// The kernel's.
+pub fn mark(labels: &[ProcessLabel], made: impl AsFd) -> Result<(), HostError> {
+    for label in labels {
+        let (Some(attribute), Some(text)) = (Xattr::of(label.model), &label.image_label) else {
+            continue;
+        };
+        let doing = || format!("label {text} what was made for the machine");
+        let attributes = Attributes::open()?;
+        let found = attributes.read(&made, attribute).map_err(io::Error::other).doing(doing)?;
+        if !found.is_some_and(|found| same(attribute, &found, text.as_bytes())) {
+            let written = attributes.write(&made, attribute, text.as_bytes());
+            written.map_err(io::Error::other).doing(doing)?;
+        }
+    }
+    Ok(())
 }
 
 /// What became of a label that was to be put back.

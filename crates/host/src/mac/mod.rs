@@ -9,6 +9,7 @@ pub mod apparmor;
 pub mod attribute;
 pub mod compile;
 pub mod files;
+pub mod observe;
 pub mod process;
 pub mod selinux;
 pub mod smack;

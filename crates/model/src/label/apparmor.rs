@@ -25,6 +25,11 @@ impl ProfileName {
         Self(format!("svirt-{}", machine.simple()))
     }
 
+    /// The name of the profile of a machine's network helper.
+    pub fn of_helper(machine: Uuid) -> Self {
+        Self(format!("svirt-{}-network", machine.simple()))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,6 +1,13 @@
 //! Hosts as machines meet them.
 
-use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer, label::LabelFacts};
+use std::collections::BTreeMap;
+use svirt_model::{
+    Cgroups, HostFacts, MachineUsers, Offer,
+    label::{
+        ApparmorAbi, ApparmorFacts, LabelFacts, SecurityModel, SelinuxFacts, SelinuxTypes,
+        ShownProfile, SmackFacts,
+    },
+};
 
 /// Root, on a kernel that has everything.
 pub(crate) fn root() -> HostFacts {
@@ -72,7 +79,70 @@ pub(crate) fn no_landlock() -> HostFacts {
     HostFacts { landlock_abi: 0, cgroups: none, ..user() }
 }
 
-/// Root on a kernel whose SELinux and AppArmor nobody labels for.
+/// Root on a kernel with a SELinux that has no policy, and an AppArmor without its parser.
 pub(crate) fn with_security_modules() -> HostFacts {
-    HostFacts { security_modules: vec!["selinux".into(), "apparmor".into()], ..root() }
+    let why = "it has no policy yet, or its files are not mounted".to_owned();
+    let labels = LabelFacts {
+        apparmor: Some(ApparmorFacts { parser: None, ..apparmor() }),
+        unread: BTreeMap::from([(SecurityModel::Selinux, why)]),
+        ..LabelFacts::default()
+    };
+    HostFacts { security_modules: vec!["selinux".into(), "apparmor".into()], labels, ..root() }
+}
+
+fn apparmor() -> ApparmorFacts {
+    ApparmorFacts {
+        mount: "/sys/kernel/security/apparmor".into(),
+        own: ShownProfile::read("unconfined"),
+        namespace: "root".into(),
+        namespace_level: 0,
+        abi: 7,
+        stacks: true,
+        may_load: true,
+        parser: Some(ApparmorAbi::V3),
+    }
+}
+
+/// Root under AppArmor.
+pub(crate) fn with_apparmor() -> HostFacts {
+    let labels = LabelFacts { apparmor: Some(apparmor()), ..LabelFacts::default() };
+    HostFacts { security_modules: vec!["apparmor".into()], labels, ..root() }
+}
+
+/// Root under Smack.
+pub(crate) fn with_smack() -> HostFacts {
+    let smack = SmackFacts {
+        mount: "/sys/fs/smackfs".into(),
+        own: "_".parse().expect("a label"),
+        only_capable: Vec::new(),
+        doi: 3,
+        ambient: "_".parse().expect("a label"),
+    };
+    let labels = LabelFacts { smack: Some(smack), ..LabelFacts::default() };
+    HostFacts { security_modules: vec!["smack".into()], labels, ..root() }
+}
+
+/// Root under SELinux, with our module.
+pub(crate) fn with_selinux() -> HostFacts {
+    let types = SelinuxTypes {
+        vmm: "svirt_t".into(),
+        translating_vmm: Some("svirt_tcg_t".into()),
+        network: Some("svirt_net_t".into()),
+        image: "svirt_image_t".into(),
+        content: Some("svirt_content_t".into()),
+    };
+    let selinux = SelinuxFacts {
+        mount: "/sys/fs/selinux".into(),
+        enforcing: true,
+        mls: true,
+        policy_version: 33,
+        denies_unknown: false,
+        checks_requested_protection: false,
+        own: "unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023".parse().expect("a context"),
+        categories: 1024,
+        nnp_transition: true,
+        types: Some(types),
+    };
+    let labels = LabelFacts { selinux: Some(selinux), ..LabelFacts::default() };
+    HostFacts { security_modules: vec!["selinux".into()], labels, ..root() }
 }

@@ -106,3 +106,8 @@ pub(crate) fn retention(ledger: u32, events: u32, facts: u32) -> Retention {
     let count = |n| NonZeroU32::new(n).unwrap();
     Retention { ledger: count(ledger), events: count(events), facts: count(facts) }
 }
+
+/// The attributes of objects that these wants are about.
+pub(crate) fn keys(wants: &[Want]) -> Vec<(std::path::PathBuf, svirt_model::Attribute)> {
+    wants.iter().map(|want| (want.object.clone(), want.attribute.clone())).collect()
+}

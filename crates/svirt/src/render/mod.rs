@@ -120,7 +120,7 @@ mod tests {
 
     fn resource(target: Target, delivery: Delivery) -> Resource {
         let (access, origin) = (Access::Write, "--disk a\u{1b}.raw".into());
-        Resource { target, access, sharing: Sharing::Private, delivery, origin }
+        Resource { target, access, sharing: Sharing::Private, delivery, relabelling: None, origin }
     }
 
     fn sample() -> Plan {
@@ -148,12 +148,18 @@ mod tests {
             object: "/a.raw".into(),
             attribute: Attribute::Label {
                 model: SecurityModel::Selinux,
-                file: FileId { device: 1, inode: 2 },
+                file: Some(FileId { device: 1, inode: 2 }),
             },
             before: Value::Label(None),
             after: Value::Label(Some(b"u:object_r:svirt_image_t:s0:c1,c2\0".to_vec())),
         };
-        Plan { id: Uuid::nil(), name, ops: vec![op, label], processes: vec![process] }
+        Plan {
+            id: Uuid::nil(),
+            name,
+            labels: vec![],
+            ops: vec![op, label],
+            processes: vec![process],
+        }
     }
 
     #[test]

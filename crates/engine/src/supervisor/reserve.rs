@@ -1,0 +1,165 @@
+//! From a machine to its plan: what it needs for itself is reserved, what it was given is looked at,
+//! and what follows becomes durable, all in one transaction of the store, so that what the plan rests
+//! on is still true then.
+
+use super::{alive::this_process, labels, users::reserve_user};
+use crate::{Code, Engine, Failure, resolve::Pins};
+use std::os::fd::AsFd;
+use svirt_host::{
+    mac::{
+        observe::Observer,
+        selinux::{self, Selinux},
+    },
+    reserve::Reservation,
+};
+use svirt_model::{
+    HostFacts, Machine, MachineUsers, Op, Plan, Value,
+    label::{CategorySet, Context, Observations, SecurityModel},
+};
+use svirt_plan::{
+    Inputs, Needs, Other, Others, Planned, Reserved, allocate::Allocator, claims, conflict,
+    labelled, needs, plan,
+};
+use svirt_store::{NewRun, Start, Store};
+
+/// Plans a machine and makes its intents durable. What it has to itself on the whole host is held by
+/// what is returned.
+pub(crate) fn reserve(
+    engine: &Engine,
+    store: &mut Store,
+    (machine, pins): (&Machine, &Pins),
+    (transient, request): (bool, String),
+) -> Result<(Plan, Vec<Reservation>), Failure> {
+    let place = engine.paths.place(&machine.name, machine.id);
+    let bare = Inputs::bare(machine, &engine.facts, &place);
+    let needs = needs(bare)?;
+    let mut eyes = Eyes::open(&engine.facts, &needs)?;
+    // Whatever has to be asked of the kernel first is known before everybody else waits.
+    eyes.look(pins)?;
+    let aliens = aliens(&needs)?;
+    let (id, name) = (machine.id, machine.name.clone());
+    let supervisor = this_process()?;
+    let start = store.start(NewRun { id, name, supervisor, transient, request })?;
+    let user = reserve_user(engine, &start)?;
+    let (pair, groups, mut held) = labels::reserve_labels(&start, &needs, &aliens)?;
+    let reserved = Reserved { user: user.as_ref().map(|(user, _)| *user), pair, groups };
+    held.extend(user.map(|(_, reservation)| reservation));
+    let seen = eyes.look(pins)?;
+    let others = if eyes.are_open() { others(&start, bare)? } else { Others::default() };
+    let inputs = Inputs { reserved: &reserved, seen: &seen, others: &others, ..bare };
+    let Planned { plan, wants } = plan(inputs)?;
+    known(&plan)?;
+    let claims = claims(&plan);
+    if let Some(conflict) = conflict(&claims, &start.claims_near(&claims)?) {
+        return Err(conflict.into());
+    }
+    start.commit(&plan, &wants, &claims)?;
+    Ok((plan, held))
+}
+
+/// What a start would plan, with what it could be given now; nothing is reserved.
+pub(crate) fn preview(engine: &Engine, machine: &Machine, pins: &Pins) -> Result<Plan, Failure> {
+    let place = engine.paths.place(&machine.name, machine.id);
+    let bare = Inputs::bare(machine, &engine.facts, &place);
+    let needs = needs(bare)?;
+    let seen = Eyes::open(&engine.facts, &needs)?.look(pins)?;
+    let mut reserved = Reserved { user: first_user(&engine.facts), ..Reserved::default() };
+    if let Some(pool) = &needs.pool {
+        let mut allocator = Allocator::new(pool.clone());
+        aliens(&needs)?.iter().for_each(|alien| allocator.alien(alien));
+        // Any that is free will do, and the same machine is shown the same.
+        let random = &mut || machine.id.as_u64_pair().0;
+        reserved.pair = Some(allocator.pair(random).map_err(svirt_plan::PlanError::from)?);
+        for group in &needs.groups {
+            let category = allocator.group_category(group, random);
+            let category = category.map_err(svirt_plan::PlanError::from)?;
+            reserved.groups.insert(group.clone(), category);
+        }
+    }
+    let planned = plan(Inputs { reserved: &reserved, seen: &seen, ..bare })?.plan;
+    known(&planned)?;
+    Ok(planned)
+}
+
+/// The user that a plan shows where none is reserved yet.
+fn first_user(facts: &HostFacts) -> Option<u32> {
+    match facts.machine_users {
+        MachineUsers::Range { first, .. } => Some(first),
+        MachineUsers::None(_) => None,
+    }
+}
+
+/// What looks at labels, where an active model labels objects.
+struct Eyes(Option<Observer>);
+
+impl Eyes {
+    fn open(facts: &HostFacts, needs: &Needs) -> Result<Self, Failure> {
+        Ok(Self(Observer::new(&facts.labels, needs.domain.as_ref())?))
+    }
+
+    fn are_open(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn look(&mut self, pins: &Pins) -> Result<Observations, Failure> {
+        let mut seen = Observations::default();
+        if let Some(observer) = &mut self.0 {
+            pins.all()
+                .iter()
+                .try_for_each(|pin| observer.look(pin.as_fd(), pin.object(), &mut seen))?;
+        }
+        Ok(seen)
+    }
+}
+
+/// The clearances of the processes that run: those of other users' machines, and of who is none of
+/// ours, are in no store.
+fn aliens(needs: &Needs) -> Result<Vec<CategorySet>, Failure> {
+    if needs.pool.is_none() {
+        return Ok(Vec::new());
+    }
+    let all = selinux::running()?.into_iter().map(|(_, context)| context.categories());
+    Ok(all.filter(|categories| !categories.is_empty()).collect())
+}
+
+fn others(start: &Start<'_>, bare: Inputs<'_>) -> Result<Others, Failure> {
+    let labels = start.labels()?.into_iter().map(|(name, label)| Other { name, label });
+    Ok(Others { labels: labels.collect(), held: start.held(&labelled(bare))? })
+}
+
+/// Every SELinux label that the plan gives is one that the loaded policy has.
+fn known(plan: &Plan) -> Result<(), Failure> {
+    let of_processes = plan.processes.iter().flat_map(|p| &p.confinement.labels);
+    let of_processes = of_processes.filter(|label| label.model == SecurityModel::Selinux);
+    let of_processes = of_processes.map(|label| label.label.clone().into_bytes());
+    let mut all: Vec<Vec<u8>> =
+        plan.ops.iter().filter_map(selinux_label).cloned().chain(of_processes).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    all.sort_unstable();
+    all.dedup();
+    let Some(selinux) = Selinux::open()? else { return Ok(()) };
+    all.iter().try_for_each(|label| {
+        let context = Context::from_kernel(label);
+        let context = context.map_err(|e| Failure::from_error(Code::Data, &e))?;
+        match selinux.canonical(&context)? {
+            Some(_) => Ok(()),
+            None => {
+                let message =
+                    format!("the loaded SELinux policy does not know the label {context}");
+                Err(Failure::new(Code::Data, message).hint("svirt policy check says what it has"))
+            }
+        }
+    })
+}
+
+fn selinux_label(op: &Op) -> Option<&Vec<u8>> {
+    match (&op.attribute, &op.after) {
+        (
+            svirt_model::Attribute::Label { model: SecurityModel::Selinux, .. },
+            Value::Label(label),
+        ) => label.as_ref(),
+        _ => None,
+    }
+}

@@ -1,0 +1,48 @@
+//! What was seen of objects' labels before anything is changed.
+
+use super::SecurityModel;
+use crate::FileId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What was seen of one object's label, by one model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The label, byte for byte as the kernel shows it; none where it has none.
+    pub label: Option<Vec<u8>>,
+    /// Whether its file system keeps a label for each of its files.
+    pub keeps: bool,
+    /// What a machine's process may do with an object of this label.
+    pub permits: Permits,
+}
+
+/// What a model lets a machine's process do with an object as it is. The categories of a machine are
+/// not counted in: what needs them has to be labelled for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permits {
+    /// Read it.
+    pub read: bool,
+    /// Write it.
+    pub write: bool,
+    /// Be executed from it.
+    pub enter: bool,
+}
+
+/// What was seen of all objects of a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observations(BTreeMap<(SecurityModel, FileId), Observed>);
+
+impl Observations {
+    /// Nothing was looked at.
+    pub const NONE: Self = Self(BTreeMap::new());
+
+    /// Remembers what was seen of an object.
+    pub fn insert(&mut self, model: SecurityModel, file: FileId, observed: Observed) {
+        self.0.insert((model, file), observed);
+    }
+
+    /// What was seen of an object; none of one that was not looked at.
+    pub fn of(&self, model: SecurityModel, file: FileId) -> Option<&Observed> {
+        self.0.get(&(model, file))
+    }
+}

@@ -1,0 +1,41 @@
+//! What AppArmor calls a machine: a profile for each of its processes.
+
+use super::{Decision, Given};
+use crate::{Inputs, PlanError, allocate::AllocateError};
+use svirt_model::label::{ApparmorFacts, ProfileName, SeclabelKind, SecurityModel};
+
+pub(super) fn decide(
+    inputs: Inputs<'_>,
+    facts: &ApparmorFacts,
+    asked: Option<&SeclabelKind>,
+) -> Result<Decision, PlanError> {
+    let missing = |why: String| Ok(Decision::Missing(why));
+    let (vmm, helper) = match asked {
+        Some(SeclabelKind::Static { label, .. }) => {
+            let name: ProfileName = label.parse().map_err(AllocateError::from)?;
+            super::nobody_has(inputs, SecurityModel::Apparmor, name.as_str())?;
+            (name, Err("the machine's profile was chosen, and none for its helper"))
+        }
+        Some(SeclabelKind::Dynamic { base: Some(base) }) => {
+            return Err(PlanError::NoBase { model: SecurityModel::Apparmor, base: base.clone() });
+        }
+        Some(SeclabelKind::None) => return missing("weakened by the user".into()),
+        Some(SeclabelKind::Dynamic { base: None }) | None => {
+            if !facts.own.is_unconfined() {
+                let own = &facts.own.label;
+                return missing(format!("sVirt itself is confined by {own}, which loads nothing"));
+            }
+            if !facts.may_load {
+                return missing("only root may load profiles of AppArmor".into());
+            }
+            if facts.parser.is_none() {
+                return missing("there is no apparmor_parser: install the package apparmor".into());
+            }
+            let name = ProfileName::of_machine(inputs.machine.id);
+            let helper = ProfileName::of_helper(inputs.machine.id);
+            (name, Ok(helper.to_string()))
+        }
+    };
+    let (vmm, weak) = (vmm.to_string(), Vec::new());
+    Ok(Decision::Given(Given { vmm, helper, objects: None, doi: 0, enforcing: true, weak }))
+}

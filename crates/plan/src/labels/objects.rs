@@ -1,0 +1,235 @@
+//! Which objects get a label, and which: what the machine writes becomes its own or its group's, and
+//! what it only reads stays as it is where machines may read it so.
+//!
+//! Programs, their libraries and their data are the host's, and so are devices that all may use: they
+//! are never labelled.
+
+use super::{Decision, Gap, Labels, Objects};
+use crate::{Inputs, PlanError};
+use std::path::{Path, PathBuf};
+use svirt_model::{
+    Access, Attribute, FileKind, GroupName, Held, Manifest, Object, Resource, Sharing, Target,
+    Value, Want,
+    label::{Observed, Permits, Relabelling, SecurityModel},
+};
+
+/// A want, and what is there before it is made true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) want: Want,
+    pub(crate) before: Value,
+}
+
+/// Whose an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose<'a> {
+    /// The machine's alone.
+    Own,
+    /// A group's.
+    Group(&'a GroupName),
+    /// Nobody's in particular: it is only read.
+    Readers,
+}
+
+/// The objects of a manifest that the active models may have to label, for whoever asks what other
+/// machines want of them.
+pub(crate) fn candidates(inputs: Inputs<'_>, manifest: &Manifest) -> Vec<(PathBuf, Attribute)> {
+    let models = [SecurityModel::Selinux, SecurityModel::Smack];
+    let models = models.into_iter().filter(|model| super::is_active(inputs, *model));
+    let objects = || manifest.resources.iter().filter_map(labelled);
+    models.flat_map(|m| objects().map(move |o| (o.path.clone(), attribute(m, o)))).collect()
+}
+
+/// What has to be labelled for a machine, and what is left to other layers. `made` are the objects
+/// that the plan makes for it.
+pub(crate) fn changes(
+    inputs: Inputs<'_>,
+    labels: &Labels,
+    manifest: &Manifest,
+    made: &[PathBuf],
+) -> Result<(Vec<Wanted>, Vec<Gap>), PlanError> {
+    let (mut all, mut gaps) = (Vec::new(), Vec::new());
+    for (model, decision) in &labels.models {
+        let Decision::Given(given) = decision else { continue };
+        enter(inputs, *model, &given.vmm)?;
+        let Some(objects) = &given.objects else { continue };
+        let mut labeller =
+            Labeller { inputs, model: *model, objects, found: Vec::new(), gaps: Vec::new() };
+        manifest.resources.iter().try_for_each(|resource| labeller.resource(resource))?;
+        all.append(&mut labeller.found);
+        gaps.append(&mut labeller.gaps);
+        all.extend(made.iter().map(|path| labeller.made(path)));
+    }
+    Ok((all, gaps))
+}
+
+/// The domain of a machine can be entered only from programs that the policy counts as such.
+fn enter(inputs: Inputs<'_>, model: SecurityModel, label: &str) -> Result<(), PlanError> {
+    let program = &inputs.machine.vmm.program().binary;
+    match inputs.seen.of(model, program.id) {
+        Some(seen) if !seen.permits.enter => Err(PlanError::NoEntry {
+            program: program.path.clone(),
+            has: words(seen.label.as_deref()),
+            label: label.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+struct Labeller<'a> {
+    inputs: Inputs<'a>,
+    model: SecurityModel,
+    objects: &'a Objects,
+    found: Vec<Wanted>,
+    gaps: Vec<Gap>,
+}
+
+impl Labeller<'_> {
+    fn resource(&mut self, resource: &Resource) -> Result<(), PlanError> {
+        let Some(object) = labelled(resource) else { return Ok(()) };
+        let whose = whose(resource);
+        let value = match &resource.relabelling {
+            Some(Relabelling::Leave | Relabelling::Skip) => return Ok(()),
+            Some(Relabelling::Label(label)) => self.chosen(label)?,
+            None => self.usual(whose),
+        };
+        let seen = self.inputs.seen.of(self.model, object.id);
+        let seen = seen.ok_or_else(|| PlanError::Unseen(object.path.clone()))?;
+        let held = self.held(object);
+        let chosen = resource.relabelling.is_some();
+        // What another machine had labelled for it would be taken back at that machine's end.
+        if !chosen && whose == Whose::Readers && held.is_none() && seen.permits.read {
+            return Ok(());
+        }
+        if !seen.keeps {
+            return self.without(resource, object, seen.permits);
+        }
+        let before = before(object, seen, held, &value)?;
+        self.add(object, Value::Label(Some(value)), before, whose)
+    }
+
+    /// What the plan itself makes comes with a label, which is the other's to put back: it has none
+    /// of its own to be restored.
+    fn made(&self, path: &Path) -> Wanted {
+        let attribute = Attribute::Label { model: self.model, file: None };
+        let value = Value::Label(Some(self.objects.private.clone()));
+        let machine = self.inputs.machine.id;
+        let want = Want { machine, object: path.to_owned(), attribute, value };
+        Wanted { want, before: Value::Absent }
+    }
+
+    fn usual(&self, whose: Whose<'_>) -> Vec<u8> {
+        let Objects { private, groups, content } = self.objects;
+        match whose {
+            Whose::Own => private.clone(),
+            Whose::Group(name) => groups.get(name).unwrap_or(private).clone(),
+            Whose::Readers => content.as_ref().unwrap_or(private).clone(),
+        }
+    }
+
+    /// A label that the user chose for one object.
+    fn chosen(&self, label: &str) -> Result<Vec<u8>, PlanError> {
+        self.model.accepts(label).map_err(crate::allocate::AllocateError::from)?;
+        let mut bytes = label.as_bytes().to_vec();
+        if self.model == SecurityModel::Selinux {
+            bytes.push(0);
+        }
+        Ok(bytes)
+    }
+
+    fn held(&self, object: &Object) -> Option<&Held> {
+        let attribute = attribute(self.model, object);
+        let same =
+            |held: &&Held| held.want.object == object.path && held.want.attribute == attribute;
+        self.inputs.others.held.iter().find(same)
+    }
+
+    /// An object whose file system keeps no labels: left to other layers if machines may use it so.
+    fn without(
+        &mut self,
+        resource: &Resource,
+        object: &Object,
+        permits: Permits,
+    ) -> Result<(), PlanError> {
+        let written = resource.access == Access::Write;
+        if !permits.read || (written && !permits.write) {
+            return Err(PlanError::Unlabelled { path: object.path.clone(), model: self.model });
+        }
+        let path = object.path.display();
+        let what = format!("{path} is on a file system without labels: left to landlock and root");
+        self.gaps.push(Gap { model: self.model, what });
+        Ok(())
+    }
+
+    /// What one machine names twice is labelled once; what it also writes is its own.
+    fn add(
+        &mut self,
+        object: &Object,
+        value: Value,
+        before: Value,
+        whose: Whose<'_>,
+    ) -> Result<(), PlanError> {
+        let attribute = attribute(self.model, object);
+        let want =
+            Want { machine: self.inputs.machine.id, object: object.path.clone(), attribute, value };
+        let same =
+            |w: &&mut Wanted| w.want.object == want.object && w.want.attribute == want.attribute;
+        let Some(known) = self.found.iter_mut().find(same) else {
+            self.found.push(Wanted { want, before });
+            return Ok(());
+        };
+        let readers = Value::Label(self.objects.content.clone());
+        if known.want.value == readers {
+            known.want.value = want.value;
+        } else if whose != Whose::Readers && known.want.value != want.value {
+            return Err(PlanError::TwoLabels { path: want.object });
+        }
+        Ok(())
+    }
+}
+
+/// The object of a resource that can have to be labelled.
+fn labelled(resource: &Resource) -> Option<&Object> {
+    match &resource.target {
+        Target::Object(object) => Some(object),
+        Target::Device(object) if object.kind == FileKind::BlockDevice => Some(object),
+        _ => None,
+    }
+}
+
+fn whose(resource: &Resource) -> Whose<'_> {
+    match (&resource.sharing, resource.access) {
+        (Sharing::Group(name), _) => Whose::Group(name),
+        (Sharing::Private, Access::Write) => Whose::Own,
+        (Sharing::Private, Access::Read) => Whose::Readers,
+    }
+}
+
+fn attribute(model: SecurityModel, object: &Object) -> Attribute {
+    Attribute::Label { model, file: Some(object.id) }
+}
+
+/// What has to be put back: what is seen, or what another machine has recorded that had it labelled
+/// alike.
+fn before(
+    object: &Object,
+    seen: &Observed,
+    held: Option<&Held>,
+    value: &[u8],
+) -> Result<Value, PlanError> {
+    if object.kind == FileKind::File && object.links > 1 {
+        return Err(PlanError::HardLinked { path: object.path.clone() });
+    }
+    let seen = Value::Label(seen.label.clone());
+    let Some(held) = held else { return Ok(seen) };
+    let ours = Value::Label(Some(value.to_vec()));
+    match held.want.value == ours {
+        true if seen == ours => Ok(held.before.clone()),
+        true => Ok(seen),
+        false => Err(PlanError::Labelled { path: object.path.clone(), machine: held.name.clone() }),
+    }
+}
+
+fn words(label: Option<&[u8]>) -> String {
+    label.map_or_else(|| "no label".to_owned(), super::text)
+}

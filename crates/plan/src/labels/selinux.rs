@@ -1,0 +1,206 @@
+//! What SELinux calls a machine: a type that its use decides, and categories that are its own.
+
+use super::{Decision, Given, Objects};
+use crate::{
+    Inputs, Other, PlanError,
+    allocate::{self, AllocateError},
+    choice::Choice,
+};
+use std::collections::BTreeMap;
+use svirt_model::{
+    GroupName, Layer,
+    label::{
+        CategorySet, Context, Level, LevelRange, Pool, SeclabelKind, SecurityModel, SelinuxFacts,
+        SelinuxTypes,
+    },
+};
+
+const NO_TYPES: &str = "the loaded policy has no domain for machines that sVirt may enter: install \
+                        ours with svirt policy install";
+const NO_TRANSLATION: &str =
+    "the loaded policy has no domain for a VMM that translates its guest's code";
+const NO_LEVELS: &str = "the loaded policy has no categories, so nothing would tell machines apart";
+const NO_NETWORK: &str = "the loaded policy has no domain for it";
+
+pub(super) fn decide(
+    inputs: Inputs<'_>,
+    choice: &Choice<'_>,
+    facts: &SelinuxFacts,
+    asked: Option<&SeclabelKind>,
+) -> Result<Decision, PlanError> {
+    match asked {
+        Some(SeclabelKind::Static { label, relabel }) => given(inputs, facts, label, *relabel),
+        Some(SeclabelKind::Dynamic { base: Some(base) }) => {
+            let base = base.parse().map_err(AllocateError::from)?;
+            made(inputs, facts, &base)
+        }
+        Some(SeclabelKind::Dynamic { base: None }) | None => match usual(choice, facts) {
+            Ok(base) => made(inputs, facts, &base),
+            Err(why) => Ok(Decision::Missing(why.into())),
+        },
+        Some(SeclabelKind::None) => Ok(Decision::Missing("weakened by the user".into())),
+    }
+}
+
+/// The categories that the launcher can give, where a machine gets some; none where its label has
+/// none, or is given.
+pub(crate) fn pool(inputs: Inputs<'_>, choice: &Choice<'_>) -> Result<Option<Pool>, PlanError> {
+    match (facts(inputs, choice), asked(inputs)) {
+        (None, _) | (_, Some(SeclabelKind::Static { .. } | SeclabelKind::None)) => Ok(None),
+        (Some(facts), _) if domain(inputs, choice)?.is_some() => Ok(Some(of_launcher(facts)?)),
+        (Some(_), _) => Ok(None),
+    }
+}
+
+/// The context of a machine's process without the categories that are chosen for it; none where it
+/// gets no label.
+pub(crate) fn domain(
+    inputs: Inputs<'_>,
+    choice: &Choice<'_>,
+) -> Result<Option<Context>, PlanError> {
+    let Some(facts) = facts(inputs, choice) else { return Ok(None) };
+    match asked(inputs) {
+        Some(SeclabelKind::None) => Ok(None),
+        Some(SeclabelKind::Static { label, .. }) => {
+            Ok(Some(label.parse().map_err(AllocateError::from)?))
+        }
+        Some(SeclabelKind::Dynamic { base: Some(base) }) if facts.types.is_some() => {
+            Ok(Some(base.parse().map_err(AllocateError::from)?))
+        }
+        Some(SeclabelKind::Dynamic { base: Some(_) }) => Ok(None),
+        Some(SeclabelKind::Dynamic { base: None }) | None => Ok(usual(choice, facts).ok()),
+    }
+}
+
+/// What SELinux offers, unless it was given up.
+fn facts<'a>(inputs: Inputs<'a>, choice: &Choice<'_>) -> Option<&'a SelinuxFacts> {
+    inputs.host.labels.selinux.as_ref().filter(|_| !choice.gave_up(Layer::Selinux))
+}
+
+fn asked(inputs: Inputs<'_>) -> Option<&SeclabelKind> {
+    super::asked(inputs, SecurityModel::Selinux)
+}
+
+fn of_launcher(facts: &SelinuxFacts) -> Result<Pool, PlanError> {
+    let range = facts.own.range().ok_or_else(|| AllocateError::NoLevel(facts.own.to_string()))?;
+    Ok(Pool::new(range, facts.categories).map_err(AllocateError::from)?)
+}
+
+/// The context of a machine without categories, or why there is none.
+fn usual(choice: &Choice<'_>, facts: &SelinuxFacts) -> Result<Context, &'static str> {
+    let types = facts.types.as_ref().ok_or(NO_TYPES)?;
+    let kind = match choice.translates() {
+        true => types.translating_vmm.as_ref().ok_or(NO_TRANSLATION)?,
+        false => &types.vmm,
+    };
+    let low = facts.own.range().ok_or(NO_LEVELS)?.low();
+    let plain = Level { sensitivity: low.sensitivity, categories: CategorySet::empty() };
+    facts.own.at(plain).with_kind(kind).map_err(|_| NO_TYPES)
+}
+
+/// A label that no other machine has.
+fn made(inputs: Inputs<'_>, facts: &SelinuxFacts, base: &Context) -> Result<Decision, PlanError> {
+    let Some(types) = &facts.types else { return Ok(Decision::Missing(NO_TYPES.into())) };
+    let pool = of_launcher(facts)?;
+    let pair = inputs.reserved.pair.ok_or(PlanError::Unreserved("a pair of categories"))?;
+    let groups: Vec<(&GroupName, u16)> =
+        inputs.reserved.groups.iter().map(|(name, category)| (name, *category)).collect();
+    let numbers: Vec<u16> = groups.iter().map(|(_, category)| *category).collect();
+    let labels = allocate::label(base, &types.image, &pool, pair, &numbers)?;
+    let of_groups = groups.iter().zip(&labels.groups);
+    let objects = Objects {
+        private: bytes(&labels.private),
+        groups: of_groups.map(|((name, _), context)| ((*name).clone(), bytes(context))).collect(),
+        content: content(types, &labels.private)?,
+    };
+    let helper = helper(types, &labels.private, base)?;
+    Ok(Decision::Given(result(facts, labels.process.to_string(), helper, Some(objects))))
+}
+
+/// The label that the user chose.
+fn given(
+    inputs: Inputs<'_>,
+    facts: &SelinuxFacts,
+    label: &str,
+    relabel: bool,
+) -> Result<Decision, PlanError> {
+    let context: Context = label.parse().map_err(AllocateError::from)?;
+    context.within(facts.categories).map_err(AllocateError::from)?;
+    alone(inputs, &context)?;
+    let objects = match (&facts.types, context.range(), relabel) {
+        (_, _, false) => None,
+        (None, _, true) => return Err(PlanError::NoImageLabel { label: label.to_owned() }),
+        (Some(_), None, true) => return Err(PlanError::NoImageLabel { label: label.to_owned() }),
+        (Some(types), Some(range), true) => {
+            let private = context.at(range.high().clone()).object(&types.image);
+            let private = private.map_err(AllocateError::from)?;
+            let content = content(types, &private)?;
+            Some(Objects { private: bytes(&private), groups: BTreeMap::new(), content })
+        }
+    };
+    let helper = match &facts.types {
+        Some(types) => helper(types, &context, &context)?,
+        None => Err(NO_NETWORK),
+    };
+    Ok(Decision::Given(result(facts, context.to_string(), helper, objects)))
+}
+
+/// A label that the user chose is no other machine's, nor above or below one that is.
+fn alone(inputs: Inputs<'_>, context: &Context) -> Result<(), PlanError> {
+    let mine = context.categories();
+    let meets = |label: &str| {
+        label.parse::<Context>().is_ok_and(|other| {
+            let theirs = other.categories();
+            other == *context || mine.includes(&theirs) || theirs.includes(&mine)
+        })
+    };
+    let of_selinux = |other: &&Other| other.label.model == SecurityModel::Selinux;
+    let mut others = inputs.others.labels.iter().filter(of_selinux);
+    match others.find(|other| meets(&other.label.label)) {
+        None => Ok(()),
+        Some(other) => Err(super::taken(&context.to_string(), other)),
+    }
+}
+
+fn result(
+    facts: &SelinuxFacts,
+    vmm: String,
+    helper: Result<String, &'static str>,
+    objects: Option<Objects>,
+) -> Given {
+    let mut weak = Vec::new();
+    if !facts.enforcing {
+        weak.push("SELinux is permissive: it records and refuses nothing".to_owned());
+    }
+    if facts.checks_requested_protection {
+        weak.push("checkreqprot is on, so a program can talk around what it may execute".into());
+    }
+    Given { vmm, helper, objects, doi: 0, enforcing: facts.enforcing, weak }
+}
+
+/// The helper has the machine's own pair and none of its groups' categories.
+fn helper(
+    types: &SelinuxTypes,
+    private: &Context,
+    base: &Context,
+) -> Result<Result<String, &'static str>, PlanError> {
+    let Some(kind) = &types.network else { return Ok(Err(NO_NETWORK)) };
+    let context = base.with_kind(kind).map_err(AllocateError::from)?;
+    let level = private.range().map(LevelRange::high).cloned();
+    Ok(Ok(level.map_or(context.clone(), |level| context.at(level)).to_string()))
+}
+
+fn content(types: &SelinuxTypes, private: &Context) -> Result<Option<Vec<u8>>, PlanError> {
+    let Some(kind) = &types.content else { return Ok(None) };
+    let sensitivity = private.range().map(|range| range.low().sensitivity).unwrap_or_default();
+    let level = Level { sensitivity, categories: CategorySet::empty() };
+    let context = private.at(level).object(kind).map_err(AllocateError::from)?;
+    Ok(Some(bytes(&context)))
+}
+
+/// As tools write it: with a NUL at its end.
+fn bytes(context: &Context) -> Vec<u8> {
+    let mut bytes = context.to_string().into_bytes();
+    bytes.push(0);
+    bytes
+}

@@ -1,0 +1,54 @@
+//! What Smack calls a machine: a label for it, and one for each of its groups.
+
+use super::{Decision, Given, Objects};
+use crate::{Inputs, PlanError, allocate::AllocateError, choice::Choice};
+use svirt_model::label::{SeclabelKind, SecurityModel, SmackFacts, SmackLabel};
+
+/// What every machine that was given something to read may read.
+pub(super) const CONTENT: &str = "svirt-content";
+
+pub(super) fn decide(
+    inputs: Inputs<'_>,
+    choice: &Choice<'_>,
+    facts: &SmackFacts,
+    asked: Option<&SeclabelKind>,
+) -> Result<Decision, PlanError> {
+    if !inputs.host.is_root() {
+        return Ok(Decision::Missing("only root may give labels of Smack".into()));
+    }
+    if !choice.drop_privileges() {
+        return Ok(Decision::Missing("a VMM with capabilities would not heed it".into()));
+    }
+    let (label, relabel) = match asked {
+        Some(SeclabelKind::Static { label, relabel }) => (alone(inputs, label)?, *relabel),
+        Some(SeclabelKind::Dynamic { base: Some(base) }) => {
+            return Err(PlanError::NoBase { model: SecurityModel::Smack, base: base.clone() });
+        }
+        Some(SeclabelKind::None) => return Ok(Decision::Missing("weakened by the user".into())),
+        Some(SeclabelKind::Dynamic { base: None }) | None => {
+            (SmackLabel::of_machine(inputs.machine.id), true)
+        }
+    };
+    let groups = crate::groups(inputs);
+    let shared = |name| (SmackLabel::of_group(&name).as_str().as_bytes().to_vec(), name);
+    let objects = Objects {
+        private: label.as_str().as_bytes().to_vec(),
+        groups: groups.into_iter().map(shared).map(|(label, name)| (name, label)).collect(),
+        content: Some(CONTENT.as_bytes().to_vec()),
+    };
+    Ok(Decision::Given(Given {
+        vmm: label.to_string(),
+        helper: Err("its packets would carry the label, which networks drop"),
+        objects: relabel.then_some(objects),
+        doi: facts.doi,
+        enforcing: true,
+        weak: Vec::new(),
+    }))
+}
+
+/// A label that the user chose, if no other machine has it.
+fn alone(inputs: Inputs<'_>, given: &str) -> Result<SmackLabel, PlanError> {
+    let label = SmackLabel::for_machine(given).map_err(AllocateError::from)?;
+    super::nobody_has(inputs, SecurityModel::Smack, label.as_str())?;
+    Ok(label)
+}
