@@ -162,12 +162,13 @@ impl Frame<'_> {
         Some(Entry { at, source, grant })
     }
 
-    /// A node that everybody may use is bound; another is made anew for the machine's own user,
-    /// which only root can do.
+    /// A node that everybody may use, and that no security module keeps from machines, is bound;
+    /// another is made anew for the machine's own user, which only root can do.
     fn device(&self, object: &Object, identity: Identity) -> EntrySource {
         let for_all = object.mode & 0o006 == 0o006;
         let own = identity.own && self.inputs.host.is_root() && self.choice.own_root();
-        if own && !for_all && object.kind == FileKind::CharDevice {
+        let permitted = self.inputs.seen.all_of(object.id).all(|seen| seen.permits.write);
+        if own && !(for_all && permitted) && object.kind == FileKind::CharDevice {
             EntrySource::Node(object.clone())
         } else {
             EntrySource::Bind(object.clone())

@@ -173,8 +173,9 @@ fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     // Otherwise every command that finds itself alone would pay for a transfer of the log.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // A host whose directories for temporary files are full or read-only can end its machines.
     connection.execute_batch(&format!(
-        "PRAGMA synchronous = FULL; PRAGMA cache_size = {CACHE_PAGES};
+        "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL; PRAGMA cache_size = {CACHE_PAGES};
          PRAGMA wal_autocheckpoint = {LOG_PAGES}; PRAGMA journal_size_limit = {LOG_BYTES};"
     ))
 }
@@ -218,6 +219,7 @@ mod tests {
             assert_eq!(pragma("journal_mode"), "wal");
             assert_eq!(pragma("synchronous"), "2", "FULL");
             assert_eq!(pragma("foreign_keys"), "1");
+            assert_eq!(pragma("temp_store"), "2", "MEMORY");
         }
     }
 

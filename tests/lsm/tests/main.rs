@@ -2,4 +2,5 @@
 #![forbid(unsafe_code)]
 
 mod labels;
+mod machines;
 mod real_qemu;

@@ -41,6 +41,11 @@ impl Observations {
         self.0.insert((model, file), observed);
     }
 
+    /// What was seen of an object, by each model that looked at it.
+    pub fn all_of(&self, file: FileId) -> impl Iterator<Item = &Observed> {
+        self.0.iter().filter(move |((_, id), _)| *id == file).map(|(_, observed)| observed)
+    }
+
     /// What was seen of an object; none of one that was not looked at.
     pub fn of(&self, model: SecurityModel, file: FileId) -> Option<&Observed> {
         self.0.get(&(model, file))
