@@ -243,6 +243,13 @@ pub(crate) fn new_id() -> Result<Uuid, Failure> {
     Ok(Builder::from_random_bytes(bytes).into_uuid())
 }
 
+/// 64 random bits of the kernel's.
+pub(crate) fn random() -> Result<u64, Failure> {
+    let mut bytes = [0; 8];
+    getrandom(&mut bytes, GetRandomFlags::empty()).doing(|| "choose at random")?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 /// A name like `vm-3f2a`, of a part of the identity, for who gave none.
 fn free_name(id: Uuid) -> Result<MachineName, Failure> {
     let text = id.simple().to_string();

@@ -177,6 +177,12 @@ impl Allocator {
         Ok(category)
     }
 
+    /// Somebody else has the category that this group was to have. It stays in use, and the group
+    /// gets another the next time.
+    pub fn lost(&mut self, name: &GroupName) {
+        self.groups.remove(name);
+    }
+
     /// The launcher's categories.
     pub fn pool(&self) -> &Pool {
         &self.pool

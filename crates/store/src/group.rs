@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use svirt_model::{GroupName, Uuid};
 
 const ALL: &str = "SELECT name, category FROM sharing_groups";
-pub(crate) const MEMBERS: &str = "SELECT run FROM members WHERE sharing_group = ?1";
+pub(crate) const SEATS: &str = "SELECT seat FROM members WHERE sharing_group = ?1";
 pub(crate) const IS: &str = "SELECT 1 FROM sharing_groups WHERE name = ?1 AND category = ?2";
 
 pub(crate) fn all(c: &Connection) -> Result<BTreeMap<GroupName, u16>, Fault> {
@@ -20,9 +20,9 @@ pub(crate) fn all(c: &Connection) -> Result<BTreeMap<GroupName, u16>, Fault> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(crate) fn members(c: &Connection, name: &GroupName) -> Result<BTreeSet<Uuid>, Fault> {
-    let mut members = c.prepare(MEMBERS)?;
-    let rows = members.query_map([name.as_str()], |row| Ok(row.get::<_, Word<_>>(0)?.0))?;
+pub(crate) fn seats(c: &Connection, name: &GroupName) -> Result<BTreeSet<u16>, Fault> {
+    let mut seats = c.prepare(SEATS)?;
+    let rows = seats.query_map([name.as_str()], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -31,13 +31,14 @@ pub(crate) fn join(
     run: Uuid,
     name: &GroupName,
     category: u16,
+    seat: u16,
 ) -> Result<bool, Fault> {
     let group = params![name.as_str(), category];
     tx.execute("INSERT OR IGNORE INTO sharing_groups (name, category) VALUES (?1, ?2)", group)?;
     if !tx.prepare(IS)?.exists(group)? {
         return Ok(false);
     }
-    let insert = "INSERT INTO members (sharing_group, run) VALUES (?1, ?2)";
-    tx.execute(insert, params![name.as_str(), Word(run)])?;
+    let insert = "INSERT INTO members (sharing_group, seat, run) VALUES (?1, ?2, ?3)";
+    tx.execute(insert, params![name.as_str(), seat, Word(run)])?;
     Ok(true)
 }

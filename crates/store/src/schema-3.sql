@@ -16,8 +16,10 @@ CREATE TABLE sharing_groups (
 
 CREATE TABLE members (
   sharing_group TEXT NOT NULL REFERENCES sharing_groups (name),
+  seat          INTEGER NOT NULL,    -- by which those who cannot read this know that it is there
   run           TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-  PRIMARY KEY (sharing_group, run)
+  PRIMARY KEY (sharing_group, seat),
+  UNIQUE (sharing_group, run)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members_run ON members (run);
 

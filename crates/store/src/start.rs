@@ -90,21 +90,27 @@ impl Start<'_> {
         self.at(group::all(&self.tx))
     }
 
-    /// The live machines of a group, this one among them once it has joined.
+    /// The seats of a group's live machines, each of which has one.
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn members(&self, name: &GroupName) -> Result<BTreeSet<Uuid>, StoreError> {
-        self.at(group::members(&self.tx, name))
+    pub fn seats(&self, name: &GroupName) -> Result<BTreeSet<u16>, StoreError> {
+        self.at(group::seats(&self.tx, name))
     }
 
     /// Makes the machine one of the group's. False, and nothing is changed, where the group has
     /// another category, or another group has this one.
     ///
     /// # Errors
-    /// Only when the store cannot be written, as when the machine is in the group already.
-    pub fn join_group(&self, name: &GroupName, category: u16) -> Result<bool, StoreError> {
-        self.at(group::join(&self.tx, self.run.id, name, category))
+    /// Only when the store cannot be written, as when the machine is in the group already, or
+    /// another one has the seat.
+    pub fn join_group(
+        &self,
+        name: &GroupName,
+        category: u16,
+        seat: u16,
+    ) -> Result<bool, StoreError> {
+        self.at(group::join(&self.tx, self.run.id, name, category, seat))
     }
 
     /// What the security modules call the other live machines.

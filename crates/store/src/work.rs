@@ -14,7 +14,7 @@ fn live(c: &Connection, count: u32) {
          INSERT INTO reservations SELECT 'user', i, i FROM numbers;
          INSERT INTO reservations SELECT 'selinux-pair', i, i FROM numbers;
          INSERT INTO sharing_groups SELECT 'g' || i, i FROM numbers;
-         INSERT INTO members SELECT 'g' || i, i FROM numbers;
+         INSERT INTO members SELECT 'g' || i, 0, i FROM numbers;
          INSERT INTO wants SELECT i, 0, '/o' || i, '1', '1' FROM numbers;
          INSERT INTO ledger SELECT i, i, 'm' || i, '/o' || i, '1', '0', '1', 'done', '', 0
            FROM numbers;
@@ -45,7 +45,7 @@ fn works(count: u32) -> Vec<(usize, i32)> {
         work(c, claim::HELD, ["/o7", "1", "new"]),
         work(c, claim::HELD, ["/nothing", "1", "new"]),
         work(c, group::IS, params!["g7", 7]),
-        work(c, group::MEMBERS, ["g7"]),
+        work(c, group::SEATS, ["g7"]),
         work(c, RESERVE_PAIR, params!["selinux-pair", 7, "7"]),
         work(c, RESERVE_PAIR, params!["selinux-pair", 1 << 20, "7"]),
     ];

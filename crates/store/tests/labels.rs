@@ -3,7 +3,7 @@
 mod common;
 
 use common::{end, new_run, plan};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use svirt_model::{
     Attribute, EventKind, FileId, GroupName, Held, Op, Uuid, Value, Want,
     label::{MachineLabel, Pair, SecurityModel},
@@ -28,13 +28,18 @@ fn run(id: u128) -> NewRun {
     new_run(id, &format!("m{id}"))
 }
 
+/// The seat that a machine of these tests has in each of its groups.
+fn seat(id: u128) -> u16 {
+    1023 - u16::try_from(id).unwrap()
+}
+
 /// Lives with a pair and these groups.
 fn live(store: &mut Store, id: u128, own: Pair, groups: &[(&str, u16)]) {
     let run = run(id);
     let start = store.start(run.clone()).unwrap();
     assert!(start.reserve_pair(own).unwrap());
     for (name, category) in groups {
-        assert!(start.join_group(&group(name), *category).unwrap());
+        assert!(start.join_group(&group(name), *category, seat(id)).unwrap());
     }
     start.commit(&plan(&run, &[]), &[], &[]).unwrap();
 }
@@ -72,18 +77,18 @@ fn a_group_has_its_category_as_long_as_a_machine_is_in_it() {
     live(&mut store, 1, pair(1, 2), &[("disks", 1000), ("logs", 1001)]);
     live(&mut store, 2, pair(1, 3), &[("disks", 1000)]);
     let start = store.start(run(3)).unwrap();
-    assert!(!start.join_group(&group("disks"), 1002).unwrap(), "it has another");
-    assert!(!start.join_group(&group("other"), 1001).unwrap(), "another has it");
+    assert!(!start.join_group(&group("disks"), 1002, 0).unwrap(), "it has another");
+    assert!(!start.join_group(&group("other"), 1001, 0).unwrap(), "another has it");
     let both: BTreeMap<_, _> = [(group("disks"), 1000), (group("logs"), 1001)].into();
     assert_eq!(start.groups().unwrap(), both);
-    let members: BTreeSet<_> = [1, 2].map(Uuid::from_u128).into();
-    assert_eq!(start.members(&group("disks")).unwrap(), members);
-    assert!(start.members(&group("other")).unwrap().is_empty());
+    assert_eq!(start.seats(&group("disks")).unwrap(), [seat(1), seat(2)].into());
+    assert!(start.seats(&group("other")).unwrap().is_empty());
     drop(start);
     end(&mut store, Uuid::from_u128(1)).unwrap();
     let start = store.start(run(3)).unwrap();
     assert_eq!(start.groups().unwrap(), [(group("disks"), 1000)].into());
-    assert!(start.join_group(&group("other"), 1001).unwrap());
+    assert!(start.join_group(&group("other"), 1001, 0).unwrap());
+    assert!(start.join_group(&group("disks"), 1000, seat(2)).is_err(), "a seat is for one");
     drop(start);
     end(&mut store, Uuid::from_u128(2)).unwrap();
     assert!(store.start(run(3)).unwrap().groups().unwrap().is_empty());

@@ -1,16 +1,166 @@
-use crate::Failure;
-use std::collections::BTreeMap;
-use svirt_host::reserve::Reservation;
+//! Categories for a machine that nobody else on this host has, whichever state directory he uses: the
+//! store knows only its own machines.
+//!
+//! A pair is one name that is bound, `svirt/selinux-pair/c1,c2`. The category of a group is held by
+//! every machine that is in it, each on a seat of its own, `svirt/selinux-group/CATEGORY/SEAT`, so that
+//! it is held as long as one of them lives. Who wants a category for a new group takes its first seat
+//! and then sees that nobody has another; of two at once, one has the first seat. Who joins takes any
+//! seat that is free.
+//!
+//! A squatter can use pairs, categories and seats up, and get nobody to share what he does not want to.
+
+use crate::{Code, Failure, start::random};
+use std::collections::{BTreeMap, BTreeSet};
+use svirt_host::{
+    HostError,
+    reserve::{Reservation, any_held, reserve},
+};
 use svirt_model::{
     GroupName,
     label::{CategorySet, Pair},
 };
-use svirt_plan::Needs;
+use svirt_plan::{Needs, PlanError, allocate::Allocator};
 use svirt_store::Start;
+
+const PAIR: &str = "selinux-pair";
+const GROUP: &str = "selinux-group";
+
+/// Whoever meets so many pairs that others have reads what the store knows of all: thousands of
+/// machines leave most pairs free.
+const CONFLICTS: usize = 16;
+
+/// So many machines can be in one group. Who wants a category asks for each seat, twice, while others
+/// wait: this is less than a millisecond.
+const SEATS: u16 = 384;
+
+/// What the machine gets, and what keeps it its own as long as it is held.
+pub(crate) type Labels = (Option<Pair>, BTreeMap<GroupName, u16>, Vec<Reservation>);
+
+/// A pair, and a category for each of the machine's groups: that of the group where a machine of this
+/// store is in it. `aliens` are the clearances of processes that run.
 pub(crate) fn reserve_labels(
-    _: &Start<'_>,
-    _: &Needs,
-    _: &[CategorySet],
-) -> Result<(Option<Pair>, BTreeMap<GroupName, u16>, Vec<Reservation>), Failure> {
-    Ok((None, BTreeMap::new(), Vec::new()))
+    start: &Start<'_>,
+    needs: &Needs,
+    aliens: &[CategorySet],
+) -> Result<Labels, Failure> {
+    let Some(pool) = &needs.pool else { return Ok(Labels::default()) };
+    let mut allocator = Allocator::new(pool.clone());
+    for (name, category) in start.groups()? {
+        allocator.group(name, category);
+    }
+    aliens.iter().for_each(|alien| allocator.alien(alien));
+    let (pair, reservation) = reserve_pair(start, &mut allocator)?;
+    let (mut groups, mut held) = (BTreeMap::new(), vec![reservation]);
+    for name in &needs.groups {
+        let seats = start.seats(name)?;
+        let (category, reservation) = match seats.is_empty() {
+            true => found(start, &mut allocator, name)?,
+            false => join(start, &mut allocator, name, &seats)?,
+        };
+        groups.insert(name.clone(), category);
+        held.push(reservation);
+    }
+    Ok((Some(pair), groups, held))
 }
+
+fn reserve_pair(
+    start: &Start<'_>,
+    allocator: &mut Allocator,
+) -> Result<(Pair, Reservation), Failure> {
+    let mut conflicts = 0;
+    loop {
+        if conflicts == CONFLICTS {
+            start.pairs()?.into_iter().for_each(|pair| allocator.in_use(pair));
+        }
+        let word = random()?;
+        let pair = allocator.pair(&mut || word).map_err(PlanError::from)?;
+        // On the host first: what is let go again leaves nothing in the store.
+        if let Some(reservation) = reserve(PAIR, &pair.set().to_string())?
+            && start.reserve_pair(pair)?
+        {
+            return Ok((pair, reservation));
+        }
+        conflicts += 1;
+    }
+}
+
+/// A category for a group that has no machine.
+fn found(
+    start: &Start<'_>,
+    allocator: &mut Allocator,
+    name: &GroupName,
+) -> Result<(u16, Reservation), Failure> {
+    loop {
+        let word = random()?;
+        let category = allocator.group_category(name, &mut || word).map_err(PlanError::from)?;
+        if let Some(reservation) = take_category(category)?
+            && start.join_group(name, category, 0)?
+        {
+            return Ok((category, reservation));
+        }
+        allocator.lost(name);
+    }
+}
+
+/// The first seat of a category of which nobody has another one. Looked at twice: a machine that joins
+/// takes its seat before it sees that another one is there, so if both were missed, the one because it
+/// came and the other because it went, the second look sees the one that came.
+fn take_category(category: u16) -> Result<Option<Reservation>, HostError> {
+    let Some(first) = reserve(GROUP, &seat(category, 0))? else { return Ok(None) };
+    let others = || (1..SEATS).map(|number| seat(category, number));
+    let had = any_held(GROUP, others())? || any_held(GROUP, others())?;
+    Ok((!had).then_some(first))
+}
+
+/// The category of a group that has machines on these seats, and a seat beside them.
+fn join(
+    start: &Start<'_>,
+    allocator: &mut Allocator,
+    name: &GroupName,
+    seats: &BTreeSet<u16>,
+) -> Result<(u16, Reservation), Failure> {
+    // It is known, so that nothing is chosen.
+    let category = allocator.group_category(name, &mut || 0).map_err(PlanError::from)?;
+    if !allocator.pool().groups().contains(category) {
+        return Err(out_of_range(name, category));
+    }
+    for number in (0..SEATS).filter(|number| !seats.contains(number)) {
+        let Some(reservation) = reserve(GROUP, &seat(category, number))? else { continue };
+        // If all of them have just died, somebody may have found the category free.
+        let alive = any_held(GROUP, seats.iter().map(|number| seat(category, *number)))?;
+        return match alive && start.join_group(name, category, number)? {
+            true => Ok((category, reservation)),
+            false => Err(dead(name)),
+        };
+    }
+    Err(full(name, seats.len()))
+}
+
+fn seat(category: u16, number: u16) -> String {
+    format!("{category}/{number}")
+}
+
+fn out_of_range(name: &GroupName, category: u16) -> Failure {
+    let message = format!(
+        "the machines of the group {name} share the category c{category}, and this sVirt may not give \
+         that one"
+    );
+    Failure::new(Code::Denied, message)
+        .hint("run sVirt with the range with which they were started")
+}
+
+fn dead(name: &GroupName) -> Failure {
+    let message = format!("the machines of the group {name} have died");
+    Failure::new(Code::InUse, message).hint("try again: what they left is cleared up first")
+}
+
+fn full(name: &GroupName, machines: usize) -> Failure {
+    let message = format!(
+        "the group {name} is full: {machines} of its {SEATS} seats are in use by machines of this \
+         state directory, and the others by somebody else on this host"
+    );
+    Failure::new(Code::InUse, message).hint("stop a machine of the group")
+}
+
+#[cfg(test)]
+mod tests;

@@ -117,6 +117,19 @@ fn a_group_keeps_its_category_and_the_block_is_finite() {
 }
 
 #[test]
+fn a_category_that_was_lost_is_not_given_again() {
+    let mut allocator = Allocator::new(pool("s0-s0:c0.c31", 32));
+    let (name, mut random) = (group("a"), source(6));
+    let mut lost = BTreeSet::new();
+    for _ in 0..4 {
+        assert!(lost.insert(allocator.group_category(&name, &mut random).unwrap()));
+        allocator.lost(&name);
+    }
+    let none = allocator.group_category(&name, &mut random).unwrap_err();
+    assert!(none.to_string().contains("4 of 4 are in use"), "{none}");
+}
+
+#[test]
 fn what_others_run_with_is_not_given() {
     let mut allocator = Allocator::new(pool("s0-s0:c0.c4", 5));
     let all = |text: &str| text.parse::<LevelRange>().unwrap().high().categories.clone();
