@@ -356,7 +356,7 @@ fn ten_thousand_live() {
     let (alone, member) = (needs(&pool, &[]), needs(&pool, &["g"]));
     let mut held = Vec::new();
     for id in 0..10_000 {
-        let needs = if id % 20 == 0 { &member } else { &alone };
+        let needs = if id % 40 == 0 { &member } else { &alone };
         held.push(stored.live(id, needs).unwrap());
     }
     let own = needs(&pool, &["new"]);
