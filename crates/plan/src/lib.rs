@@ -168,11 +168,12 @@ pub enum PlanError {
         /// Its label.
         theirs: String,
     },
-    /// The program is none from which the machine's domain can be entered.
-    #[error("{} has the label {has}, from which no program may enter {label}", .program.display())]
+    /// A program from which the machine's domain cannot be entered, or a library that it may not
+    /// execute.
+    #[error("{} has the label {has}, which {label} may not execute", .code.display())]
     NoEntry {
-        /// The program.
-        program: PathBuf,
+        /// The program or library.
+        code: PathBuf,
         /// Its label.
         has: String,
         /// The machine's label.
@@ -229,7 +230,7 @@ impl PlanError {
             }
             Self::TakenLabel { .. } => Some("choose another label, or leave it to sVirt"),
             Self::NoEntry { .. } => {
-                Some("label the program as one (chcon -t bin_t), or --weaken selinux")
+                Some("label it as a program (bin_t) or a library (lib_t), or --weaken selinux")
             }
             Self::Unlabelled { .. } => {
                 Some("mount it with context= and a label that machines may use, or move the object")

@@ -136,11 +136,12 @@ impl Policy {
             "dir" => (["getattr", "open", "read", "search"], ["add_name", "write"]),
             _ => (["getattr", "lock", "open", "read"], ["getattr", "write"]),
         };
-        let enter = ["entrypoint", "execute", "getattr", "read"];
+        let execute = class == "file" && self.may(&label, class, &["execute", "map", "read"])?;
         Ok(Permits {
             read: self.may(&label, class, &read)?,
             write: self.may(&label, class, &write)?,
-            enter: class == "file" && self.may(&label, class, &enter)?,
+            execute,
+            enter: execute && self.may(&label, class, &["entrypoint"])?,
         })
     }
 
@@ -173,10 +174,9 @@ fn class_of(kind: FileKind) -> &'static str {
 /// Whoever has another label than these two reaches it only by a rule (`smack_access.c`).
 fn smack_permits(label: Option<&[u8]>) -> Permits {
     match label {
-        Some(b"_") => Permits { read: true, write: false, enter: true },
-        Some(b"*") => Permits { read: true, write: true, enter: true },
-        // Smack asks nothing of who executes a program but that he may read it.
-        None | Some(_) => Permits { read: false, write: false, enter: true },
+        Some(b"_") => Permits { read: true, write: false, execute: true, enter: true },
+        Some(b"*") => Permits { read: true, write: true, execute: true, enter: true },
+        None | Some(_) => Permits::default(),
     }
 }
 

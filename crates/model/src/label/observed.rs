@@ -24,7 +24,9 @@ pub struct Permits {
     pub read: bool,
     /// Write it.
     pub write: bool,
-    /// Be executed from it.
+    /// Map it to execute what is in it, as a library.
+    pub execute: bool,
+    /// Begin with it as its program.
     pub enter: bool,
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn changes(
     let (mut all, mut gaps) = (Vec::new(), Vec::new());
     for (model, decision) in &labels.models {
         let Decision::Given(given) = decision else { continue };
-        enter(inputs, *model, &given.vmm)?;
+        executable(inputs, *model, manifest, &given.vmm)?;
         let Some(objects) = &given.objects else { continue };
         let mut labeller =
             Labeller { inputs, model: *model, objects, found: Vec::new(), gaps: Vec::new() };
@@ -63,16 +63,24 @@ pub(crate) fn changes(
     Ok((all, gaps))
 }
 
-/// The domain of a machine can be entered only from programs that the policy counts as such.
-fn enter(inputs: Inputs<'_>, model: SecurityModel, label: &str) -> Result<(), PlanError> {
-    let program = &inputs.machine.vmm.program().binary;
-    match inputs.seen.of(model, program.id) {
-        Some(seen) if !seen.permits.enter => Err(PlanError::NoEntry {
-            program: program.path.clone(),
-            has: words(seen.label.as_deref()),
-            label: label.to_owned(),
-        }),
-        _ => Ok(()),
+/// The domain of a machine can be entered only from programs that the policy counts as such, and
+/// executes nothing that it does not count as code.
+fn executable(
+    inputs: Inputs<'_>,
+    model: SecurityModel,
+    manifest: &Manifest,
+    label: &str,
+) -> Result<(), PlanError> {
+    let program = inputs.machine.vmm.program().binary.id;
+    let barred = |resource: &Resource| {
+        let Target::Code(object) = &resource.target else { return None };
+        let seen = inputs.seen.of(model, object.id)?;
+        let may = if object.id == program { seen.permits.enter } else { seen.permits.execute };
+        (!may).then(|| (object.path.clone(), words(seen.label.as_deref())))
+    };
+    match manifest.resources.iter().find_map(barred) {
+        None => Ok(()),
+        Some((code, has)) => Err(PlanError::NoEntry { code, has, label: label.to_owned() }),
     }
 }
 

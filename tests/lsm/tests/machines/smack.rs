@@ -49,7 +49,7 @@ const SCRIPT: &str = "
 labs! {
     /// Two machines and what they share; one that gave up all else; an ordinary user's.
     fn a_machine_has_a_smack_label_of_its_own(host) {
-        let report = run(host, Lab::with_module(host, "smack")?, SCRIPT)?;
+        let report = run(&Lab::with_module(host, "smack")?, SCRIPT);
         let before = report.said("before").exits(0).out;
         assert_eq!(report.said("end").exits(0).out, before);
     }

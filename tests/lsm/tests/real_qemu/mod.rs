@@ -9,7 +9,8 @@ mod policies;
 
 use std::collections::BTreeSet;
 use svirt_model::{Enforced, Layer};
-use svirt_testkit::{Caller, Host, Outcome, check, lab::Report};
+use svirt_policy::selinux::{Naming, base, module};
+use svirt_testkit::{Caller, Host, Outcome, Skipped, check, lab::Report};
 
 /// Makes a test of each claim. The kernel is booted by an ordinary user; within it there is root.
 macro_rules! labs {
@@ -26,6 +27,11 @@ macro_rules! labs {
     )*};
 }
 pub(crate) use labs;
+
+/// The small policy with our module, as the kernel reads it.
+pub(crate) fn policy() -> Result<Vec<u8>, Skipped> {
+    policies::compiled(&(base() + &module(Naming::Plain)))
+}
 
 pub(crate) fn try_it(name: &str, claim: fn(&Host) -> Outcome) {
     check(Caller::User, name, claim);

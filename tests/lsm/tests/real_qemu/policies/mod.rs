@@ -10,6 +10,8 @@ mod selinux;
 mod smack;
 mod types;
 
+pub(super) use selinux::compiled;
+
 use std::{fs, path::Path};
 use svirt_testkit::{
     Host, Skipped,

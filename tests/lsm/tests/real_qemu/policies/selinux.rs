@@ -130,7 +130,7 @@ const MEMORY: &str = r#"
 "#;
 
 /// The policy as the kernel reads it.
-pub(super) fn compiled(source: &str) -> Result<Vec<u8>, Skipped> {
+pub(in crate::real_qemu) fn compiled(source: &str) -> Result<Vec<u8>, Skipped> {
     if !has_program("secilc") {
         return Err(Skipped::because("there is no secilc"));
     }
