@@ -6,8 +6,16 @@ use crate::{
     resolve::Pins,
     supervisor::{agree_before_running, hold, launcher},
 };
-use std::{collections::BTreeMap, path::Path};
-use svirt_host::sources::Supplies;
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
+use svirt_host::{
+    Doing,
+    sources::{Supplies, stream_file},
+};
 use svirt_model::{
     Confinement, Descriptor, DescriptorSource, Ending, Entry, EntrySource, Grant, MachineName,
     Process, Program, Role,
@@ -37,16 +45,39 @@ impl Engine {
     }
 
     fn run_probe(&self, process: &Process) -> Result<Ending, Failure> {
+        let mut streams = Streams::inherit()?.0;
+        let relays = if self.facts().labels.selinux.is_some() {
+            streams
+                .iter_mut()
+                .filter_map(|(_, fd)| relay(fd).transpose())
+                .collect::<Result<_, _>>()?
+        } else {
+            Vec::new()
+        };
         let supplies = Supplies {
             channels: BTreeMap::new(),
-            streams: Streams::inherit()?.0,
+            streams,
             scratch: self.paths.state.clone(),
             overlay: |_| Err(std::io::Error::other("a probe has no disk")),
         };
         let (held, handed) = hold(launcher(self)?.prepare()?, process, &supplies)?;
+        drop(supplies);
         let (_, running) = agree_before_running(process, held, &handed)?;
+        let relayed: Vec<_> = relays.into_iter().map(std::thread::spawn).collect();
+        relayed.into_iter().for_each(|relay| drop(relay.join()));
         running.ended().map_err(|e| Failure::from_error(Code::Host, &e))
     }
+}
+
+/// Puts a pipe in the place of a stream that leads to a file, which SELinux would ask about again at
+/// the exec; what comes through it is written there.
+fn relay(stream: &mut OwnedFd) -> Result<Option<impl FnOnce() + Send + 'static>, Failure> {
+    if stream_file(stream.as_fd())?.is_none() {
+        return Ok(None);
+    }
+    let (mut from, to) = std::io::pipe().doing(|| "make a pipe for the probe")?;
+    let mut file = File::from(std::mem::replace(stream, to.into()));
+    Ok(Some(move || drop(std::io::copy(&mut from, &mut file))))
 }
 
 fn in_place_of_the_vmm(vmm: &Confinement, probe: &Program, arguments: &[String]) -> Confinement {

@@ -15,6 +15,7 @@ use svirt_host::{
     Doing,
     pin::{Pin, Purpose},
     program::interpreter,
+    sources::StreamFile,
 };
 use svirt_model::{
     Accelerator, Access, Argument, Bytes, Command, Demands, Device, DeviceKind, Dialect, Disk,
@@ -56,7 +57,7 @@ pub(crate) fn machine(
     store: &mut Store,
     spec: &Spec,
     identity: Identity,
-    streams: &[Stream],
+    streams: &[(Stream, Option<StreamFile>)],
 ) -> Result<(Machine, Pins), Failure> {
     spec::check(spec)?;
     let spec = &rules::apply(spec)?;
@@ -159,6 +160,23 @@ impl Resolver<'_> {
             modules.extend(["hw-display-virtio-vga", "hw-display-virtio-gpu"]);
         }
         program::resolve_qemu(&mut self.pins, self.store, &program::qemu()?, &modules)
+    }
+
+    /// The file that a standard stream leads to.
+    fn stream_file(&mut self, stream: Stream, file: &StreamFile) -> Result<(), Failure> {
+        let access = if stream == Stream::Input { Access::Read } else { Access::Write };
+        let found = self.pin_named(&file.path, Purpose::Any, access);
+        match found {
+            Ok(named) if named.object.id == file.id => {
+                self.add(DeviceKind::StreamFile(named), "the standard streams");
+                Ok(())
+            }
+            _ => Err(Failure::new(
+                Code::Data,
+                format!("a standard stream leads to {}, which is not there", file.path.display()),
+            )
+            .hint("SELinux asks about that file again: pass it through a pipe, as in `| cat`")),
+        }
     }
 
     /// A kernel that was named; without one, and without a disk to boot from, the embedded guest.
@@ -325,12 +343,18 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn command(&mut self, command: &CommandSpec, streams: &[Stream]) -> Result<Command, Failure> {
+    fn command(
+        &mut self,
+        command: &CommandSpec,
+        streams: &[(Stream, Option<StreamFile>)],
+    ) -> Result<Command, Failure> {
         for device in ["/dev/null", "/dev/zero", "/dev/urandom"] {
             self.common_device(device)?;
         }
-        for stream in streams {
+        for (stream, file) in streams {
             self.add(DeviceKind::Stream(*stream), "the standard streams");
+            let asks = self.engine.facts().labels.selinux.is_some();
+            file.iter().filter(|_| asks).try_for_each(|file| self.stream_file(*stream, file))?;
         }
         self.flags(command)?;
         let allowed = command.allow_exec.iter();

@@ -21,7 +21,7 @@ use std::{
 use svirt_formats::spec::{self, Spec};
 use svirt_host::{
     Doing,
-    sources::own_stream,
+    sources::{StreamFile, own_stream, stream_file},
     sys::{Forked, SingleThreaded},
 };
 use svirt_model::{Ending, MachineName, Plan, Stream, Uuid};
@@ -71,8 +71,10 @@ impl Streams {
         ]))
     }
 
-    pub(crate) fn which(&self) -> Vec<Stream> {
-        self.0.iter().map(|(stream, _)| *stream).collect()
+    /// Each, with the file that it leads to, where it is one.
+    pub(crate) fn which(&self) -> Result<Vec<(Stream, Option<StreamFile>)>, Failure> {
+        let which = |(stream, fd): &(Stream, OwnedFd)| Ok((*stream, stream_file(fd.as_fd())?));
+        self.0.iter().map(which).collect()
     }
 }
 
@@ -102,7 +104,7 @@ impl Engine {
         let spec = &spec.expanded()?.spec;
         let identity = self.identity(spec)?;
         let streams = if spec.command.is_some() {
-            &[Stream::Input, Stream::Output, Stream::Error][..]
+            &[(Stream::Input, None), (Stream::Output, None), (Stream::Error, None)][..]
         } else {
             &[]
         };

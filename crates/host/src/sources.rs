@@ -18,7 +18,9 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
-use svirt_model::{Channel, Confinement, DescriptorSource, EntrySource, Object, Scratch, Stream};
+use svirt_model::{
+    Channel, Confinement, DescriptorSource, EntrySource, FileId, Object, Scratch, Stream,
+};
 
 /// What only the caller has: ends of connections, streams, a place for
 /// nameless files.
@@ -115,6 +117,29 @@ pub fn own_stream(stream: BorrowedFd<'_>) -> Result<OwnedFd, HostError> {
         // A terminal that another user has, a pipe that nobody reads any more.
         _ => rustix::io::fcntl_dupfd_cloexec(stream, 3).doing(|| "copy a standard stream"),
     }
+}
+
+/// A file that a standard stream leads to.
+#[derive(Debug, Clone)]
+pub struct StreamFile {
+    /// Its path, as it was opened.
+    pub path: PathBuf,
+    /// Which file it is.
+    pub id: FileId,
+}
+
+/// The file that a standard stream leads to; none where that is a terminal, a pipe or a socket.
+///
+/// # Errors
+/// The kernel's.
+pub fn stream_file(stream: BorrowedFd<'_>) -> Result<Option<StreamFile>, HostError> {
+    let stat = rustix::fs::fstat(stream).doing(|| "look at a standard stream")?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    let link = format!("/proc/self/fd/{}", stream.as_raw_fd());
+    let path = std::fs::read_link(link).doing(|| "find the file of a standard stream")?;
+    Ok(Some(StreamFile { path, id: FileId { device: stat.st_dev, inode: stat.st_ino } }))
 }
 
 fn open_anew(stream: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {

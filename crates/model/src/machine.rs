@@ -223,6 +223,8 @@ pub enum DeviceKind {
     Listen(Listen),
     /// A standard stream of the command that started the machine.
     Stream(Stream),
+    /// A file that such a stream leads to: SELinux asks about it again at the exec.
+    StreamFile(Named),
 }
 
 /// Firmware.

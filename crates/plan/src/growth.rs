@@ -71,7 +71,8 @@ fn device_growth(kind: &DeviceKind) -> Growth {
         | DeviceKind::Kvm(_)
         | DeviceKind::HostDevice(_)
         | DeviceKind::Connect(_)
-        | DeviceKind::Stream(_) => Growth::None,
+        | DeviceKind::Stream(_)
+        | DeviceKind::StreamFile(_) => Growth::None,
     }
 }
 

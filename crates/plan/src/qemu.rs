@@ -130,7 +130,8 @@ impl Line {
             | DeviceKind::Connect(_)
             | DeviceKind::Output(_)
             | DeviceKind::Listen(_)
-            | DeviceKind::Stream(_) => {}
+            | DeviceKind::Stream(_)
+            | DeviceKind::StreamFile(_) => {}
         }
         Ok(())
     }

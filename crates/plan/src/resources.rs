@@ -131,6 +131,10 @@ impl Walk<'_> {
             }
             DeviceKind::HostDevice(named) => self.named(named, origin, Target::Device),
             DeviceKind::Connect(named) => self.named(named, origin, Target::Socket),
+            DeviceKind::StreamFile(Named { object, access, sharing, .. }) => {
+                let what = (Target::Object(object.clone()), *access, Delivery::Inherited);
+                self.add(what, sharing.clone(), origin);
+            }
             DeviceKind::Output(output) => self.output(output, origin),
             DeviceKind::Stream(stream) => {
                 let number = Delivery::Descriptor(*stream as i32);

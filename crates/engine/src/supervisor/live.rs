@@ -28,6 +28,7 @@ use svirt_host::{
 };
 use svirt_model::{
     Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Op, Plan, Process, Uuid,
+    label::SecurityModel,
 };
 use svirt_store::{Outcome, Store};
 
@@ -74,8 +75,8 @@ impl Live {
         let request = birth.request;
         let mut store = engine.store()?;
         engine.recover_in(&mut store)?;
-        let (machine, pins) =
-            resolve::machine(engine, &mut store, &birth.spec, birth.identity, &streams.which())?;
+        let (spec, which) = (&birth.spec, streams.which()?);
+        let (machine, pins) = resolve::machine(engine, &mut store, spec, birth.identity, &which)?;
         let place = engine.paths.place(&machine.name, machine.id);
         let (plan, reserved) =
             reserve(engine, &mut store, (&machine, &pins), (transient, request))?;
@@ -388,12 +389,26 @@ pub(crate) fn agree_before_running(
     handed: &Handed,
 ) -> Result<(Evidence, Running), Failure> {
     let read = evidence::read(process.role, held.pid(), &process.confinement, handed);
-    match read.map_err(Failure::from).and_then(|e| agree(&e).map(|()| e)) {
+    let agreed = read.map_err(Failure::from).and_then(|e| agree(&e).map(|()| e));
+    match agreed.map_err(|failure| taken_away(process, failure)) {
         Ok(evidence) => Ok((evidence, held.release()?)),
         Err(failure) => {
             held.kill();
             Err(failure)
         }
+    }
+}
+
+/// What the policy does not let a process have of what it inherits, the kernel closes at the exec.
+fn taken_away(process: &Process, failure: Failure) -> Failure {
+    let labels = &process.confinement.labels;
+    let selinux = labels.iter().any(|label| label.model == SecurityModel::Selinux);
+    match failure.causes.first() {
+        Some(cause) if selinux && cause.starts_with("descriptors: ") => failure.hint(
+            "SELinux took it away, because the machine's label may not use it: leave the labels to \
+             sVirt, or see the kernel's records (ausearch -m avc)",
+        ),
+        _ => failure,
     }
 }
 

@@ -2,7 +2,12 @@
 
 use super::run;
 use crate::real_qemu::labs;
-use svirt_testkit::{Host, Skipped, lab::Lab};
+use std::collections::BTreeMap;
+use svirt_model::{Enforced, Layer, label::Context};
+use svirt_testkit::{
+    Host, Skipped,
+    lab::{Lab, Report},
+};
 
 const BEGIN: &str = "
     ATTRIBUTE=security.selinux
@@ -14,11 +19,13 @@ const BEGIN: &str = "
     chcon -t urandom_device_t /dev/urandom
     echo 0 >/proc/sys/kernel/printk_ratelimit
     echo 1 >/sys/fs/selinux/enforce
-    for name in a b both base; do dd if=/dev/zero of=$name.raw bs=512 count=64; done
+    for name in a b both base user/u; do dd if=/dev/zero of=$name.raw bs=512 count=64; done
+    chown 1000:1000 user/u.raw
     disks='--disk /run/lab/both.raw,share=pair --disk /run/lab/base.raw,ro'
     records >/dev/null
 ";
 
+/// Two machines that share a disk and read another, beside one that shares nothing.
 const TWO: &str = "
     told before labels *.raw
     told b behind b --disk /run/lab/b.raw $disks
@@ -28,13 +35,89 @@ const TWO: &str = "
     told during labels *.raw
     told a.current current a
     told b.current current b
-    told a.inspect as root svirt inspect --json a
+    told a.status as root svirt inspect --json a
+    told a.inspect as root svirt inspect a
     told work records
-    told disk as root svirt drill a --attempt read-file --target /run/lab/b.raw
+    told a.drill as root svirt drill a --attempt read-file --target /run/lab/b.raw
     finish
     told after labels *.raw
+
+    # What a label alone refuses: the file is in its root and in its domain, and has another's label.
+    dd if=/dev/zero of=decoy bs=512 count=1
+    read_it() {
+        chcon $1 decoy
+        as root svirt exec --name one --weaken user --rw /run/lab/decoy \\
+            --seclabel type=static,label=system_u:system_r:svirt_tcg_t:s0:c1,c2 -- /usr/bin/perl -e \\
+            'open(F, \"<\", $ARGV[0]) ? print \"read\\n\" : print \"$!\\n\"' /run/lab/decoy 2>&1 | cat
+    }
+    image=system_u:object_r:svirt_image_t:s0
+    records >/dev/null
+    told foreign.own read_it $image:c1,c2
+    told foreign read_it $image:c1,c3
+    told foreign.record records
+    told foreign.group read_it $image:c1000
+
     told stop as root svirt stop b
     told end labels *.raw
+";
+
+const WORDS: &str = "
+    one() { as root svirt exec --name one \"$@\" -- /bin/true; }
+    own=type=static,label=system_u:system_r:svirt_tcg_t:s0:c7,c8
+    told file as root svirt exec --name one --weaken user --rw /run/lab/a.raw -- /usr/bin/perl -e 'print \"said\\n\"'
+    told static one --seclabel type=static,relabel=yes,${own#*,}
+    told static.held behind s --disk /run/lab/a.raw --seclabel type=static,relabel=yes,label=system_u:system_r:svirt_tcg_t:s0:c7,c8
+    told static.during labels a.raw
+    told static.current current s
+    told static.taken one --seclabel $own
+    told static.above one --seclabel type=static,label=system_u:system_r:svirt_tcg_t:s0:c7.c9
+    told static.xml as root svirt inspect --xml s
+    as root svirt kill s
+    told none behind n --disk /run/lab/a.raw --seclabel type=none
+    told none.during labels a.raw
+    told none.status as root svirt inspect --json n
+    as root svirt kill n
+    told base behind s --disk /run/lab/a.raw --seclabel type=dynamic,baselabel=system_u:system_r:svirt_tcg_t:s0
+    told base.current current s
+    as root svirt kill s
+    told given behind s --disk /run/lab/a.raw,seclabel=system_u:object_r:svirt_content_t:s0
+    told given.during labels a.raw
+    as root svirt kill s
+    told left behind s --disk /run/lab/a.raw,relabel=no
+    told category one --seclabel type=static,label=system_u:system_r:svirt_tcg_t:s0:c1024
+    told kind one --seclabel type=static,label=system_u:system_r:nobody_t:s0:c1
+    told malformed one --seclabel type=static,label=system_u:system_r
+    told sensitivity one --seclabel type=dynamic,baselabel=system_u:system_r:svirt_tcg_t:s1
+    told disk.kind behind s --disk /run/lab/a.raw,seclabel=system_u:object_r:nobody_t:s0
+    ln a.raw link.raw
+    told linked as root svirt exec --name one --weaken user --rw /run/lab/a.raw -- /bin/true
+    rm link.raw
+    cp /bin/true program
+    told program as root svirt exec --name one -- /run/lab/program
+    told end labels a.raw
+";
+
+/// An ordinary user, a supervisor that dies, and a kernel that only records.
+const LIVES: &str = "
+    begin user u --append x --disk /run/lab/user/u.raw
+    ask 'write 0 1 mine'
+    told u.status as user svirt inspect --json u
+    told u.during labels user/u.raw
+    finish
+    told u.end labels user/u.raw
+
+    told killed behind k --disk /run/lab/a.raw
+    kill -9 $(as root svirt inspect k | grep supervisor | tr -dc 0-9)
+    told recover as root svirt recover
+    told recovered labels a.raw
+
+    echo 0 >/sys/fs/selinux/enforce
+    begin root p --append x --disk /run/lab/a.raw
+    told p.status as root svirt inspect --json p
+    told p.during labels a.raw
+    told p.required as root svirt exec --name one --require selinux -- /bin/true
+    finish
+    told p.end labels a.raw
 ";
 
 /// The small policy with our module, beside the programs of sVirt.
@@ -44,14 +127,109 @@ fn lab(host: &Host) -> Result<Lab<'_>, Skipped> {
     Ok(lab.carrying(host.file("policy", &policy)))
 }
 
+/// The contexts that lines end with, by the names that they begin with.
+fn contexts(report: &Report, name: &str) -> BTreeMap<String, Context> {
+    let lines = report.said(name).exits(0).out;
+    let read = |line: &str| {
+        let (file, context) = line.split_once(' ').expect("a name and a label");
+        (file.to_owned(), context.parse().unwrap_or_else(|e| panic!("{context}: {e}")))
+    };
+    lines.lines().map(read).collect()
+}
+
+/// The one context that all threads of a machine's VMM have.
+fn context_of(report: &Report, name: &str) -> Context {
+    let said = report.said(name).exits(0).out;
+    said.trim_matches(['\n', '\0']).parse().unwrap_or_else(|e| panic!("{said:?}: {e}"))
+}
+
+fn is_refused(report: &Report, name: &str, code: i32, why: &str) {
+    report.said(name).exits(code).complains(why);
+}
+
 labs! {
-    /// Two machines and what they share.
-    fn a_machine_has_a_context_of_its_own(host) {
+    /// Each of two machines has a context that nobody else has, and its objects have theirs; both
+    /// have the category of what they share; what is only read every machine may read; none of it
+    /// is refused what it needs. A label alone refuses what it does not cover. At the end everything
+    /// is as it was.
+    fn two_machines_have_contexts_of_their_own(host) {
         let report = run(&lab(host)?, &format!("{BEGIN}{TWO}"));
-        for name in ["before", "b", "a", "during", "a.current", "b.current", "a.inspect", "work", "disk", "after", "stop", "end"] {
-            let said = report.said(name);
-            println!("== {name}: {:?}\n{}\n{}", said.code, said.out, said.err);
+        report.said("a").exits(0);
+        let (before, during) = (contexts(&report, "before"), contexts(&report, "during"));
+        let (a, b) = (context_of(&report, "a.current"), context_of(&report, "b.current"));
+        let group = during["both.raw"].categories();
+        assert_eq!((a.kind(), group.len()), ("svirt_tcg_t", 1));
+        for (process, image) in [(&a, "a.raw"), (&b, "b.raw")] {
+            let own = during[image].categories();
+            assert_eq!((during[image].kind(), own.len()), ("svirt_image_t", 2));
+            assert_eq!(process.categories(), own.with(&group));
         }
-        panic!();
+        assert!(!a.categories().includes(&during["b.raw"].categories()));
+        assert_eq!(during["base.raw"].to_string(), "system_u:object_r:svirt_content_t:s0");
+        let status = report.layer("a.status", Layer::Selinux);
+        assert_eq!((status.enforced, status.detail), (Enforced::Fully, a.to_string()));
+        assert_eq!(report.said("work").exits(0).out, "", "normal work was denied something");
+        report.said("a.drill").exits(0);
+        let after = contexts(&report, "after");
+        assert_eq!(after["a.raw"], before["a.raw"]);
+        let still = |file: &str| assert_eq!(after[file], during[file], "{file}");
+        ["b.raw", "both.raw", "base.raw"].into_iter().for_each(still);
+        assert_eq!(report.said("foreign.own").exits(0).out, "read\n");
+        for name in ["foreign", "foreign.group"] {
+            assert_eq!(report.said(name).exits(0).out, "Permission denied\n", "{name}");
+        }
+        let record = report.said("foreign.record").exits(0).out;
+        let words = ["avc:  denied", "{ read }", "svirt_tcg_t:s0:c1,c2", "name=\"decoy\""];
+        let is_it = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(record.lines().any(is_it), "{record}");
+        assert_eq!(contexts(&report, "end"), before);
+    }
+
+    /// Labels of the user's own, bases, none, those of one disk; and what no machine can have.
+    fn what_a_user_says_of_labels_is_done_or_refused(host) {
+        let report = run(&lab(host)?, &format!("{BEGIN}{WORDS}"));
+        assert_eq!(report.said("file").exits(0).out, "said\n");
+        report.said("static").exits(0);
+        report.said("static.held").exits(0);
+        let (process, image) = ("system_u:system_r:svirt_tcg_t:s0:c7,c8", "svirt_image_t:s0:c7,c8");
+        assert_eq!(context_of(&report, "static.current").to_string(), process);
+        assert!(report.said("static.during").exits(0).out.contains(image));
+        is_refused(&report, "static.taken", 75, "machine s's");
+        is_refused(&report, "static.above", 75, "machine s's");
+        assert!(report.said("static.xml").exits(0).out.contains(image));
+        assert!(!report.said("none.during").exits(0).out.contains("svirt"));
+        let none = report.layer("none.status", Layer::Selinux);
+        assert!(!none.asked && none.enforced == Enforced::No, "{none:?}");
+        assert_eq!(context_of(&report, "base.current").categories().len(), 2);
+        for name in ["given", "left"] {
+            is_refused(&report, name, 78, "SELinux took it away");
+        }
+        is_refused(&report, "category", 65, "c1024");
+        is_refused(&report, "kind", 65, "nobody_t");
+        is_refused(&report, "malformed", 65, "it is user:role:type:level");
+        is_refused(&report, "sensitivity", 65, "s1");
+        is_refused(&report, "disk.kind", 65, "nobody_t");
+        is_refused(&report, "linked", 65, "hard links");
+        is_refused(&report, "program", 77, "may not execute");
+        assert_eq!(report.said("end").out, report.said("none.during").out);
+    }
+
+    /// An ordinary user's machine, one whose supervisor dies, and one on a kernel that only records.
+    fn labels_come_and_go_with_every_machine(host) {
+        let report = run(&lab(host)?, &format!("{BEGIN}{LIVES}"));
+        for (name, image) in [("u", "user/u.raw"), ("p", "a.raw")] {
+            report.said(name).exits(0);
+            let during = &contexts(&report, &format!("{name}.during"))[image];
+            assert_eq!((during.kind(), during.categories().len()), ("svirt_image_t", 2));
+            assert_eq!(contexts(&report, &format!("{name}.end"))[image].kind(), "tmpfs_t");
+        }
+        assert_eq!(report.layer("u.status", Layer::Selinux).enforced, Enforced::Fully);
+        report.said("killed").exits(0);
+        report.said("recover").exits(0);
+        assert_eq!(contexts(&report, "recovered")["a.raw"].kind(), "tmpfs_t");
+        let permissive = report.layer("p.status", Layer::Selinux);
+        assert_eq!(permissive.enforced, Enforced::No);
+        assert!(permissive.why_not.contains("permissive"), "{permissive:?}");
+        is_refused(&report, "p.required", 78, "permissive");
     }
 }
