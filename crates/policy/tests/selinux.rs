@@ -7,11 +7,10 @@ use selinux_data::{check, source};
 use std::{collections::BTreeSet, fs, process::Command};
 use svirt_policy::{
     Finding, Model, Name, Object, Policy, Rule, Subject, diff, review,
-    selinux::{Naming, base, module, policy},
+    selinux::{Naming, base, module, policy, version},
 };
 
 const DATA: &str = include_str!("../selinux/module.toml");
-const NAMINGS: [Naming; 2] = [Naming::Plain, Naming::Own];
 
 /// What `secilc` says, or nothing where it is not installed.
 fn compiled(source: &str) -> Option<Result<(), String>> {
@@ -47,7 +46,7 @@ fn the_module_under_names_of_its_own_differs_in_names_alone() {
 
 #[test]
 fn the_module_compiles_on_the_small_policy() {
-    for naming in NAMINGS {
+    for naming in Naming::ALL {
         let Some(compiled) = compiled(&format!("{}{}", base(), module(naming))) else { return };
         assert_eq!(compiled, Ok(()));
     }
@@ -102,14 +101,14 @@ fn what_is_forbidden_is_forbidden_by_the_compiler_too() {
 
 #[test]
 fn nothing_is_found_in_the_module() {
-    for naming in NAMINGS {
+    for naming in Naming::ALL {
         assert_eq!(review(&policy(naming)), []);
     }
 }
 
 #[test]
 fn every_type_that_is_named_is_declared_by_the_module() {
-    for naming in NAMINGS {
+    for naming in Naming::ALL {
         let module = module(naming);
         let types = naming.types();
         let optional = [types.translating_vmm, types.network, types.content];
@@ -119,6 +118,17 @@ fn every_type_that_is_named_is_declared_by_the_module() {
             assert!(module.contains(&format!("(type {name})\n")), "{name}");
         }
     }
+}
+
+#[test]
+fn the_version_is_declared_by_the_module_and_the_same_under_both_names() {
+    for naming in Naming::ALL {
+        let version = version(naming);
+        assert!(
+            module(naming).ends_with(&format!("(type {version})\n(roletype object_r {version})\n"))
+        );
+    }
+    assert_eq!(version(Naming::Own).replace("svirt_machine_", "svirt_"), version(Naming::Plain));
 }
 
 fn names(names: &[&'static str]) -> BTreeSet<Name> {

@@ -10,8 +10,8 @@ struct Writer {
     blocks: u32,
 }
 
-/// The module.
-pub(super) fn module(naming: Naming, module: &'static Module) -> String {
+/// All that the module says.
+pub(super) fn rules(naming: Naming, module: &'static Module) -> String {
     let mut writer = Writer { text: String::new(), naming, blocks: 0 };
     let mut declared = Vec::new();
     for attribute in module.attributes {

@@ -30,6 +30,9 @@ pub enum Naming {
 }
 
 impl Naming {
+    /// Both, in the order in which a policy is asked for them.
+    pub const ALL: [Naming; 2] = [Naming::Plain, Naming::Own];
+
     /// What its types are called.
     pub fn types(self) -> SelinuxTypes {
         let name = |name| self.name(name).into_owned();
@@ -65,9 +68,23 @@ pub fn module_name(naming: Naming) -> &'static str {
     }
 }
 
+/// The type by which a loaded policy is known to have exactly this version of the module: what the
+/// module says is hashed into its name. Nothing ever has this type.
+pub fn version(naming: Naming) -> String {
+    let said = cil::rules(Naming::Plain, &MODULE);
+    // FNV-1a of 64 bits (RFC draft-eastlake-fnv): versions are to differ, and nobody is kept out.
+    let hash = said.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{}_{hash:016x}_t", naming.name("svirt_version"))
+}
+
 /// The module in SELinux's Common Intermediate Language, with each entry's reason.
 pub fn module(naming: Naming) -> String {
-    cil::module(naming, &MODULE)
+    let version = version(naming);
+    let why = "Which version of this module it is, so that a loaded policy can be asked for it.";
+    let text = cil::rules(naming, &MODULE);
+    format!("{text}; {why}\n(type {version})\n(roletype object_r {version})\n")
 }
 
 /// What the module permits. What it does beyond that (constraints on categories, names of new
