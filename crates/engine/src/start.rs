@@ -100,9 +100,23 @@ impl Engine {
     /// # Errors
     /// Whatever would stop the start before it changes anything.
     pub fn plan(&self, spec: &Spec) -> Result<Plan, Failure> {
+        let spec = spec.expanded()?.spec;
+        let identity = self.identity(&spec)?;
+        self.planned(&spec, identity)
+    }
+
+    /// What a start of a machine that is defined would do, without doing any of it.
+    ///
+    /// # Errors
+    /// There is none of that name; whatever would stop the start before it changes anything.
+    pub fn plan_defined(&self, name: &MachineName) -> Result<Plan, Failure> {
+        let Definition { id, name, request, .. } = self.defined(name)?;
+        let spec = spec::read(request.as_bytes())?.expanded()?.spec;
+        self.planned(&spec, Identity { id, name })
+    }
+
+    fn planned(&self, spec: &Spec, identity: Identity) -> Result<Plan, Failure> {
         let mut store = self.store()?;
-        let spec = &spec.expanded()?.spec;
-        let identity = self.identity(spec)?;
         let streams = if spec.command.is_some() {
             &[(Stream::Input, None), (Stream::Output, None), (Stream::Error, None)][..]
         } else {

@@ -186,3 +186,16 @@ fn what_is_no_kernel_and_what_is_no_program_is_said_before_anything_starts() {
     assert_eq!(said.code, Some(65), "{said:?}");
     assert!(said.err.contains("ELF header"), "{}", said.err);
 }
+
+#[test]
+fn the_plan_of_a_defined_machine_has_its_identity() {
+    let host = Host::new();
+    let said = host.say(&["create", "--name", "web", "--accel", "tcg", "--memory", "64M"]);
+    if said.code == Some(69) {
+        return svirt_testkit::skipped(said.err.trim());
+    }
+    let id = |document: serde_json::Value, what: &str| document[what]["id"].clone();
+    let defined = id(host.json(&["inspect", "web", "--json"]), "machine");
+    assert!(defined.is_string(), "{defined}");
+    assert_eq!(id(host.json(&["plan", "start", "web", "--json"]), "plan"), defined);
+}

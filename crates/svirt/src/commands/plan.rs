@@ -9,13 +9,17 @@ use crate::{
     specification,
 };
 use svirt_engine::{Engine, Failure, spec::Spec};
+use svirt_model::MachineName;
 
 /// `svirt plan`.
 pub(crate) fn plan(args: PlanArgs) -> Outcome {
     let engine = Engine::new()?;
-    let (spec, how) = asked(&engine, args.of)?;
+    let (spec, defined, how) = asked(&engine, args.of)?;
     let notes = specification::warn(&spec)?;
-    let plan = engine.plan(&spec)?;
+    let plan = match defined {
+        Some(name) => engine.plan_defined(&name)?,
+        None => engine.plan(&spec)?,
+    };
     if how.json {
         print_json(&json::versioned([("plan", json::of(&plan)), ("notes", json::of(&notes))]))?;
     } else {
@@ -24,10 +28,11 @@ pub(crate) fn plan(args: PlanArgs) -> Outcome {
     Ok(0)
 }
 
-fn asked(engine: &Engine, of: PlanOf) -> Result<(Spec, PlanHow), Failure> {
+/// The machine, its name where it is defined, and how its plan is printed.
+fn asked(engine: &Engine, of: PlanOf) -> Result<(Spec, Option<MachineName>, PlanHow), Failure> {
     Ok(match of {
-        PlanOf::Run { machine, how } => (specification::of_machine(&machine)?, how),
-        PlanOf::Exec { spec, how } => (specification::of_command(&spec)?, how),
-        PlanOf::Start { name, how } => (engine.definition(&name)?, how),
+        PlanOf::Run { machine, how } => (specification::of_machine(&machine)?, None, how),
+        PlanOf::Exec { spec, how } => (specification::of_command(&spec)?, None, how),
+        PlanOf::Start { name, how } => (engine.definition(&name)?, Some(name), how),
     })
 }
