@@ -5,11 +5,11 @@
 //! and loads nothing. What it makes is kept with everything that it was made from, so that what is
 //! found again is compared and not trusted to a hash.
 
-use super::apparmor::Apparmor;
-use crate::{
-    Doing, HostError,
-    pin::{Pin, PinError, Purpose},
+use super::{
+    apparmor::Apparmor,
+    tool::{self, Refused},
 };
+use crate::{Doing, HostError, pin::PinError};
 use rustix::{
     fs::{CWD, MemfdFlags, Mode, OFlags, ResolveFlags, fstat, memfd_create, openat, openat2},
     io::Errno,
@@ -86,6 +86,15 @@ impl CompileError {
     }
 }
 
+impl From<Refused> for CompileError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Changeable(path) => Self::Untrusted(path),
+            Refused::Unusable(error) => Self::Parser(error),
+        }
+    }
+}
+
 /// A compiled profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
@@ -127,11 +136,7 @@ impl Compiler {
         apparmor: &Apparmor,
         directory: &Path,
     ) -> Result<Self, CompileError> {
-        let parser = Pin::new(program, Purpose::ReadFile)?.object().clone();
-        let ours = parser.uid == 0 || parser.uid == rustix::process::geteuid().as_raw();
-        if !ours || parser.mode & 0o022 != 0 {
-            return Err(CompileError::Untrusted(parser.path));
-        }
+        let parser = tool::trusted(program)?;
         let stat = rustix::fs::stat(&parser.path).on("look at", &parser.path)?;
         let mut circumstances = String::new();
         let identity =

@@ -12,7 +12,9 @@ pub mod files;
 pub mod observe;
 pub mod process;
 pub mod selinux;
+pub mod semodule;
 pub mod smack;
+mod tool;
 pub mod tree;
 
 use crate::HostError;

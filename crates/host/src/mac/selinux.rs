@@ -7,7 +7,7 @@ mod access;
 mod types;
 
 pub use access::Decision;
-pub use types::{Candidate, Obstacle, Whose};
+pub use types::{Candidate, Module, Obstacle, Whose};
 
 use super::{
     Lsm,

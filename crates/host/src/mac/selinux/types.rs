@@ -10,7 +10,7 @@ use std::{
     fmt,
 };
 use svirt_model::label::{CategorySet, Context, Level, SelinuxTypes};
-use svirt_policy::selinux::Naming;
+use svirt_policy::selinux::{Naming, version};
 
 /// Whose types they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +126,47 @@ impl Selinux {
             }
         }
         Ok(candidates)
+    }
+}
+
+/// Our module, as the loaded policy has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Module {
+    /// How it calls its types.
+    pub naming: Naming,
+    /// Whether it is this very version.
+    pub current: bool,
+}
+
+impl Selinux {
+    /// Our module in the loaded policy; `None` where it has none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn module(&self, own: &Context) -> Result<Option<Module>, HostError> {
+        let asking = Asking { selinux: self, own, classes: BTreeMap::new() };
+        for naming in Naming::ALL {
+            if asking.has(&naming.marker())? {
+                let current = asking.has(&version(naming))?;
+                return Ok(Some(Module { naming, current }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The naming under which our module belongs into this policy: that under which it is there, or
+    /// else that with which it is in nobody's way.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn naming(&self, own: &Context) -> Result<Naming, HostError> {
+        if let Some(module) = self.module(own)? {
+            return Ok(module.naming);
+        }
+        let asking = Asking { selinux: self, own, classes: BTreeMap::new() };
+        let types = Naming::Plain.types();
+        let theirs = asking.has(&types.vmm)? || asking.has(&types.image)?;
+        Ok(if theirs { Naming::Own } else { Naming::Plain })
     }
 }
 
