@@ -22,6 +22,7 @@ mod resources;
 mod status;
 
 pub use claims::{Conflict, claims, conflict};
+pub use labels::label_obstacles;
 pub use reserved::{Needs, Other, Others, Reserved};
 
 use allocate::AllocateError;

@@ -21,15 +21,8 @@ pub(super) fn decide(
         }
         Some(SeclabelKind::None) => return missing("weakened by the user".into()),
         Some(SeclabelKind::Dynamic { base: None }) | None => {
-            if !facts.own.is_unconfined() {
-                let own = &facts.own.label;
-                return missing(format!("sVirt itself is confined by {own}, which loads nothing"));
-            }
-            if !facts.may_load {
-                return missing("only root may load profiles of AppArmor".into());
-            }
-            if facts.parser.is_none() {
-                return missing("there is no apparmor_parser: install the package apparmor".into());
+            if let Some(why) = obstacle(facts) {
+                return missing(why);
             }
             let name = ProfileName::of_machine(inputs.machine.id);
             let helper = ProfileName::of_helper(inputs.machine.id);
@@ -38,4 +31,17 @@ pub(super) fn decide(
     };
     let (vmm, weak) = (vmm.to_string(), Vec::new());
     Ok(Decision::Given(Given { vmm, helper, objects: None, doi: 0, enforcing: true, weak }))
+}
+
+/// What keeps a machine from having a profile of its own.
+pub(super) fn obstacle(facts: &ApparmorFacts) -> Option<String> {
+    if !facts.own.is_unconfined() {
+        let own = &facts.own.label;
+        return Some(format!("sVirt itself is confined by {own}, which loads nothing"));
+    }
+    if !facts.may_load {
+        return Some("only root may load profiles of AppArmor".into());
+    }
+    let no_parser = "there is no apparmor_parser: install the package apparmor";
+    facts.parser.is_none().then(|| no_parser.into())
 }

@@ -18,7 +18,7 @@ pub(crate) use selinux::{domain, pool};
 use crate::{Inputs, Other, PlanError, choice::Choice};
 use std::collections::BTreeMap;
 use svirt_model::{
-    GroupName, Layer, LayerStatus, Role,
+    GroupName, HostFacts, Layer, LayerStatus, Role,
     label::{MachineLabel, ProcessLabel, Seclabel, SeclabelKind, SecurityModel},
 };
 
@@ -152,9 +152,29 @@ impl Called<'_> {
     }
 }
 
+/// Of each model whether the kernel has it, and what would keep a machine of which nothing special is
+/// asked from being labelled by it.
+pub fn label_obstacles(host: &HostFacts) -> Vec<(SecurityModel, bool, Option<String>)> {
+    let facts = &host.labels;
+    let of = |model| match model {
+        _ if facts.unread.contains_key(&model) => facts.unread.get(&model).cloned(),
+        SecurityModel::Selinux => {
+            facts.selinux.as_ref().and_then(selinux::obstacle).map(str::to_owned)
+        }
+        SecurityModel::Apparmor => facts.apparmor.as_ref().and_then(apparmor::obstacle),
+        SecurityModel::Smack => smack::obstacle(host).map(str::to_owned),
+        SecurityModel::Dac => None,
+    };
+    MODELS.map(|model| (model, has(host, model), of(model))).to_vec()
+}
+
 /// Whether the kernel has this model, asked or not.
 fn is_active(inputs: Inputs<'_>, model: SecurityModel) -> bool {
-    let facts = &inputs.host.labels;
+    has(inputs.host, model)
+}
+
+fn has(host: &HostFacts, model: SecurityModel) -> bool {
+    let facts = &host.labels;
     facts.unread.contains_key(&model)
         || match model {
             SecurityModel::Selinux => facts.selinux.is_some(),

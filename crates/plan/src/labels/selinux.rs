@@ -86,6 +86,14 @@ fn of_launcher(facts: &SelinuxFacts) -> Result<Pool, PlanError> {
     Ok(Pool::new(range, facts.categories).map_err(AllocateError::from)?)
 }
 
+/// What keeps a machine from having a context, however its guest runs.
+pub(super) fn obstacle(facts: &SelinuxFacts) -> Option<&'static str> {
+    if facts.types.is_none() {
+        return Some(NO_TYPES);
+    }
+    facts.own.range().is_none().then_some(NO_LEVELS)
+}
+
 /// The context of a machine without categories, or why there is none.
 fn usual(choice: &Choice<'_>, facts: &SelinuxFacts) -> Result<Context, &'static str> {
     let types = facts.types.as_ref().ok_or(NO_TYPES)?;

@@ -2,7 +2,10 @@
 
 use super::{Decision, Given, Objects};
 use crate::{Inputs, PlanError, allocate::AllocateError, choice::Choice};
-use svirt_model::label::{SeclabelKind, SecurityModel, SmackFacts, SmackLabel};
+use svirt_model::{
+    HostFacts,
+    label::{SeclabelKind, SecurityModel, SmackFacts, SmackLabel},
+};
 
 /// What every machine that was given something to read may read.
 pub(super) const CONTENT: &str = "svirt-content";
@@ -13,8 +16,8 @@ pub(super) fn decide(
     facts: &SmackFacts,
     asked: Option<&SeclabelKind>,
 ) -> Result<Decision, PlanError> {
-    if !inputs.host.is_root() {
-        return Ok(Decision::Missing("only root may give labels of Smack".into()));
+    if let Some(why) = obstacle(inputs.host) {
+        return Ok(Decision::Missing(why.into()));
     }
     if !choice.drop_privileges() {
         return Ok(Decision::Missing("a VMM with capabilities would not heed it".into()));
@@ -44,6 +47,11 @@ pub(super) fn decide(
         enforcing: true,
         weak: Vec::new(),
     }))
+}
+
+/// What keeps a machine from having a label.
+pub(super) fn obstacle(host: &HostFacts) -> Option<&'static str> {
+    (!host.is_root()).then_some("only root may give labels of Smack")
 }
 
 /// A label that the user chose, if no other machine has it.
