@@ -4,7 +4,10 @@
 use crate::{Code, Failure};
 use std::io::ErrorKind;
 use svirt_formats::{domain::Undescribed, image::ImageError, spec::SpecError};
-use svirt_host::{HostError, launch::LaunchError, pin::PinError, sources::SourceError};
+use svirt_host::{
+    HostError, launch::LaunchError, mac::semodule::SemoduleError, pin::PinError,
+    sources::SourceError,
+};
 use svirt_model::label::LabelError;
 use svirt_plan::{Conflict, PlanError, allocate::AllocateError};
 use svirt_store::StoreError;
@@ -93,6 +96,18 @@ impl From<PlanError> for Failure {
             | PlanError::NoBase { .. }
             | PlanError::HardLinked { .. }
             | PlanError::TwoLabels { .. } => Code::Data,
+        };
+        Failure::from_error(code, &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<SemoduleError> for Failure {
+    fn from(error: SemoduleError) -> Self {
+        let code = match error {
+            SemoduleError::Host(error) => return error.into(),
+            SemoduleError::Program(error) => return error.into(),
+            SemoduleError::NoProgram | SemoduleError::Untrusted(_) => Code::Unavailable,
+            SemoduleError::Refused { .. } => Code::Host,
         };
         Failure::from_error(code, &error).maybe_hint(error.hint())
     }

@@ -14,6 +14,7 @@ mod drill;
 mod failure;
 mod image;
 mod paths;
+pub mod policy;
 mod program;
 mod qmp;
 mod reading;

@@ -199,3 +199,44 @@ fn the_plan_of_a_defined_machine_has_its_identity() {
     assert!(defined.is_string(), "{defined}");
     assert_eq!(id(host.json(&["plan", "start", "web", "--json"]), "plan"), defined);
 }
+
+#[test]
+fn the_module_is_shown_under_either_name_and_whole() {
+    let host = Host::new();
+    let plain = host.out(&["policy", "show", "--naming", "plain"]);
+    assert!(plain.contains("\n(type svirt_t)\n") && plain.starts_with("; "), "{plain}");
+    let own = host.out(&["policy", "show", "--naming", "own"]);
+    assert!(own.contains("\n(type svirt_machine_t)\n"), "{own}");
+    let whole = host.out(&["policy", "show", "--naming", "plain", "--whole"]);
+    assert!(whole.ends_with(&plain) && whole.contains("(category c1023)"), "it carries the module");
+    let document = host.json(&["policy", "show", "--naming", "own", "--json"]);
+    let shown = &document["policies"][0];
+    assert_eq!((&shown["model"], &shown["text"]), (&"selinux".into(), &own.into()));
+    for (words, hint) in [
+        (&["policy", "show", "--model", "apparmor"][..], "name a machine"),
+        (&["policy", "show", "web", "--model", "selinux"], "leave the machine's name out"),
+        (&["policy", "show", "web", "--whole"], "cannot be used with"),
+        (&["policy"], "Usage"),
+    ] {
+        let said = host.say(words);
+        assert_eq!(said.code, Some(64), "{words:?}: {said:?}");
+        assert!(said.err.contains(hint), "{words:?}: {}", said.err);
+    }
+    assert_eq!(host.say(&["policy", "show", "web"]).code, Some(66));
+}
+
+#[test]
+fn a_check_of_the_policies_exits_as_it_says() {
+    let host = Host::new();
+    let said = host.say(&["policy", "check", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let check = &document["check"];
+    let labelled = check["labelled"].as_bool().unwrap();
+    assert_eq!(said.code, Some(if labelled { 0 } else { 1 }), "{said:?}");
+    let models = check["models"].as_array().unwrap();
+    let free = models.iter().any(|model| model["obstacle"].is_null());
+    assert_eq!((models.len(), free), (3, labelled), "{check}");
+    let text = host.say(&["policy", "check"]);
+    let first = text.out.lines().next().unwrap_or_default();
+    assert_eq!((text.code, first == "machines are labelled"), (said.code, labelled), "{text:?}");
+}

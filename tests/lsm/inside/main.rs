@@ -19,6 +19,9 @@ fn main() {
         ["selinux-load", policy] => selinux::load(policy),
         ["selinux-facts", mode] => selinux::facts_are_right(mode == "enforcing"),
         ["selinux-types"] => selinux::tell_the_types(),
+        ["selinux-may", source, target, class, permission] => {
+            selinux::tell_whether(source, target, class, permission);
+        }
         ["selinux-permitted"] => selinux::many_questions_are_answered(),
         ["selinux-policy"] => selinux::the_policy_answers(),
         ["selinux-child"] => selinux::a_child_gets_its_label(),

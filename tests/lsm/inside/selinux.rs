@@ -121,6 +121,14 @@ pub(crate) fn tell_the_types() {
     }
 }
 
+/// Whether the policy lets this source do this to this target: `yes` or `no`.
+pub(crate) fn tell_whether(source: &str, target: &str, class: &str, permission: &str) {
+    let permissions = [permission];
+    let question = (context(target), class, permissions.as_slice());
+    let answer = open().permitted(&context(source), &[question]).expect("it answers");
+    println!("{}", if answer == [true] { "yes" } else { "no" });
+}
+
 /// The answers to a list of questions are those to each, and what a policy does not know is no error.
 pub(crate) fn many_questions_are_answered() {
     let selinux = open();

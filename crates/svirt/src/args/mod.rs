@@ -4,12 +4,14 @@
 mod layers;
 mod machine;
 mod manage;
+mod policy;
 pub(crate) mod value;
 
 pub(crate) use layers::LayerArgs;
 pub(crate) use machine::{Accel, Display, Net};
 pub(crate) use machine::{CreateArgs, ExecArgs, ExecSpec, MachineArgs, RunArgs};
 pub(crate) use manage::*;
+pub(crate) use policy::*;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -51,6 +53,7 @@ pub(crate) enum Command {
     Events(EventsArgs),
     Recover(RecoverArgs),
     Drill(DrillArgs),
+    Policy(PolicyArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -104,6 +107,7 @@ mod tests {
           events       Print what happened to machines
           recover      Clean up after machines whose supervisor died
           drill        Attack a machine's confinement from inside
+          policy       Show, check, install and remove what the kernel's security modules are told
           demo         Show all of this on two machines that attack each other
           completions  Print the completions of a shell
           man          Write the manual pages, one for each command

@@ -6,6 +6,7 @@ mod follow;
 mod inspect;
 mod manual;
 mod plan;
+mod policy;
 mod run;
 mod stop;
 
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Events(args) => follow::events(&args),
         Command::Recover(args) => stop::recover(&args),
         Command::Drill(args) => drill::drill(&args),
+        Command::Policy(args) => policy::policy(&args.what),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::pages(&args),

@@ -5,11 +5,13 @@ mod event;
 pub(crate) mod json;
 pub(crate) mod layers;
 mod machines;
+mod policy;
 mod resources;
 mod table;
 
 pub(crate) use event::event;
 pub(crate) use machines::{Listed, machines, status};
+pub(crate) use policy::policy;
 pub(crate) use table::{Table, Tone};
 
 use crate::{escape, output::Style};

@@ -51,6 +51,12 @@ const SCRIPT: &str = r#"
     told qemu.disk head -c 4 own/m/a
     told qemu.denials records
     told types svirt-lsm-inside selinux-types
+    # semodule in its own domain reads the module where svirt policy install puts it.
+    semodule=unconfined_u:unconfined_r:semanage_t:s0-s0:c0.c1023
+    for what in "dir search" "file read"; do
+        told "semodule.${what% *}" svirt-lsm-inside selinux-may $semodule \
+            system_u:object_r:var_lib_t:s0 $what
+    done
     dd if=$BIN/without of=/sys/fs/selinux/load bs=16M
     told types.without svirt-lsm-inside selinux-types
 "#;
@@ -154,6 +160,9 @@ labs! {
         let ours = "svirt_machine_t svirt_machine_tcg_t svirt_machine_net_t \
                     svirt_machine_image_t svirt_machine_content_t\n";
         assert!(types.starts_with(ours), "{types}");
+        for class in ["dir", "file"] {
+            assert_eq!(report.said(&format!("semodule.{class}")).out, "yes\n", "{report:#?}");
+        }
         let without = report.said("types.without").out;
         assert!(without.starts_with("none\n"), "{without}");
         assert!(without.contains("no context unconfined_u:unconfined_r:svirt_t:s0"), "{without}");

@@ -6,7 +6,9 @@
 
 mod apparmor;
 mod distribution;
+mod install;
 mod selinux;
+mod show;
 mod smack;
 mod types;
 
