@@ -1,6 +1,6 @@
 //! What this host offers to this user. Asked of the kernel, never inferred from a distribution.
 
-use crate::{mac, subordinate, sys};
+use crate::{mac, subordinate, sys, text};
 use std::{fs, os::unix::fs::MetadataExt, path::Path, path::PathBuf};
 use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer};
 
@@ -48,13 +48,13 @@ fn file_offer(path: &str, why_not: &str) -> Offer {
 
 fn seccomp() -> Offer {
     let actions = "/proc/sys/kernel/seccomp/actions_avail";
-    let known = fs::read_to_string(actions).unwrap_or_default();
+    let known = text::at(actions).unwrap_or_default();
     offer(known.contains("kill_process"), "the kernel has no seccomp filters that kill")
 }
 
 /// A number in a file under `/proc/sys`.
 fn number(path: &str) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    text::at(path).ok()?.trim().parse().ok()
 }
 
 fn user_namespaces(uid: u32) -> Offer {
@@ -95,8 +95,8 @@ fn machine_users(uid: u32, user_namespaces: &Offer) -> MachineUsers {
 /// The highest group above this process in which this user can make groups with limits on memory
 /// and processes; with separate hierarchies (version 1), the one of each.
 fn cgroups() -> Cgroups {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let mounts = text::at("/proc/self/mountinfo").unwrap_or_default();
+    let own = text::at("/proc/self/cgroup").unwrap_or_default();
     unified(&mounts, &own)
         .or_else(|| separate(&mounts, &own))
         .unwrap_or_else(|| Cgroups::None(no_cgroups(&mounts, &own)))
@@ -141,7 +141,7 @@ fn unified_groups(mounts: &str, own: &str) -> Option<Vec<PathBuf>> {
 
 /// Whether a group's list of controllers has all that are wanted.
 fn holds_all(list: &Path) -> bool {
-    let given = fs::read_to_string(list).unwrap_or_default();
+    let given = text::at(list).unwrap_or_default();
     CONTROLLERS.iter().all(|c| given.split_whitespace().any(|g| g == *c))
 }
 

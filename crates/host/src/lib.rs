@@ -20,5 +20,6 @@ pub mod seccomp;
 pub mod sources;
 pub mod subordinate;
 pub mod sys;
+mod text;
 
 pub use error::{Doing, HostError, Reason};

@@ -2,7 +2,7 @@
 //!
 //! A number alone is not a process: it is used again. With the start time it is one.
 
-use crate::{Doing, HostError};
+use crate::{Doing, HostError, text};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -44,7 +44,7 @@ struct Stat {
 /// The third field is the state, the fourth the parent; the second may contain blanks and ends with
 /// the last parenthesis.
 fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let text = text::at(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let lives = !matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;

@@ -6,7 +6,7 @@ mod label;
 mod profile;
 mod rules;
 
-use crate::{Doing, HostError, subordinate};
+use crate::{Doing, HostError, subordinate, text};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, unlinkat},
@@ -246,7 +246,7 @@ fn remove_group(path: &Path) -> Result<(), HostError> {
 /// quite gone, which nothing tells of, a moment.
 fn end_members(group: &Path) -> Result<(), HostError> {
     let procs = group.join("cgroup.procs");
-    let text = fs::read_to_string(&procs).on("read", &procs)?;
+    let text = text::at(&procs).on("read", &procs)?;
     let mut member = None;
     for pid in text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
         // One that cannot be opened is gone.

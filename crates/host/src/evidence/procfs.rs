@@ -1,7 +1,10 @@
 //! Reading one process's directory in `/proc`: opened once, so that everything is said of the same
 //! process, and each file read once.
 
-use crate::{Doing, HostError};
+use crate::{
+    Doing, HostError,
+    text::{self, TEXT_MAX},
+};
 use rustix::{
     fs::{AtFlags, Dir, Mode, OFlags, Stat},
     io::Errno,
@@ -11,11 +14,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use svirt_model::{FileId, Namespace};
-
-/// Files of procfs are read in pieces of this many bytes; most are shorter.
-const PIECE: usize = 8192;
-/// No file that is read here is longer: a hundred thousand mounts, or all that `execve(2)` takes.
-const MAX: usize = 16 << 20;
 
 /// A directory of procfs.
 pub(super) struct Directory {
@@ -62,18 +60,7 @@ impl Directory {
 
     fn bytes(&self, name: &str) -> Result<Vec<u8>, Errno> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.descriptor, name, flags, Mode::empty())?;
-        let (mut all, mut piece) = (Vec::new(), [0; PIECE]);
-        loop {
-            let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut piece))?;
-            all.extend_from_slice(piece.get(..count).unwrap_or_default());
-            if count == 0 {
-                return Ok(all);
-            }
-            if all.len() > MAX {
-                return Err(Errno::FBIG);
-            }
-        }
+        text::whole(rustix::fs::openat(&self.descriptor, name, flags, Mode::empty())?, TEXT_MAX)
     }
 
     /// What a link of procfs leads to.

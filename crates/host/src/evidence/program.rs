@@ -1,8 +1,8 @@
 //! Which program a process is, with which arguments, and within which limits.
 
 use super::{procfs::Directory, words};
-use crate::{Doing, HostError};
-use std::{fs, path::PathBuf};
+use crate::{Doing, HostError, text};
+use std::path::PathBuf;
 use svirt_model::{Confinement, Finding, Layer, Limit};
 
 /// The file that is executed is the very one that was planned.
@@ -96,7 +96,7 @@ pub(super) fn control_groups(
     let pid = pid.to_string();
     let row = |group: &PathBuf| {
         let path = group.join("cgroup.procs");
-        let text = fs::read_to_string(&path).on("read", &path)?;
+        let text = text::at(&path).on("read", &path)?;
         let member = text.lines().any(|line| line == pid);
         Ok(Finding {
             layer: Layer::Cgroup,

@@ -3,20 +3,19 @@
 //! A name is resolved below that root, through no other mount and no magic link, so that nothing
 //! that was mounted over it is taken for the kernel (CVE-2019-16884, CVE-2025-52881).
 
-use crate::{Doing, HostError};
+use crate::{Doing, HostError, text};
 use rustix::{
     fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat2},
     io::Errno,
 };
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     os::{fd::OwnedFd, unix::ffi::OsStringExt},
     path::{Path, PathBuf},
 };
 
 /// The longest answer that is read: the binary of an AppArmor profile.
-const ANSWER_MAX: u64 = 16 << 20;
+const ANSWER_MAX: usize = 16 << 20;
 
 /// A file system of the kernel's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +123,7 @@ impl KernelFiles {
     /// # Errors
     /// The kernel's; more than 16 MiB.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, HostError> {
-        let read = || contents(File::from(self.open(name, OFlags::RDONLY)?));
+        let read = || contents(&self.open(name, OFlags::RDONLY)?);
         read().on("read", &self.path.join(name))
     }
 
@@ -137,7 +136,7 @@ impl KernelFiles {
             Err(Errno::NOENT) => Ok(None),
             opened => opened
                 .map_err(io::Error::from)
-                .and_then(|file| contents(File::from(file)))
+                .and_then(|file| contents(&file))
                 .map(Some)
                 .on("read", &self.path.join(name)),
         }
@@ -193,7 +192,7 @@ impl KernelFiles {
         if let Err(e) = whole(&file, question) {
             return Ok(Err(e));
         }
-        contents(File::from(file)).map(Ok).on("read", &self.path.join(name))
+        contents(&file).map(Ok).on("read", &self.path.join(name))
     }
 
     /// The names in a directory, sorted.
@@ -223,11 +222,11 @@ pub(super) fn whole(file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
     }
 }
 
-fn contents(file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let length = file.take(ANSWER_MAX + 1).read_to_end(&mut bytes)?;
-    let fits = u64::try_from(length).is_ok_and(|length| length <= ANSWER_MAX);
-    if fits { Ok(bytes) } else { Err(io::Error::other("it is longer than 16 MiB")) }
+fn contents(file: &OwnedFd) -> io::Result<Vec<u8>> {
+    match text::whole(file, ANSWER_MAX) {
+        Err(Errno::FBIG) => Err(io::Error::other("it is longer than 16 MiB")),
+        read => Ok(read?),
+    }
 }
 
 fn directory(path: &Path) -> Result<OwnedFd, Errno> {
