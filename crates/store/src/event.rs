@@ -54,12 +54,12 @@ pub(crate) fn append(
     keep: NonZeroU32,
 ) -> Result<(), Fault> {
     let detail: String = detail.chars().take(DETAIL_MAX).collect();
-    tx.execute(
-        "INSERT INTO events (time_ms, machine, kind, detail) VALUES (?1, ?2, ?3, ?4)",
-        params![Bits(now_ms()), machine.as_str(), Word(kind), detail],
-    )?;
+    // A machine's start and its end have an event each.
+    let insert = "INSERT INTO events (time_ms, machine, kind, detail) VALUES (?1, ?2, ?3, ?4)";
+    let row = params![Bits(now_ms()), machine.as_str(), Word(kind), detail];
+    tx.prepare_cached(insert)?.execute(row)?;
     let last_dropped = tx.last_insert_rowid() - i64::from(keep.get());
-    tx.execute("DELETE FROM events WHERE sequence <= ?1", [last_dropped])?;
+    tx.prepare_cached("DELETE FROM events WHERE sequence <= ?1")?.execute([last_dropped])?;
     Ok(())
 }
 

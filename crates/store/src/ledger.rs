@@ -138,7 +138,7 @@ pub(crate) fn close(tx: &Connection, sequence: u64, outcome: &Outcome) -> Result
         "UPDATE ledger SET phase = ?2, reason = ?3, time_ms = ?4 WHERE sequence = ?1 AND {OPEN}"
     );
     let row = params![Bits(sequence), Word(phase), reason, Bits(now_ms())];
-    match tx.execute(&update, row)? {
+    match tx.prepare_cached(&update)?.execute(row)? {
         0 => Err(StoreError::NotOpen { sequence }.into()),
         _ => Ok(()),
     }
@@ -174,7 +174,7 @@ pub(crate) fn prune(tx: &Connection, keep: NonZeroU32) -> Result<(), Fault> {
 }
 
 fn select(c: &Connection, rest: &str, key: impl Params) -> Result<Vec<LedgerEntry>, Fault> {
-    let mut entries = c.prepare(&format!("{COLUMNS} {rest}"))?;
+    let mut entries = c.prepare_cached(&format!("{COLUMNS} {rest}"))?;
     Ok(entries.query_map(key, from_row)?.collect::<Result<_, _>>()?)
 }
 

@@ -17,10 +17,14 @@ use svirt_model::{Access, Claim, HeldClaim};
 pub(crate) fn near(c: &Connection, new: &[Claim]) -> Result<Vec<HeldClaim>, Fault> {
     let mut found = Found::default();
     found.add(&mut query(c, "objects_written", "access = 'write'")?, [])?;
+    let mut written = new.iter().filter(|claim| claim.access == Access::Write).peekable();
+    if written.peek().is_none() {
+        return Ok(found.0.into_values().collect());
+    }
     let mut same = query(c, "objects_file", "device = ?1 AND inode = ?2")?;
     let mut at = query(c, "objects_path", "path = ?1")?;
     let mut below = query(c, "objects_path", "path > ?1 AND path < ?2")?;
-    for claim in new.iter().filter(|claim| claim.access == Access::Write) {
+    for claim in written {
         found.add(&mut same, params![Bits(claim.file.device), Bits(claim.file.inode)])?;
         let path = plain(&claim.path);
         for above in path.ancestors() {

@@ -49,6 +49,11 @@ fn version(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
+/// Writes what is there already: the smallest commit.
+pub(crate) fn say_version_again(connection: &Connection) -> Result<(), Fault> {
+    Ok(connection.pragma_update(None, "user_version", version(connection)?)?)
+}
+
 /// All steps that are missing, in one transaction. Another process may have been faster.
 fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
