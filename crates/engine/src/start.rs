@@ -200,9 +200,10 @@ impl Engine {
     }
 
     /// Ends a start that nobody wants any more: with the supervisor the kernel ends all that it had
-    /// started, and what it had changed is put back here.
+    /// started, and what it had changed is put back here. A signal that it can catch could be lost:
+    /// until it has left the command's handlers, those are its own too.
     fn give_up(&self, name: &MachineName, supervisor: BorrowedFd<'_>) -> Result<Failure, Failure> {
-        match pidfd_send_signal(supervisor, Signal::TERM) {
+        match pidfd_send_signal(supervisor, Signal::KILL) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
             Err(e) => Err(e).doing(|| "end the machine's supervisor")?,
         }
