@@ -18,7 +18,7 @@ use svirt_host::{
 };
 use svirt_model::{
     Confinement, Descriptor, DescriptorSource, Ending, Entry, EntrySource, Grant, MachineName,
-    Process, Program, Role,
+    Process, Program, Role, Stream,
 };
 
 impl Engine {
@@ -46,21 +46,18 @@ impl Engine {
 
     fn run_probe(&self, process: &Process) -> Result<Ending, Failure> {
         let mut streams = Streams::inherit()?.0;
-        let relays = if self.facts().labels.selinux.is_some() {
-            streams
-                .iter_mut()
-                .filter_map(|(_, fd)| relay(fd).transpose())
-                .collect::<Result<_, _>>()?
-        } else {
-            Vec::new()
-        };
+        let asks = self.facts().labels.selinux.is_some();
+        let said = streams.iter_mut().filter(|(stream, _)| asks && *stream != Stream::Input);
+        let relays: Vec<_> =
+            said.filter_map(|(_, fd)| relay(fd).transpose()).collect::<Result<_, _>>()?;
         let supplies = Supplies {
             channels: BTreeMap::new(),
             streams,
             scratch: self.paths.state.clone(),
             overlay: |_| Err(std::io::Error::other("a probe has no disk")),
         };
-        let (held, handed) = hold(launcher(self)?.prepare()?, process, &supplies)?;
+        let launcher = launcher(self)?.prepare()?.assign(&process.confinement)?;
+        let (held, handed) = hold(launcher, process, &supplies)?;
         drop(supplies);
         let (_, running) = agree_before_running(process, held, &handed)?;
         let relayed: Vec<_> = relays.into_iter().map(std::thread::spawn).collect();

@@ -1,6 +1,7 @@
-//! Work that is done in another user namespace: by a child that joins it, because who has joined
-//! cannot come back. The owner of a user namespace has every capability in it (`user_namespaces(7)`),
-//! and with it the rights to what belongs to the users that are mapped there.
+//! Namespaces that are made for whoever joins them later, and work that is done in another user
+//! namespace: by a child that joins it, because who has joined cannot come back. The owner of a user
+//! namespace has every capability in it (`user_namespaces(7)`), and with it the rights to what belongs
+//! to the users that are mapped there.
 //!
 //! It refuses to know what the work is.
 
@@ -8,7 +9,10 @@ use crate::{
     Doing, HostError, Reason,
     sys::{self, Forked, SingleThreaded},
 };
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::{
+    io::Errno,
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     fs::File,
@@ -17,8 +21,8 @@ use std::{
     path::PathBuf,
     process::exit,
 };
+use svirt_model::Namespace;
 
-const NEW_USER: u64 = 0x1000_0000;
 /// An answer is no longer than this, in bytes.
 const ANSWER_MAX: u64 = 4 << 20;
 
@@ -72,7 +76,11 @@ fn join(namespace: &OwnedFd) -> Result<(), HostError> {
 /// # Errors
 /// The process is gone or somebody else's.
 pub fn of_process(pid: u32) -> Result<OwnedFd, HostError> {
-    let path = PathBuf::from(format!("/proc/{pid}/ns/user"));
+    namespace_of(pid, Namespace::User)
+}
+
+fn namespace_of(pid: u32, namespace: Namespace) -> Result<OwnedFd, HostError> {
+    let path = PathBuf::from(format!("/proc/{pid}/ns/{}", namespace.file()));
     Ok(File::open(&path).on("open", &path)?.into())
 }
 
@@ -80,21 +88,68 @@ pub fn of_process(pid: u32) -> Result<OwnedFd, HostError> {
 /// as it is held.
 ///
 /// # Errors
-/// This process has more than one thread or may make no namespace; else those of `map`.
+/// Those of [`made_ahead`].
 pub fn throw_away(map: impl FnOnce(u32) -> Result<(), HostError>) -> Result<OwnedFd, HostError> {
-    let single = SingleThreaded::verify().doing(|| "make a user namespace")?;
+    let MadeAhead { namespaces, .. } = made_ahead(&[Namespace::User], map)?;
+    namespaces.into_iter().next().ok_or(Errno::NOENT).doing(|| "hold a user namespace")
+}
+
+/// Namespaces of nobody, each of which lasts as long as it is held.
+#[derive(Debug)]
+pub struct MadeAhead {
+    namespaces: Vec<OwnedFd>,
+    /// Held for its drop, by when it is long gone, so that nobody has waited for that.
+    _first: First,
+}
+
+/// The process with which namespaces were made. It ends by itself.
+#[derive(Debug)]
+struct First(u32);
+
+impl Drop for First {
+    fn drop(&mut self) {
+        sys::kill_and_reap(self.0);
+    }
+}
+
+impl MadeAhead {
+    /// Moves this process, which has one thread, into all of them.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn enter(self) -> Result<(), HostError> {
+        self.namespaces.iter().try_for_each(|namespace| {
+            move_into_link_name_space(namespace.as_fd(), None)
+                .doing(|| "enter the machine's namespaces")
+        })
+    }
+}
+
+/// New namespaces of these kinds, whose user namespace has the maps that `map` writes to a process in
+/// it. It comes first where it is one of them: only who has entered it may enter the others.
+///
+/// # Errors
+/// This process has more than one thread or may make no namespaces; else those of `map`.
+pub fn made_ahead(
+    kinds: &[Namespace],
+    map: impl FnOnce(u32) -> Result<(), HostError>,
+) -> Result<MadeAhead, HostError> {
+    let single = SingleThreaded::verify().doing(|| "make namespaces")?;
     let (wait, hold) = pipe()?;
-    match single.fork_into(NEW_USER).doing(|| "make a user namespace")? {
+    match single.fork_into(kinds).doing(|| "make namespaces")? {
         Forked::Child => {
             drop(hold);
-            // It only holds the namespace, until it is killed or its parent is gone.
+            // It only holds the namespaces, until its parent holds them itself or is gone.
             let _ = rustix::io::read(wait.as_fd(), &mut [0; 1]);
             exit(0)
         }
         Forked::Parent { pid, .. } => {
-            let made = map(pid).and_then(|()| of_process(pid));
-            sys::kill_and_reap(pid);
-            made
+            let first = First(pid);
+            map(pid)?;
+            let held = kinds.iter().map(|kind| namespace_of(pid, *kind));
+            let namespaces = held.collect::<Result<_, _>>()?;
+            drop(hold);
+            Ok(MadeAhead { namespaces, _first: first })
         }
     }
 }

@@ -47,7 +47,7 @@ pub enum SourceError {
     Host(#[from] HostError),
 }
 
-/// Opens everything that a job hands over, in the order of [`crate::launch::wire::Job`].
+/// Opens everything that a job hands over, in the order of [`crate::launch::wire::descriptors`].
 ///
 /// # Errors
 /// The first object that cannot be opened or was replaced.

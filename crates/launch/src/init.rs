@@ -20,10 +20,7 @@ use std::{
 };
 use svirt_host::{
     Doing, HostError,
-    launch::{
-        self,
-        wire::{self, Order, Report},
-    },
+    launch::wire::{self, Order, Report},
     processes::Children,
     sys,
 };
@@ -49,9 +46,7 @@ pub(crate) fn run(
     if job.confinement.drop_privileges {
         program::surrender()?;
     }
-    if job.confinement.seccomp.is_some() {
-        install(&launch::init_filter()?)?;
-    }
+    job.filters.as_ref().map_or(Ok(()), |filters| install(&filters.init))?;
     let mut go = Some(go);
     loop {
         let spoken_to = wait(control, &signals)?;

@@ -1,9 +1,12 @@
-//! The job as it arrived: the confinement and its descriptors, out of the way of the numbers that
-//! the program will have.
+//! The job as it arrived: the confinement, later its descriptors, out of the way of the numbers that
+//! the program will have, and what could be made of the confinement alone.
 
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use svirt_host::{Doing, HostError, launch::wire};
+use svirt_host::{
+    Doing, HostError,
+    launch::{self, wire},
+};
 use svirt_model::{Confinement, Namespace};
 
 /// Descriptors that the program will hold have lower numbers than this.
@@ -12,6 +15,7 @@ pub(crate) const RESERVED: i32 = 512;
 /// The job.
 pub(crate) struct Job {
     pub(crate) confinement: Confinement,
+    pub(crate) filters: Option<Filters>,
     /// One for each of the confinement's entries.
     pub(crate) entries: Vec<OwnedFd>,
     /// One for each of the confinement's descriptors.
@@ -39,28 +43,45 @@ fn raise_descriptor_limit() -> Result<(), HostError> {
         .doing(|| "raise the limit on descriptors")
 }
 
-impl Job {
-    pub(crate) fn receive(control: BorrowedFd<'_>) -> Result<Self, HostError> {
-        let received = wire::receive::<wire::Job>(control)?;
-        let job = received.ok_or(Errno::PIPE).doing(|| "receive the job")?.message;
-        let mut descriptors = Vec::with_capacity(job.descriptors);
-        for descriptor in wire::receive_descriptors(control, job.descriptors)? {
-            descriptors.push(out_of_the_way(descriptor.as_fd())?);
-        }
-        Self::sort(job.confinement, descriptors)
-    }
+/// The system call filters, as the kernel takes them.
+pub(crate) struct Filters {
+    pub(crate) program: Vec<u8>,
+    pub(crate) init: Vec<u8>,
+}
 
-    fn sort(confinement: Confinement, mut all: Vec<OwnedFd>) -> Result<Self, HostError> {
-        let (entries, held) = (confinement.entries.len(), confinement.descriptors.len());
-        if all.len() != entries + held + confinement.cgroups.len() {
-            return Err(Errno::INVAL).doing(|| "match the descriptors with the job");
-        }
+impl Job {
+    /// The confinement alone: it names what is on the host, and reaches nothing there.
+    pub(crate) fn receive(control: BorrowedFd<'_>) -> Result<Self, HostError> {
+        // The same for every machine: made while the supervisor still plans.
+        let init = launch::init_filter()?;
+        let received = wire::receive::<Confinement>(control)?;
+        let confinement = received.ok_or(Errno::PIPE).doing(|| "receive the job")?.message;
         if confinement.descriptors.iter().any(|d| !(0..RESERVED).contains(&d.number)) {
             return Err(Errno::MFILE).doing(|| "give a descriptor so high a number");
         }
-        let control_groups = all.split_off(entries + held);
-        let descriptors = all.split_off(entries);
-        Ok(Self { confinement, entries: all, descriptors, control_groups })
+        let memory = confinement.executable_memory;
+        let program = confinement.seccomp.map(|profile| launch::filter(profile, memory));
+        let filters = program.transpose()?.map(|program| Filters { program, init });
+        let (entries, descriptors, control_groups) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { confinement, filters, entries, descriptors, control_groups })
+    }
+
+    /// Waits for the descriptors. That they come means that whatever is changed on the host from now
+    /// on will be undone, whatever happens.
+    pub(crate) fn receive_descriptors(&mut self, control: BorrowedFd<'_>) -> Result<(), HostError> {
+        let count = wire::descriptors(&self.confinement);
+        let received = wire::receive_descriptors(control, count)?;
+        // There is at least the program.
+        if received.is_empty() || received.len() != count {
+            return Err(Errno::INVAL).doing(|| "match the descriptors with the job");
+        }
+        let moved = received.iter().map(|descriptor| out_of_the_way(descriptor.as_fd()));
+        let mut all = moved.collect::<Result<Vec<_>, _>>()?;
+        let (entries, held) = (self.confinement.entries.len(), self.confinement.descriptors.len());
+        self.control_groups = all.split_off(entries + held);
+        self.descriptors = all.split_off(entries);
+        self.entries = all;
+        Ok(())
     }
 
     pub(crate) fn has(&self, namespace: Namespace) -> bool {
@@ -73,26 +94,14 @@ impl Job {
         self.confinement.own_root && rustix::process::geteuid().is_root()
     }
 
-    pub(crate) fn namespace_flags(&self) -> u64 {
-        self.confinement.namespaces.iter().map(|n| clone_flag(*n)).fold(0, |all, flag| all | flag)
+    /// Those of its namespaces that are among these.
+    pub(crate) fn namespaces(&self, among: &[Namespace]) -> Vec<Namespace> {
+        among.iter().copied().filter(|namespace| self.has(*namespace)).collect()
     }
 
     pub(crate) fn join_control_groups(&self) -> Result<(), HostError> {
         self.control_groups.iter().try_for_each(|group| {
             rustix::io::write(group, b"0").map(drop).doing(|| "join the machine's control group")
         })
-    }
-}
-
-/// The flags of `clone(2)`.
-fn clone_flag(namespace: Namespace) -> u64 {
-    match namespace {
-        Namespace::User => 0x1000_0000,
-        Namespace::Mount => 0x0002_0000,
-        Namespace::Pid => 0x2000_0000,
-        Namespace::Ipc => 0x0800_0000,
-        Namespace::Net => 0x4000_0000,
-        Namespace::Uts => 0x0400_0000,
-        Namespace::Cgroup => 0x0200_0000,
     }
 }

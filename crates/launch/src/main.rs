@@ -1,9 +1,10 @@
 //! `svirt-launch` reads one job from its standard input, a socket, applies it, and becomes the
 //! program. It decides nothing: what it cannot do as told, it reports, and nothing runs.
 //!
-//! Three processes come of it. The one that was started joins the control groups, takes what only
-//! the host's namespaces give, and makes the second in all the new ones. The second builds the root
-//! and becomes the machine's init. The third is its child and becomes the program.
+//! Three processes come of it. The one that was started makes the namespaces that need nothing of the
+//! host, joins the control groups, takes what only the host's namespaces give, and makes the second in
+//! all the new ones. The second builds the root and becomes the machine's init. The third is its child
+//! and becomes the program.
 
 mod init;
 mod job;
@@ -18,18 +19,24 @@ use rustix::{fs::Mode, process::Signal, system::sethostname};
 use std::{
     convert::Infallible,
     fs::File,
-    io::{Read, Write},
+    io::Write,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     process::ExitCode,
 };
 use svirt_host::{
-    Doing, HostError,
+    Doing, HostError, joined,
     launch::wire::{self, Report},
     processes::{self, Children},
     sys::{self, Forked, SingleThreaded},
 };
 use svirt_model::Namespace;
+
+/// The namespaces that need nothing of the host, the owner of the others first.
+const AHEAD: &[Namespace] = &[Namespace::User, Namespace::Ipc, Namespace::Net, Namespace::Uts];
+/// Those that need something of the process that makes them: the host's mounts, the control groups
+/// that it is in, and to be there before the first process in them.
+const LAST: &[Namespace] = &[Namespace::Mount, Namespace::Pid, Namespace::Cgroup];
 
 fn main() -> ExitCode {
     let Ok(control) = job::take_control() else {
@@ -53,7 +60,12 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     rustix::process::umask(Mode::empty());
     // Never dropped: its descriptors are closed wholesale, whatever Rust thinks of owning them.
     let job = Box::leak(Box::new(Job::receive(control)?));
+    // What takes longest and needs nothing of the host is made while the supervisor still makes
+    // durable what is to be undone: it is gone with this process.
+    let ahead = joined::made_ahead(&job.namespaces(AHEAD), |pid| user::map(job, pid))?;
 
+    // From here on the host may be reached and changed.
+    job.receive_descriptors(control)?;
     // Before the cgroup namespace, whose root is then the machine's own group.
     job.join_control_groups()?;
     // Smack's capability counts only in the host's user namespace; this and whatever is made from now
@@ -64,15 +76,15 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     let host = if job.as_root() { Some(root::Mounts::take(job)?) } else { None };
     let staged = host.map(|mounts| root::Root::fill(job, mounts)).transpose()?;
 
-    // The new process waits until its user is mapped: until then it is nobody.
-    let (go, told) = pipe()?;
-    let namespaces = job.namespace_flags();
-    match single.fork_sibling(namespaces).doing(|| "make the machine's namespaces")? {
-        Forked::Parent { pid, .. } => introduce(job, pid, control, told),
+    // The user namespace first: it owns all others, those included that the new process gets.
+    ahead.enter()?;
+    let last = job.namespaces(LAST);
+    match single.fork_sibling(&last).doing(|| "make the machine's namespaces")? {
+        Forked::Parent { .. } => std::process::exit(0),
         Forked::Child => {}
     }
-    drop(told);
-    wait_for(go)?;
+    // From here on the supervisor ends it where the start fails.
+    wire::send(control, &Report::Init)?;
 
     // It is this pid namespace's. Root may still write this; the machine's user may not.
     deny_executable_memory_files(no_executable_files)?;
@@ -135,24 +147,6 @@ fn what_is_left(job: &Job) -> Result<Option<Children>, HostError> {
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), HostError> {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).doing(|| "make a pipe")
-}
-
-/// The first process's last acts: say who the second is within its namespace and to the
-/// supervisor, and end.
-fn introduce(job: &Job, pid: u32, control: BorrowedFd<'_>, told: OwnedFd) -> ! {
-    let introduced = user::map(job, pid)
-        .and_then(|()| wire::send(control, &Report::Init(pid)))
-        .and_then(|()| File::from(told).write_all(b"!").doing(|| "let the machine's init go on"));
-    if let Err(error) = introduced {
-        // If the supervisor is gone there is nobody left to tell; the child ends with the pipe.
-        let _ = wire::send(control, &Report::from(&error));
-    }
-    std::process::exit(0)
-}
-
-/// Waits for the byte that says that the user is mapped; its absence, that the launcher failed.
-fn wait_for(go: OwnedFd) -> Result<(), HostError> {
-    File::from(go).read_exact(&mut [0]).doing(|| "wait for the launcher")
 }
 
 /// The supervisor is this process's parent (`CLONE_PARENT`). It may have died before this, so its

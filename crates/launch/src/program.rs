@@ -20,10 +20,7 @@ use std::{
 };
 use svirt_host::{
     Doing, HostError, landlock,
-    launch::{
-        self,
-        wire::{self, Report},
-    },
+    launch::wire::{self, Report},
     mac::files::KernelFiles,
     sys,
 };
@@ -45,10 +42,6 @@ pub(crate) fn run(
     let labels = Later::open(job, proc)?;
     let arguments = strings(&confinement.arguments)?;
     let environment = strings(&confinement.environment)?;
-    let filter = confinement
-        .seccomp
-        .map(|profile| launch::filter(profile, confinement.executable_memory))
-        .transpose()?;
 
     // The supervisor learns who this is, and holds it at its exec from now on. The init closes the
     // pipe when the supervisor says so, and when it dies, whose death is then this process's.
@@ -74,7 +67,7 @@ pub(crate) fn run(
             .doing(|| "enter the Landlock domain")?;
     }
     // Last, so that the filter need not allow what the steps above took.
-    filter.map_or(Ok(()), |filter| install(&filter))?;
+    job.filters.as_ref().map_or(Ok(()), |filters| install(&filters.program))?;
     Err(sys::execute(program, &arguments, &environment)).on("execute", &confinement.program.path)
 }
 

@@ -6,7 +6,7 @@ use rustix::fs::makedev;
 use std::{collections::BTreeMap, fs, path::Path};
 use svirt_host::{
     evidence::{self, Handed},
-    launch::Launcher,
+    launch::{Launcher, Prepared},
     pin::{Pin, Purpose},
     sources::{self, Supplies},
 };
@@ -32,12 +32,16 @@ fn found(host: &Host, planned: &Confinement, alter: impl FnOnce(&mut Confinement
     let opened = sources::open(&altered, &supplies).expect("everything can be opened");
     // What is there without a plan's word for it is compared with what was handed over.
     let handed = Handed::of(&altered, &opened).expect("it is open");
-    let launcher = Launcher { program: host.program().with_file_name("svirt-launch") };
-    let launcher = launcher.prepare().expect("a launcher");
-    let held = launcher.start(&altered, &sources::borrow(&opened)).expect("it is launched");
+    let launcher = launcher(host).assign(&altered).expect("it listens");
+    let held = launcher.start(&sources::borrow(&opened)).expect("it is launched");
     let read = evidence::read(Role::Vmm, held.pid(), planned, &handed).expect("it stands there");
     held.kill();
     read.failures().cloned().collect()
+}
+
+fn launcher(host: &Host) -> Prepared {
+    let launcher = Launcher { program: host.program().with_file_name("svirt-launch") };
+    launcher.prepare().expect("a launcher")
 }
 
 /// The supervisor in this test is this process, so a plan is launched by who planned it.
@@ -100,6 +104,16 @@ claims! {
         needs_to_be_the_caller(host)?;
         let (machine, planned) = machine(host);
         assert_eq!(found(host, &planned, |_| {}), []);
+        machine.ends_after("poweroff").exits(0);
+    }
+
+    /// What has not got everything that its confinement names is not begun.
+    fn a_job_without_its_descriptors_is_not_begun(host) {
+        needs_to_be_the_caller(host)?;
+        let (machine, planned) = machine(host);
+        let launcher = launcher(host).assign(&planned).expect("it listens");
+        let error = launcher.start(&[]).expect_err("it has not even its program");
+        assert!(error.to_string().contains("match the descriptors with the job"), "{error}");
         machine.ends_after("poweroff").exits(0);
     }
 

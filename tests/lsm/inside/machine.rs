@@ -146,7 +146,8 @@ impl Machine {
         let this = std::env::current_exe().expect("this program has a path");
         let launcher = Launcher { program: this.with_file_name("svirt-launch") };
         let launcher = launcher.prepare().expect("a launcher");
-        let held = launcher.start(launched, &sources::borrow(&opened)).map_err(Stopped::Launch)?;
+        let launcher = launcher.assign(launched).map_err(Stopped::Launch)?;
+        let held = launcher.start(&sources::borrow(&opened)).map_err(Stopped::Launch)?;
         drop((opened, supplies));
         let read = evidence::read(Role::Vmm, held.pid(), planned, &handed).expect("it is there");
         if !read.holds() {

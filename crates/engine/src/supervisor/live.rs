@@ -21,7 +21,7 @@ use svirt_host::{
     Doing,
     apply::{self, Means},
     evidence::{self, Handed, Moment},
-    launch::{Held, Launcher, Prepared, Running},
+    launch::{Assigned, Held, Launcher, Running},
     processes,
     reserve::Reservation,
     sources::{self, Supplies},
@@ -78,11 +78,16 @@ impl Live {
         let (spec, which) = (&birth.spec, streams.which()?);
         let (machine, pins) = resolve::machine(engine, &mut store, spec, birth.identity, &which)?;
         let place = engine.paths.place(&machine.name, machine.id);
-        let (plan, reserved) =
-            reserve(engine, &mut store, (&machine, &pins), (transient, request))?;
+        // Its namespaces are made while the disk is waited for: they are gone with the launcher.
+        let begin = |plan: &Plan| {
+            let first = plan.processes.first();
+            first.map(|process| Ok(launcher.assign(&process.confinement)?)).transpose()
+        };
+        let (plan, reserved, first) =
+            reserve(engine, &mut store, (&machine, &pins), (transient, request), begin)?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
-        let begun = make(engine, &plan.ops)
-            .and_then(|()| Self::launch(engine, plan, logs, streams, launcher));
+        let begun =
+            make(engine, &plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams, first));
         drop(pins);
         let begun = begun.and_then(|live| live.settle(&mut store));
         match begun {
@@ -106,7 +111,7 @@ impl Live {
         plan: Plan,
         logs: PathBuf,
         streams: Streams,
-        first: Prepared,
+        mut first: Option<Assigned>,
     ) -> Result<Self, Failure> {
         let mut ends = Ends::make(&plan)?;
         let log = ends.ours(Channel::Log).map(UnixStream::from);
@@ -140,13 +145,12 @@ impl Live {
             reserved: Vec::new(),
             plan,
         };
-        let mut first = Some(first);
         for index in 0..live.plan.processes.len() {
             let Some(process) = live.plan.processes.get(index) else { break };
             supplies.channels = ends.theirs(process);
             let launcher = match first.take() {
                 Some(first) => first,
-                None => launcher(engine)?.prepare()?,
+                None => launcher(engine)?.prepare()?.assign(&process.confinement)?,
             };
             let (held, handed) = hold(launcher, process, &supplies)?;
             let read = agree_before_running(process, held, &handed)?;
@@ -372,13 +376,13 @@ pub(crate) fn launcher(engine: &Engine) -> Result<Launcher, Failure> {
 
 /// Starts a process; it stands at its first instruction, with what was handed to it.
 pub(crate) fn hold(
-    launcher: Prepared,
+    launcher: Assigned,
     process: &Process,
     supplies: &Supplies,
 ) -> Result<(Held, Handed), Failure> {
     let opened = sources::open(&process.confinement, supplies)?;
     let handed = Handed::of(&process.confinement, &opened)?;
-    Ok((launcher.start(&process.confinement, &sources::borrow(&opened))?, handed))
+    Ok((launcher.start(&sources::borrow(&opened))?, handed))
 }
 
 /// Reads the evidence while the process stands at its first instruction, and lets it go only if all

@@ -23,13 +23,15 @@ use svirt_plan::{
 use svirt_store::{NewRun, Start, Store};
 
 /// Plans a machine and makes its intents durable. What it has to itself on the whole host is held by
-/// what is returned.
-pub(crate) fn reserve(
+/// what is returned. `meanwhile` begins what needs no intent, because it changes nothing on the host
+/// and ends with this process: the disk need not be waited for before that.
+pub(crate) fn reserve<T>(
     engine: &Engine,
     store: &mut Store,
     (machine, pins): (&Machine, &Pins),
     (transient, request): (bool, String),
-) -> Result<(Plan, Vec<Reservation>), Failure> {
+    meanwhile: impl FnOnce(&Plan) -> Result<T, Failure>,
+) -> Result<(Plan, Vec<Reservation>, T), Failure> {
     let place = engine.paths.place(&machine.name, machine.id);
     let bare = Inputs::bare(machine, &engine.facts, &place);
     let needs = needs(bare)?;
@@ -53,8 +55,9 @@ pub(crate) fn reserve(
     if let Some(conflict) = conflict(&claims, &start.claims_near(&claims)?) {
         return Err(conflict.into());
     }
+    let begun = meanwhile(&plan)?;
     start.commit(&plan, &wants, &claims)?;
-    Ok((plan, held))
+    Ok((plan, held, begun))
 }
 
 /// What a start would plan, with what it could be given now; nothing is reserved.

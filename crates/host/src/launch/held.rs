@@ -1,11 +1,14 @@
 //! The supervisor's side of a start: hand over the job, hold the process at its exec, let it go.
 
-use super::wire::{self, Job, Order, Received, Report};
+use super::wire::{self, Order, Received, Report};
 use crate::{
     Doing, HostError,
     sys::{Tracee, TraceeStop},
 };
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType},
+};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -68,19 +71,38 @@ impl Launcher {
 pub struct Prepared(Start);
 
 impl Prepared {
-    /// Starts a process and returns when it stands at the first instruction of its program.
+    /// Tells the launcher what it will do. It does at once what needs nothing of the host and leaves
+    /// nothing on it: it makes namespaces and filters.
     ///
-    /// `descriptors` are in the order that [`Job`] gives; they are not needed any more afterwards.
+    /// # Errors
+    /// See [`LaunchError`].
+    pub fn assign(self, confinement: &Confinement) -> Result<Assigned, LaunchError> {
+        wire::send(&self.0.control, confinement)?;
+        Ok(Assigned { start: self.0, descriptors: wire::descriptors(confinement) })
+    }
+}
+
+/// A launcher that knows its job and waits for what it is to be done with. Dropping it ends it.
+#[derive(Debug)]
+pub struct Assigned {
+    start: Start,
+    descriptors: usize,
+}
+
+impl Assigned {
+    /// Starts the process and returns when it stands at the first instruction of its program.
+    ///
+    /// `descriptors` are in the order that [`wire::descriptors`] gives; they are not needed any more
+    /// afterwards.
     ///
     /// # Errors
     /// See [`LaunchError`]. Nothing of the process is left then.
-    pub fn start(
-        self,
-        confinement: &Confinement,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<Held, LaunchError> {
-        let mut start = self.0;
-        start.hand_over(confinement, descriptors)?;
+    pub fn start(self, descriptors: &[BorrowedFd<'_>]) -> Result<Held, LaunchError> {
+        let mut start = self.start;
+        if descriptors.len() != self.descriptors {
+            return Err(Errno::INVAL).doing(|| "match the descriptors with the job")?;
+        }
+        wire::send_descriptors(&start.control, descriptors)?;
         let (tracee, pid) = start.hold()?;
         Ok(Held { tracee, running: start.into_running(pid) })
     }
@@ -119,16 +141,6 @@ impl Drop for Loaded {
 }
 
 impl Start {
-    fn hand_over(
-        &self,
-        confinement: &Confinement,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<(), LaunchError> {
-        let job = Job { confinement: confinement.clone(), descriptors: descriptors.len() };
-        wire::send(&self.control, &job)?;
-        Ok(wire::send_descriptors(&self.control, descriptors)?)
-    }
-
     /// Waits for the process, starts to trace it, lets it go on, and waits for its exec.
     fn hold(&mut self) -> Result<(Tracee, u32), LaunchError> {
         let pid = self.until_ready()?;
@@ -144,19 +156,20 @@ impl Start {
         }
     }
 
-    /// Two processes speak, in either order: the launcher says who the init is, and the process
-    /// that will execute the program says that it is there.
+    /// Two processes say that they are there: the init, and then its child, which will execute the
+    /// program.
     fn until_ready(&mut self) -> Result<u32, LaunchError> {
-        let mut ready = None;
-        while ready.is_none() || self.init.is_none() {
-            match wire::receive::<Report>(&self.control)? {
-                Some(Received { message: Report::Ready, pid }) => ready = pid,
-                Some(Received { message: Report::Init(pid), .. }) => self.init = Some(Init { pid }),
-                Some(received) => return Err(failure(received.message)),
-                None => return Err(LaunchError::Gone("the launcher died".into())),
+        loop {
+            let Some(Received { message, pid }) = wire::receive::<Report>(&self.control)? else {
+                return Err(LaunchError::Gone("the launcher died".into()));
+            };
+            let nobody = || LaunchError::Gone("it did not say who it is".into());
+            match message {
+                Report::Init => self.init = Some(Init { pid: pid.ok_or_else(nobody)? }),
+                Report::Ready if self.init.is_some() => return pid.ok_or_else(nobody),
+                other => return Err(failure(other)),
             }
         }
-        ready.ok_or_else(|| LaunchError::Gone("it did not say who it is".into()))
     }
 
     fn until_exec(&self, tracee: &Tracee) -> Result<(), LaunchError> {

@@ -2,8 +2,9 @@
 //! apart (`SOCK_SEQPACKET`).
 //!
 //! ```text
-//! supervisor -> launcher   the job: a confinement, then its descriptors in a fixed order
-//! launcher   -> supervisor Init       the number of the machine's init
+//! supervisor -> launcher   the confinement: what needs nothing of the host may be done
+//! supervisor -> launcher   its descriptors, in a fixed order: everything else may be done
+//! init       -> supervisor Init       from the machine's init, with its credentials
 //! process    -> supervisor Ready      from the one that will be the VMM, with its credentials
 //! supervisor -> init       GoOn       "the process is being held: let it go on"
 //! launcher   -> supervisor Failed     a step failed; nothing runs
@@ -34,23 +35,19 @@ const DESCRIPTORS_A_MESSAGE: usize = 200;
 /// No job has more descriptors than this.
 const DESCRIPTORS_MAX: usize = 4096;
 
-/// One process to start. It is followed by `descriptors` descriptors in this order: one for each
-/// entry, one for each descriptor that the process will hold, one for each control group's
-/// `cgroup.procs`.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Job {
-    /// What is to be applied.
-    pub confinement: Confinement,
-    /// How many descriptors follow.
-    pub descriptors: usize,
+/// How many descriptors follow a confinement, in this order: one for each entry, one for each
+/// descriptor that the process will hold, one for each control group's `cgroup.procs`.
+pub fn descriptors(confinement: &Confinement) -> usize {
+    let Confinement { entries, descriptors, cgroups, .. } = confinement;
+    entries.len() + descriptors.len() + cgroups.len()
 }
 
 /// What the launcher, the process before its exec, and its init report.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Report {
-    /// The launcher made this process, the machine's init.
-    Init(u32),
+    /// The machine's init is there.
+    Init,
     /// The process that will execute the program waits to be traced.
     Ready,
     /// A step failed.
@@ -132,13 +129,26 @@ fn send_bytes(
 /// # Errors
 /// The kernel's; a message that is cut off or is not what was expected.
 pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> Result<Option<Received<T>>, HostError> {
-    let mut bytes = vec![0; MESSAGE_MAX];
+    let mut bytes = vec![0; next_length(socket.as_fd())?];
     let (length, pid, _) = receive_bytes(socket.as_fd(), &mut bytes)?;
     if length == 0 {
         return Ok(None);
     }
     let message = understand(bytes.get(..length).unwrap_or_default())?;
     Ok(Some(Received { message, pid }))
+}
+
+/// Waits for the next message: how long it is, in bytes. Nearly all are short, and room for the longest
+/// is zeroed page by page.
+fn next_length(socket: BorrowedFd<'_>) -> Result<usize, HostError> {
+    let look = RecvFlags::PEEK | RecvFlags::TRUNC;
+    let (_, length) =
+        rustix::io::retry_on_intr(|| rustix::net::recv(socket, &mut [0; 0][..], look))
+            .doing(|| "receive a message")?;
+    if length > MESSAGE_MAX {
+        return Err(Errno::MSGSIZE).doing(|| "receive a message");
+    }
+    Ok(length)
 }
 
 /// The message that these bytes are.
@@ -194,4 +204,34 @@ fn receive_bytes(
         }
     }
     Ok((received.bytes, pid, fds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
+    }
+
+    #[test]
+    fn messages_come_whole_one_by_one_and_then_nothing() {
+        let (ours, theirs) = pair();
+        let long = "x".repeat(MESSAGE_MAX - 2);
+        send(&theirs, &long).unwrap();
+        send(&theirs, &Report::Ready).unwrap();
+        drop(theirs);
+        assert_eq!(receive::<String>(&ours).unwrap().unwrap().message, long);
+        assert_eq!(receive::<Report>(&ours).unwrap().unwrap().message, Report::Ready);
+        assert!(receive::<Report>(&ours).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_too_long_is_neither_sent_nor_received() {
+        let (ours, theirs) = pair();
+        assert!(send(&theirs, &"x".repeat(MESSAGE_MAX - 1)).is_err());
+        rustix::net::send(&theirs, &vec![b' '; MESSAGE_MAX + 1], SendFlags::NOSIGNAL).unwrap();
+        assert!(receive::<Report>(&ours).is_err());
+    }
 }

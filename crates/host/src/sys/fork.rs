@@ -9,6 +9,7 @@ use std::{
         unix::fs::MetadataExt,
     },
 };
+use svirt_model::Namespace;
 
 /// A proof that the process had one thread when it was asked. Whoever holds it starts no thread.
 #[derive(Debug, Clone, Copy)]
@@ -62,12 +63,12 @@ impl SingleThreaded {
         self.clone_into(0)
     }
 
-    /// The same, with the child in new namespaces (the flags of `clone(2)`).
+    /// The same, with the child in new namespaces.
     ///
     /// # Errors
     /// Those of `clone3(2)`.
-    pub fn fork_into(self, namespaces: u64) -> io::Result<Forked> {
-        self.clone_into(namespaces)
+    pub fn fork_into(self, namespaces: &[Namespace]) -> io::Result<Forked> {
+        self.clone_into(flags(namespaces))
     }
 
     /// `clone3(2)` into new namespaces, as a child of this process's own parent, which alone then
@@ -75,8 +76,8 @@ impl SingleThreaded {
     ///
     /// # Errors
     /// Those of `clone3(2)`.
-    pub fn fork_sibling(self, namespaces: u64) -> io::Result<Forked> {
-        self.clone_into(namespaces | libc::CLONE_PARENT as u64)
+    pub fn fork_sibling(self, namespaces: &[Namespace]) -> io::Result<Forked> {
+        self.clone_into(flags(namespaces) | libc::CLONE_PARENT as u64)
     }
 
     fn clone_into(self, flags: u64) -> io::Result<Forked> {
@@ -104,4 +105,18 @@ impl SingleThreaded {
         let pid = u32::try_from(pid).map_err(io::Error::other)?;
         Ok(Forked::Parent { pid, pidfd })
     }
+}
+
+/// The flags of `clone(2)`.
+fn flags(namespaces: &[Namespace]) -> u64 {
+    let one = |namespace: &Namespace| match namespace {
+        Namespace::User => libc::CLONE_NEWUSER,
+        Namespace::Mount => libc::CLONE_NEWNS,
+        Namespace::Pid => libc::CLONE_NEWPID,
+        Namespace::Ipc => libc::CLONE_NEWIPC,
+        Namespace::Net => libc::CLONE_NEWNET,
+        Namespace::Uts => libc::CLONE_NEWUTS,
+        Namespace::Cgroup => libc::CLONE_NEWCGROUP,
+    };
+    namespaces.iter().map(one).fold(0, |all, flag| all | flag as u64)
 }
