@@ -57,8 +57,9 @@ pub enum Value {
     Cgroup(Vec<(String, String)>),
     /// An empty file with mode 0600. It is kept afterwards: the user asked for it.
     EmptyFile,
-    /// A label, byte for byte as the kernel keeps it; none where there is no such attribute.
-    Label(Option<Vec<u8>>),
+    /// A label, byte for byte as the kernel keeps it; none where there is no such attribute. Written as
+    /// text, where it is some.
+    Label(#[serde(with = "label")] Option<Vec<u8>>),
     /// A profile with this text, loaded into the kernel under the name that is the object's path.
     Profile(String),
     /// Rules that the kernel has for the label that is the object's path, each as it is written.
@@ -87,4 +88,53 @@ pub struct Op {
     pub before: Value,
     /// The value after.
     pub after: Value,
+}
+
+mod label {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        label: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = |bytes: &Vec<u8>| match String::from_utf8(bytes.clone()) {
+            Ok(text) => Written::Text(text),
+            Err(error) => Written::Bytes(error.into_bytes()),
+        };
+        label.as_ref().map(written).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        let written = Option::<Written>::deserialize(deserializer)?;
+        Ok(written.map(|written| match written {
+            Written::Text(text) => text.into_bytes(),
+            Written::Bytes(bytes) => bytes,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_text_and_comes_back_to_the_byte() {
+        let context = b"system_u:object_r:svirt_image_t:s0:c1,c2\0".to_vec();
+        let text = serde_json::to_string(&Value::Label(Some(context.clone()))).unwrap();
+        assert_eq!(text, r#"{"label":"system_u:object_r:svirt_image_t:s0:c1,c2\u0000"}"#);
+        for label in [None, Some(context), Some(Vec::new()), Some(vec![0xff, b'a', 0])] {
+            let value = Value::Label(label);
+            let text = serde_json::to_string(&value).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value, "{text}");
+        }
+    }
 }
