@@ -22,6 +22,8 @@ pub struct Found {
     pub what: Thing,
     /// The words that named it, as in `-drive file=a.qcow2 (argument 3)`.
     pub origin: Origin,
+    /// The number of the argument in which it is named; the first one after the program has 1.
+    pub argument: usize,
 }
 
 /// A thing on the host. Every path is as the user wrote it, without the VMM's escapes, and

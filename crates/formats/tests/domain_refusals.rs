@@ -99,10 +99,6 @@ fn what_is_not_understood_is_named_with_its_line() {
             ),
             "3, q:commandline/q:file",
         ),
-        (
-            with("<q:override xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'/>"),
-            "3, q:override",
-        ),
     ] {
         assert_eq!(refusal(&text), format!("d.xml line {place}: {UNKNOWN}"), "{text}");
     }
@@ -132,8 +128,7 @@ fn what_cannot_be_is_said_in_exact_words() {
         ),
         (
             with("").replace("<os>", "<os firmware='efi'>"),
-            "line 2, os@firmware: not supported: firmware is not chosen automatically: name the \
-             image with <loader>",
+            "line 2, os@firmware: not supported: firmware that is chosen automatically",
         ),
         (with("").replace("hvm", "exe"), "line 2, os/type: \"exe\" is not hvm"),
         (
@@ -263,6 +258,66 @@ fn what_is_no_document_says_why() {
     ] {
         assert_eq!(refusal(text), format!("d.xml is not a usable XML document: {expected}"));
     }
+}
+
+/// A domain with this in libvirt's namespace for QEMU.
+fn qemu(inner: &str) -> String {
+    with(&format!(
+        "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n{inner}\
+         </qemu:commandline>"
+    ))
+}
+
+#[test]
+fn what_is_said_past_libvirt_is_read_as_a_command_line_or_refused() {
+    let arg = |words: &[&str]| {
+        let words = words.iter().map(|word| format!("<qemu:arg value='{word}'/>\n"));
+        qemu(&words.collect::<String>())
+    };
+    for (text, expected) in [
+        (
+            arg(&["-S", "-drive", "file=/a,teapot=/b"]),
+            "line 6, qemu:commandline/qemu:arg: -drive file=/a,teapot=/b: sVirt does not know \
+             \"teapot\" of block driver \"\", so it cannot tell what \"/b\" names",
+        ),
+        (
+            arg(&["-teapot"]),
+            "line 4, qemu:commandline/qemu:arg: -teapot: sVirt knows no option \"-teapot\"",
+        ),
+        (
+            arg(&["-S", "-drive"]),
+            "line 5, qemu:commandline/qemu:arg: -drive: \"-drive\" needs a value",
+        ),
+        (
+            qemu("\n<qemu:env name='LD_PRELOAD' value='/a.so'/>"),
+            "line 5, qemu:commandline/qemu:env@name: not supported: a variable that may make the \
+             VMM open something of the host",
+        ),
+        (
+            with(
+                "<q:override xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>\
+                 <q:device alias='a'><q:frontend><q:property name='romfile' type='string' \
+                 value='/b'/></q:frontend></q:device></q:override>",
+            ),
+            "line 3, q:override: not supported: properties of QEMU's devices past libvirt",
+        ),
+    ] {
+        assert_eq!(refusal(&text), format!("d.xml {expected}"), "{text}");
+    }
+    // What is read has still no place in a command line of sVirt's.
+    let refused = |text: &str| {
+        let error = read(text.as_bytes(), "d.xml").unwrap().to_spec().unwrap_err();
+        assert!(error.hint().contains("svirt exec"), "{}", error.hint());
+        error.to_string()
+    };
+    assert_eq!(
+        refused(&arg(&["-global", "a.b=c"])),
+        "d.xml line 4, qemu:commandline/qemu:arg: not supported: \"-global\" beside the arguments \
+         that sVirt writes"
+    );
+    let harmless = qemu("<qemu:env name='LC_ALL' value='C'/>");
+    let notes = read(harmless.as_bytes(), "d.xml").unwrap().to_spec().unwrap().notes;
+    assert_eq!(notes[0].text, "a machine's environment is empty");
 }
 
 #[test]

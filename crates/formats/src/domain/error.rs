@@ -1,6 +1,9 @@
 //! Why a domain is refused.
 
-use crate::{command_line::shortened, xml::XmlError};
+use crate::{
+    command_line::{self, shortened},
+    xml::XmlError,
+};
 use std::borrow::Cow;
 use svirt_model::label::LabelError;
 
@@ -65,8 +68,24 @@ pub enum Problem {
         wanted: &'static str,
     },
     /// Something that sVirt cannot do, or not yet.
-    #[error("not supported: {0}")]
-    Unsupported(&'static str),
+    #[error("not supported: {what}")]
+    Unsupported {
+        /// What.
+        what: &'static str,
+        /// What the user can do instead.
+        way: &'static str,
+    },
+    /// An argument of the VMM's own, for which there is no place.
+    #[error("not supported: {0:?} beside the arguments that sVirt writes")]
+    Beside(String),
+    /// An argument of the VMM's own that is not understood, or asks for what cannot be had.
+    #[error("{text}: {problem}")]
+    Argument {
+        /// The option and its value, shortened.
+        text: String,
+        /// What is wrong with it.
+        problem: command_line::Problem,
+    },
     /// A security label that cannot be.
     #[error("{0}")]
     Label(LabelError),
@@ -78,6 +97,10 @@ pub enum Problem {
 impl Problem {
     pub(super) fn form(given: &str, wanted: &'static str) -> Self {
         Self::Form { given: shortened(given), wanted }
+    }
+
+    pub(super) fn beside(argument: &str) -> Self {
+        Self::Beside(shortened(argument))
     }
 
     /// What the user can do about it.
@@ -94,7 +117,14 @@ impl Problem {
             Self::Word { .. } | Self::Form { .. } | Self::Label(_) => {
                 "write it as https://libvirt.org/formatdomain.html shows".into()
             }
-            Self::Unsupported(_) | Self::Contradiction(_) => "change it, or leave it out".into(),
+            Self::Unsupported { way, .. } => (*way).into(),
+            Self::Beside(_) => {
+                "leave it out, or run QEMU with arguments of your own, which are read \
+                                as these were: `svirt exec -- qemu-system-x86_64 ...`"
+                    .into()
+            }
+            Self::Argument { problem, .. } => problem.hint(),
+            Self::Contradiction(_) => "change it, or leave it out".into(),
         }
     }
 }

@@ -10,22 +10,25 @@
 //! not understood is an error: it may name something of the host, and a machine without it would be
 //! denied something unexplained. So it is in `<seclabel>`, where a misspelt restriction would be none,
 //! and in `<name>` and `<uuid>`, of which there is one. There is no list of what is understood; what nobody asked for is
-//! left, and only what the table in `harmless.rs` has may be left.
+//! left, and only what the table in `harmless/` has may be left.
 
 pub mod chardev;
 mod convert;
 mod describe;
 pub mod disk;
 mod error;
+pub mod filesystem;
 mod harmless;
 pub mod hostdev;
 pub mod interface;
 pub mod label;
 mod live;
+pub mod memory;
 pub mod os;
 pub mod parts;
 pub mod resources;
 pub mod screen;
+pub mod secrets;
 mod show;
 pub mod storage;
 pub mod system;
@@ -35,14 +38,15 @@ pub mod words;
 pub use convert::{Converted, Note};
 pub use describe::{Undescribed, describe};
 pub use error::{DomainError, Problem};
-pub use harmless::{HARMLESS, Harmless, Ignored};
+pub use harmless::{HARMLESS, Harmless, Ignored, VARIABLES};
 pub use live::{Live, LiveLabel};
 
 use crate::xml::Document;
 use chardev::PortKind;
 use label::DomainLabel;
+use memory::Protection;
 use os::{Named, Os};
-use parts::Protection;
+use std::collections::BTreeMap;
 use svirt_model::{Bytes, Uuid};
 use system::{CommandLine, MemoryBacking};
 use view::{Read, View};
@@ -95,6 +99,8 @@ pub struct Domain {
     pub tuned_devices: Vec<std::path::PathBuf>,
     /// Arguments and environment that are given to the VMM as they are.
     pub command_line: CommandLine,
+    /// Where each element of the domain begins, the first one of its name.
+    pub lines: BTreeMap<String, u32>,
     /// What was understood to be harmless and not looked at.
     pub ignored: Vec<Ignored>,
 }
@@ -119,33 +125,38 @@ macro_rules! devices {
 devices! {
     Disk(Box<disk::Disk>) = "`<disk>`.",
     Controller(parts::Controller) = "`<controller>`.",
-    Filesystem(parts::Filesystem) = "`<filesystem>`.",
+    Filesystem(filesystem::Filesystem) = "`<filesystem>`.",
     Interface(interface::Interface) = "`<interface>`.",
     Hostdev(hostdev::Hostdev) = "`<hostdev>`.",
     Redirdev(parts::Redirdev) = "`<redirdev>`.",
-    Smartcard(parts::Smartcard) = "`<smartcard>`.",
+    Smartcard(secrets::Smartcard) = "`<smartcard>`.",
     Port(chardev::Port) = "`<serial>`, `<parallel>`, `<console>` or `<channel>`.",
     Input(screen::Input) = "`<input>`.",
     Graphics(screen::Graphics) = "`<graphics>`.",
     Video(screen::Video) = "`<video>`.",
     Sound(parts::Simple) = "`<sound>`.",
     Audio(screen::Audio) = "`<audio>`.",
-    Rng(parts::Rng) = "`<rng>`.",
-    Tpm(parts::Tpm) = "`<tpm>`.",
+    Rng(secrets::Rng) = "`<rng>`.",
+    Tpm(secrets::Tpm) = "`<tpm>`.",
     Memballoon(parts::Simple) = "`<memballoon>`.",
     Watchdog(parts::Watchdog) = "`<watchdog>`.",
     Panic(parts::Simple) = "`<panic>`.",
-    Shmem(parts::Shmem) = "`<shmem>`.",
-    Memory(parts::MemoryDevice) = "`<memory>` among the devices.",
+    Shmem(memory::Shmem) = "`<shmem>`.",
+    Memory(memory::MemoryDevice) = "`<memory>` among the devices.",
     Vsock(parts::Vsock) = "`<vsock>`.",
     Iommu(parts::Simple) = "`<iommu>`.",
-    Crypto(parts::Crypto) = "`<crypto>`.",
+    Crypto(secrets::Crypto) = "`<crypto>`.",
     Hub(parts::Simple) = "`<hub>`.",
-    Pstore(parts::Pstore) = "`<pstore>`.",
+    Pstore(memory::Pstore) = "`<pstore>`.",
     Lease(parts::Lease) = "`<lease>`.",
 }
 
 impl Domain {
+    /// The line on which an element of the domain begins; the first of all where there is none.
+    fn line_of(&self, name: &str) -> u32 {
+        self.lines.get(name).copied().unwrap_or(1)
+    }
+
     /// Whether a device is another one said again: the first console is the first serial port, and
     /// libvirt writes both.
     pub fn is_copy(&self, device: &Device) -> bool {
@@ -222,14 +233,23 @@ fn domain(root: &View<'_>, document: &str) -> Read<Domain> {
         events: [event("on_poweroff")?, event("on_reboot")?, event("on_crash")?],
         memory_backing: system::memory_backing(root)?,
         labels: label::domain(root)?,
-        protection: root.child("launchSecurity").map(parts::protection).transpose()?,
+        protection: root.child("launchSecurity").map(memory::protection).transpose()?,
         firmware_files: system::firmware_files(root)?,
         tuned_devices: system::tuned_devices(root)?,
         command_line: system::command_line(root)?,
         emulator: emulator(root)?,
         devices: devices(root)?,
+        lines: lines(root),
         ignored: Vec::new(),
     })
+}
+
+fn lines(root: &View<'_>) -> BTreeMap<String, u32> {
+    let mut lines = BTreeMap::new();
+    for view in root.children() {
+        lines.entry(view.name().to_owned()).or_insert(view.element.line());
+    }
+    lines
 }
 
 fn uuid(view: &View<'_>) -> Read<Uuid> {
@@ -264,11 +284,11 @@ fn device(view: &View<'_>) -> Read<Option<Device>> {
     let device = match view.name() {
         "disk" => Device::Disk(Box::new(disk::read(view)?)),
         "controller" => Device::Controller(parts::controller(view)?),
-        "filesystem" => Device::Filesystem(parts::filesystem(view)?),
+        "filesystem" => Device::Filesystem(filesystem::filesystem(view)?),
         "interface" => Device::Interface(interface::read(view)?),
         "hostdev" => Device::Hostdev(hostdev::read(view)?),
         "redirdev" => Device::Redirdev(parts::redirdev(view)?),
-        "smartcard" => Device::Smartcard(parts::smartcard(view)?),
+        "smartcard" => Device::Smartcard(secrets::smartcard(view)?),
         "serial" => port(PortKind::Serial)?,
         "parallel" => port(PortKind::Parallel)?,
         "console" => port(PortKind::Console)?,
@@ -278,18 +298,18 @@ fn device(view: &View<'_>) -> Read<Option<Device>> {
         "video" => Device::Video(screen::video(view)?),
         "sound" => Device::Sound(parts::simple(view)),
         "audio" => Device::Audio(screen::audio(view)?),
-        "rng" => Device::Rng(parts::rng(view)?),
-        "tpm" => Device::Tpm(parts::tpm(view)?),
+        "rng" => Device::Rng(secrets::rng(view)?),
+        "tpm" => Device::Tpm(secrets::tpm(view)?),
         "memballoon" => Device::Memballoon(parts::simple(view)),
         "watchdog" => Device::Watchdog(parts::watchdog(view)?),
         "panic" => Device::Panic(parts::simple(view)),
-        "shmem" => Device::Shmem(parts::shmem(view)?),
-        "memory" => Device::Memory(parts::memory(view)?),
+        "shmem" => Device::Shmem(memory::shmem(view)?),
+        "memory" => Device::Memory(memory::memory(view)?),
         "vsock" => Device::Vsock(parts::vsock(view)?),
         "iommu" => Device::Iommu(parts::simple(view)),
-        "crypto" => Device::Crypto(parts::crypto(view)?),
+        "crypto" => Device::Crypto(secrets::crypto(view)?),
         "hub" => Device::Hub(parts::simple(view)),
-        "pstore" => Device::Pstore(parts::pstore(view)?),
+        "pstore" => Device::Pstore(memory::pstore(view)?),
         "lease" => Device::Lease(parts::lease(view)?),
         _ => return Ok(None),
     };

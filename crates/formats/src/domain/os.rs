@@ -47,6 +47,8 @@ pub struct Os {
     pub boot: Vec<BootDevice>,
     /// Whether SMBIOS says what the host's does.
     pub host_smbios: bool,
+    /// The line.
+    pub line: u32,
 }
 
 /// Firmware.
@@ -81,12 +83,14 @@ pub struct Nvram {
 
 pub(super) fn read(root: &View<'_>) -> Read<Os> {
     if let Some(bootloader) = root.child("bootloader") {
-        return Err(bootloader.error(Problem::Unsupported("a program that picks a kernel")));
+        let (what, way) = ("a program that picks a kernel", "name the kernel itself with <kernel>");
+        return Err(bootloader.error(Problem::Unsupported { what, way }));
     }
     let view = root.need_child("os")?;
     if view.attr("firmware").is_some() {
-        let why = "firmware is not chosen automatically: name the image with <loader>";
-        return Err(view.error_of("firmware", Problem::Unsupported(why)));
+        let what = "firmware that is chosen automatically";
+        let way = "name the image with <loader>, as `virsh dumpxml` does of a domain that ran";
+        return Err(view.error_of("firmware", Problem::Unsupported { what, way }));
     }
     let kind = view.need_child("type")?;
     let given = kind.text();
@@ -109,6 +113,7 @@ pub(super) fn read(root: &View<'_>) -> Read<Os> {
         tables: tables(view)?,
         boot,
         host_smbios: smbios == Some("host"),
+        line: view.element.line(),
     })
 }
 
@@ -135,7 +140,9 @@ fn loader(view: &View<'_>) -> Read<Loader> {
 /// `<nvram>`, or `<varstore>` for firmware that keeps variables in a file of QEMU's form.
 fn nvram(view: &View<'_>) -> Read<Option<Nvram>> {
     if let Some(varstore) = view.child("varstore") {
-        return Err(varstore.error(Problem::Unsupported("variables in a JSON file")));
+        let what = "variables in a JSON file";
+        let way = "keep them in a raw file, named with <nvram>";
+        return Err(varstore.error(Problem::Unsupported { what, way }));
     }
     let Some(nvram) = view.child("nvram") else { return Ok(None) };
     let format = nvram.word("format")?.unwrap_or(Format::Raw);

@@ -62,7 +62,7 @@ impl fmt::Display for Thing {
             Self::Secret(name) => write!(f, "secret {name}"),
             Self::TpmState => f.write_str("state of a TPM emulator"),
             Self::CardReader => f.write_str("the host's card reader"),
-            Self::Arguments(words) => write!(f, "arguments {words:?}"),
+            Self::Descriptor(number) => write!(f, "descriptor {number}"),
         }
     }
 }

@@ -319,7 +319,9 @@ fn reservations(source: &View<'_>) -> Read<Option<Reservations>> {
 fn socket(view: &View<'_>) -> Read<Reservations> {
     view.need("type")?;
     if socket_mode(view)? == Some(SocketMode::Bind) {
-        return Err(view.error_of("mode", Problem::Unsupported("a helper is connected to")));
+        let what = "a helper that connects to the VMM";
+        let way = "let the helper listen, and write mode='client'";
+        return Err(view.error_of("mode", Problem::Unsupported { what, way }));
     }
     view.need_path("path").map(Reservations::Socket)
 }

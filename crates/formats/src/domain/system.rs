@@ -3,9 +3,14 @@
 
 use super::{
     error::Problem,
+    harmless,
     os::Named,
     view::{Read, View},
-    words::{MemoryAccess, MemorySource, scaled},
+    words::{self, MemoryAccess, MemorySource, scaled},
+};
+use crate::{
+    command_line::ReadError,
+    qemu::{self, Reading},
 };
 use std::path::PathBuf;
 use svirt_model::{Bytes, Origin};
@@ -53,21 +58,12 @@ fn huge_pages(view: &View<'_>) -> Read<Vec<Bytes>> {
     let size = |page: &View<'_>| {
         page.attr("nodeset");
         let given = page.need("size")?;
-        let unit = page.attr("unit").unwrap_or("KiB");
-        // The same grammar as elsewhere, but in an attribute.
-        let text: u64 = given
-            .trim()
-            .parse()
-            .map_err(|_| page.error_of("size", Problem::form(given, "a whole number")))?;
-        let word = match unit {
-            "b" | "bytes" => Some(1),
-            "K" | "KiB" => Some(1 << 10),
-            "M" | "MiB" => Some(1 << 20),
-            "G" | "GiB" => Some(1 << 30),
-            _ => None,
-        };
-        let bytes = word.and_then(|word| text.checked_mul(word)).map(Bytes);
-        bytes.ok_or_else(|| page.error_of("unit", Problem::form(unit, "a unit such as KiB")))
+        let number: Option<u64> = given.trim().parse().ok();
+        let number =
+            number.ok_or_else(|| page.error_of("size", Problem::form(given, "a whole number")))?;
+        let word = page.attr("unit").unwrap_or("KiB");
+        let bytes = words::unit(word).and_then(|unit| number.checked_mul(unit)).map(Bytes);
+        bytes.ok_or_else(|| page.error_of("unit", Problem::form(word, "a unit such as KiB")))
     };
     view.each("page").map(size).collect()
 }
@@ -92,22 +88,55 @@ pub(super) fn firmware_files(root: &View<'_>) -> Read<Vec<Named>> {
 pub struct CommandLine {
     /// Arguments, each with its line, to be read as a command line of QEMU is.
     pub arguments: Vec<(String, u32)>,
+    /// What they say: nothing where there are none.
+    pub reading: Option<Reading>,
     /// Variables of the environment: name, value, line.
     pub environment: Vec<(String, String, u32)>,
     /// The line.
     pub line: u32,
 }
 
+impl CommandLine {
+    /// The line of the argument with this number, of which the first is 1.
+    pub fn line_of(&self, number: usize) -> u32 {
+        let argument = number.checked_sub(1).and_then(|index| self.arguments.get(index));
+        argument.map_or(self.line, |(_, line)| *line)
+    }
+}
+
+const VARIABLE: Problem = Problem::Unsupported {
+    what: "a variable that may make the VMM open something of the host",
+    way: "leave it out: a machine's environment is empty",
+};
+
+const OVERRIDE: Problem = Problem::Unsupported {
+    what: "properties of QEMU's devices past libvirt",
+    way: "leave it out, or run QEMU with arguments of your own: `svirt exec -- qemu-system-x86_64 ...`",
+};
+
 pub(super) fn command_line(root: &View<'_>) -> Read<CommandLine> {
+    if let Some(view) = root.child_in(Some(QEMU), "override") {
+        return Err(view.error(OVERRIDE));
+    }
     let Some(view) = root.child_in(Some(QEMU), "commandline") else {
         return Ok(CommandLine::default());
     };
     let mut read = CommandLine { line: view.element.line(), ..CommandLine::default() };
-    for argument in view.each_in(Some(QEMU), "arg") {
+    let arguments: Vec<&View<'_>> = view.each_in(Some(QEMU), "arg").collect();
+    for argument in &arguments {
         read.arguments.push((argument.need("value")?.to_owned(), argument.element.line()));
     }
+    let words: Vec<String> = read.arguments.iter().map(|(word, _)| word.clone()).collect();
+    let refused = |error: ReadError| {
+        let at = arguments.get(error.number.saturating_sub(1)).copied().unwrap_or(view);
+        at.error(Problem::Argument { text: error.text, problem: error.problem })
+    };
+    read.reading = (!words.is_empty()).then(|| qemu::read(&words)).transpose().map_err(refused)?;
     for variable in view.each_in(Some(QEMU), "env") {
         let (name, value) = (variable.need("name")?, variable.attr("value").unwrap_or_default());
+        if !harmless::is_harmless_variable(name) {
+            return Err(variable.error_of("name", VARIABLE));
+        }
         read.environment.push((name.to_owned(), value.to_owned(), variable.element.line()));
     }
     Ok(read)

@@ -174,7 +174,8 @@ pub(super) fn scaled(view: &View<'_>, usual: u64) -> Read<Bytes> {
     })
 }
 
-fn unit(word: &str) -> Option<u64> {
+/// The bytes of a unit.
+pub(super) fn unit(word: &str) -> Option<u64> {
     let word = word.to_ascii_lowercase();
     let (power, base) = match word.as_str() {
         "b" | "byte" | "bytes" => return Some(1),

@@ -43,8 +43,8 @@ const LISTENS_INSIDE: Refusal = Refusal {
 /// What has been read so far.
 #[derive(Default)]
 pub(super) struct Draft {
-    /// What was found, with the number of the argument that names it.
-    pub(super) found: Vec<(usize, Found)>,
+    /// What was found but for images.
+    pub(super) found: Vec<Found>,
     /// How many endpoints there are.
     pub(super) endpoints: u32,
     /// The block graph, which is complete only after the last argument.
@@ -137,7 +137,7 @@ impl<'a> Current<'a> {
     /// Notes a thing.
     pub(super) fn add(&mut self, entry: &Entry, what: Thing) {
         let origin = self.origin(entry);
-        self.draft.found.push((self.number, Found { what, origin }));
+        self.draft.found.push(Found { what, origin, argument: self.number });
     }
 
     /// Notes the thing at the path that an entry names, if it is on a file system at all.
@@ -157,7 +157,7 @@ impl<'a> Current<'a> {
         let Some(path) = path(entry)? else { return Ok(()) };
         let taken =
             |found: &Found| matches!(&found.what, Thing::Listen { path: p, .. } if *p == path);
-        if self.draft.found.iter().any(|(_, found)| taken(found)) {
+        if self.draft.found.iter().any(taken) {
             return Err(Problem::refused(entry.text(), &LISTENS_TWICE));
         }
         if entry.place == Place::Inside {

@@ -11,9 +11,8 @@ const NO_NODE: Refusal = Refusal {
     hint: "write a `-blockdev` with this `node-name` before it",
 };
 
-/// An image, the number of the argument that names it, and how its format can be stated.
+/// An image, and how its format can be stated.
 pub(super) struct Opened {
-    pub(super) number: usize,
     pub(super) found: Found,
     pub(super) slot: Option<Slot>,
 }
@@ -97,8 +96,9 @@ impl View<'_> {
             backing: used.backing,
             data_file: used.data_file,
         };
-        let found = Found { what: Thing::Image(image), origin: origin.clone() };
-        Ok(Some(Opened { number: node.argument.number, found, slot: used.slot }))
+        let (what, argument) = (Thing::Image(image), node.argument.number);
+        let found = Found { what, origin: origin.clone(), argument };
+        Ok(Some(Opened { found, slot: used.slot }))
     }
 
     /// What the formats above a node read it as. Filters pass the question on; what stands on a

@@ -105,6 +105,16 @@ pub enum Protocol {
     Udp,
 }
 
+impl Protocol {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
 /// Reads the arguments of a QEMU system emulator, without the zeroth.
 ///
 /// # Errors
@@ -175,12 +185,12 @@ fn one(option: &Opt, at: &mut Current<'_>) -> Result<(), ReadError> {
 
 /// What depends on all arguments.
 fn finish(draft: Draft, arguments: Vec<Argument>) -> Result<Reading, ReadError> {
-    let plain = draft.found.into_iter().map(|(number, found)| (number, found, None));
+    let plain = draft.found.into_iter().map(|found| (found, None));
     let images = draft.graph.images(draft.facts.snapshot)?.into_iter();
-    let mut all: Vec<(usize, Found, Option<Slot>)> =
-        plain.chain(images.map(|image| (image.number, image.found, image.slot))).collect();
-    all.sort_by_key(|(number, _, _)| *number);
-    let (found, slots) = all.into_iter().map(|(_, found, slot)| (found, slot)).unzip();
+    let mut all: Vec<(Found, Option<Slot>)> =
+        plain.chain(images.map(|image| (image.found, image.slot))).collect();
+    all.sort_by_key(|(found, _)| found.argument);
+    let (found, slots) = all.into_iter().unzip();
     let named = |name: &str| draft.accelerators.iter().any(|word| word == name);
     let default_network = !draft.facts.networked && !draft.facts.no_defaults;
     Ok(Reading {
