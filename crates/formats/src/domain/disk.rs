@@ -77,7 +77,7 @@ pub(super) fn read(view: &View<'_>) -> Read<Disk> {
         boot: boot(view)?,
         encryption: storage::encryption(view)?,
         mirror: view.child("mirror").map(mirror).transpose()?,
-        raw_io: view.flag("rawio")? == Some(true),
+        raw_io: storage::raw_io(view)?,
         secret: view.child("auth").map(storage::auth).transpose()?,
         line: view.element.line(),
     })

@@ -84,7 +84,7 @@ pub(super) fn read(view: &View<'_>) -> Read<Hostdev> {
         managed: view.flag("managed")?.unwrap_or(false),
         read_only: has("readonly"),
         shareable: has("shareable"),
-        raw_io: view.flag("rawio")? == Some(true),
+        raw_io: storage::raw_io(view)?,
         rom: rom(view)?,
         boot: boot(view)?,
         origin: view.origin("type"),

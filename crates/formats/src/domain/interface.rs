@@ -38,6 +38,8 @@ pub struct Interface {
     /// Whether the kernel (`vhost`) or the VMM (`qemu`) moves its packets, where it is said; of a
     /// card of the host, the kernel's driver.
     pub driver: Option<String>,
+    /// Whether it is unplugged at first.
+    pub unplugged: bool,
     /// Its place in the order of booting.
     pub boot: Option<u32>,
     /// Where the document says so.
@@ -65,6 +67,8 @@ pub enum Link {
         address: String,
         /// Whether it is listened on.
         listen: bool,
+        /// Where answers come to, where that is another address.
+        local: Option<String>,
     },
     /// A card of the host that the guest drives.
     Passthrough(HostAddress),
@@ -131,6 +135,7 @@ pub(super) fn read(view: &View<'_>) -> Read<Interface> {
         rom: rom(view)?,
         queues: view.child("driver").map_or(Ok(None), |driver| driver.number("queues"))?,
         driver: child_text("driver", "name"),
+        unplugged: child_text("link", "state").is_some_and(|state| state != "up"),
         boot: boot(view)?,
         origin: shown.origin(if source.is_some() { main_attribute(kind) } else { "type" }),
         line: view.element.line(),
@@ -186,8 +191,9 @@ fn remote(source: &View<'_>, kind: InterfaceType) -> Read<Link> {
         let host = view.attr("address").unwrap_or_default().to_owned();
         Ok::<_, super::DomainError>(format!("{host}:{}", view.need("port")?))
     };
-    source.child("local").map(one).transpose()?;
-    Ok(Link::Remote { address: one(source)?, listen: kind != InterfaceType::Client })
+    let local = source.child("local").map(one).transpose()?;
+    let listen = !matches!(kind, InterfaceType::Client | InterfaceType::Udp);
+    Ok(Link::Remote { address: one(source)?, listen, local })
 }
 
 fn scripts(view: &View<'_>) -> Read<Vec<PathBuf>> {

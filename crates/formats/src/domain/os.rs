@@ -87,7 +87,7 @@ pub(super) fn read(root: &View<'_>) -> Read<Os> {
         return Err(bootloader.error(Problem::Unsupported { what, way }));
     }
     let view = root.need_child("os")?;
-    if view.attr("firmware").is_some() {
+    if view.attr("firmware").is_some() || view.child("firmware").is_some() {
         let what = "firmware that is chosen automatically";
         let way = "name the image with <loader>, as `virsh dumpxml` does of a domain that ran";
         return Err(view.error_of("firmware", Problem::Unsupported { what, way }));

@@ -169,7 +169,8 @@ pub struct Audio {
 
 pub(super) fn audio(view: &View<'_>) -> Read<Audio> {
     let mut devices = Vec::new();
-    let mut server = view.attr("serverName").map(str::to_owned);
+    // Of SDL, its own driver; what that opens is the environment's to say.
+    let mut server = view.attr("serverName").or(view.attr("driver")).map(str::to_owned);
     for side in ["input", "output"] {
         let Some(side) = view.child(side) else { continue };
         devices.extend(side.attr("dev").map(str::to_owned));

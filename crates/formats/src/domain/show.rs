@@ -30,6 +30,7 @@ impl fmt::Display for Thing {
                 f.write_str(if *header { ", below: its header)" } else { ")" })
             }
             Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Key(path) => write!(f, "key {}", path.display()),
             Self::Output(path) => write!(f, "output {}", path.display()),
             Self::Directory(path) => write!(f, "directory {}", path.display()),
             Self::Program(path) => write!(f, "program {}", path.display()),

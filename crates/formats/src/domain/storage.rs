@@ -288,6 +288,20 @@ pub(super) fn auth(view: &View<'_>) -> Read<String> {
     secret.map(secret_name).unwrap_or_else(|| Err(view.error(Problem::Missing("<secret>"))))
 }
 
+/// Whether the VMM gets all SCSI commands: by the privilege for them, or by a kernel that does not
+/// look at them.
+pub(super) fn raw_io(view: &View<'_>) -> Read<bool> {
+    let unfiltered = match view.attr("sgio") {
+        Some("unfiltered") => true,
+        None | Some("filtered") => false,
+        Some(other) => {
+            let problem = Problem::form(other, "filtered or unfiltered");
+            return Err(view.error_of("sgio", problem));
+        }
+    };
+    Ok(view.flag("rawio")? == Some(true) || unfiltered)
+}
+
 /// The name of a secret of libvirt's.
 fn secret_name(view: &View<'_>) -> Read<String> {
     view.attr("type");
@@ -318,6 +332,7 @@ fn reservations(source: &View<'_>) -> Read<Option<Reservations>> {
 
 fn socket(view: &View<'_>) -> Read<Reservations> {
     view.need("type")?;
+    view.child("reconnect").map(reconnect);
     if socket_mode(view)? == Some(SocketMode::Bind) {
         let what = "a helper that connects to the VMM";
         let way = "let the helper listen, and write mode='client'";

@@ -215,6 +215,8 @@ pub(super) fn pci_address(view: &View<'_>) -> Read<PciAddress> {
         let wrong = || view.error_of(name, Problem::form(given, "a number of a PCI address"));
         hex_or_decimal(given).filter(|number| *number <= most).ok_or_else(wrong)
     };
+    // Of the guest's own address, and without a meaning here.
+    view.attr("multifunction");
     let small = |name, most| part(name, most).map(|number| u8::try_from(number).unwrap_or(0));
     Ok(PciAddress {
         domain: part("domain", u32::MAX)?,

@@ -26,6 +26,9 @@ impl Convert<'_> {
         if self.guest.net.replace(NetSpec::User).is_some() {
             return self.refuse(line, &refused::CARDS);
         }
+        if interface.unplugged {
+            return self.refuse(line, &refused::UNPLUGGED);
+        }
         if !interface.forwards.is_empty() {
             return self.refuse(line, &refused::FORWARDS);
         }

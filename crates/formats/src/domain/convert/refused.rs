@@ -187,6 +187,11 @@ pub(super) const NETWORK: Refused = no(
     "write <interface type='user'><backend type='passt'/></interface>, or leave it out",
 );
 pub(super) const CARDS: Refused = no("devices/interface", "more than one network card", KEEP);
+pub(super) const UNPLUGGED: Refused = no(
+    "devices/interface/link",
+    "a network card that is unplugged",
+    "leave the card out, or <link> if it is to be plugged in",
+);
 pub(super) const FORWARDS: Refused = no(
     "devices/interface/portForward",
     "ports of the host that lead to the guest",

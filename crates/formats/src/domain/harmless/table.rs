@@ -13,6 +13,7 @@ const fn row(
     Harmless { path, attributes, why }
 }
 
+const CIPHER: &str = "how an image is encrypted whose secret is named elsewhere";
 const INSIDE: &str = "where the guest finds the device";
 const LOOK: &str = "how the device looks to the guest";
 const SPEED: &str = "how fast the device is, not what it reaches";
@@ -75,18 +76,20 @@ pub const HARMLESS: &[Harmless] = &[
     ),
     row("devices/disk/throttlefilters", &[], SPEED),
     row("devices/disk/throttlefilters/throttlefilter", &["group"], SPEED),
+    row("devices|os/disk|nvram/**/encryption/cipher", &["name", "size", "mode", "hash"], CIPHER),
+    row("devices|os/disk|nvram/**/encryption/ivgen", &["name", "hash"], CIPHER),
     row("devices/disk/wwn", &[], LOOK),
     row("devices/disk/vendor", &[], LOOK),
     row("devices/disk/product", &[], LOOK),
-    row("devices/disk/**/source", &["query", "tlsHostname"], REMOTE),
-    row("devices/disk/**/source/ssl", &["verify"], REMOTE),
-    row("devices/disk/**/source/cookies", &[], REMOTE),
-    row("devices/disk/**/source/cookies/cookie", &["name"], REMOTE),
-    row("devices/disk/**/source/readahead", &["size"], REMOTE),
-    row("devices/disk/**/source/timeout", &["seconds"], REMOTE),
-    row("devices/disk/**/source/snapshot", &["name"], REMOTE),
-    row("devices/disk/**/source/initiator", &[], REMOTE),
-    row("devices/disk/**/source/initiator/iqn", &["name"], REMOTE),
+    row("devices|os/disk|nvram/**/source", &["query", "tlsHostname"], REMOTE),
+    row("devices|os/disk|nvram/**/source/ssl", &["verify"], REMOTE),
+    row("devices|os/disk|nvram/**/source/cookies", &[], REMOTE),
+    row("devices|os/disk|nvram/**/source/cookies/cookie", &["name"], REMOTE),
+    row("devices|os/disk|nvram/**/source/readahead", &["size"], REMOTE),
+    row("devices|os/disk|nvram/**/source/timeout", &["seconds"], REMOTE),
+    row("devices|os/disk|nvram/**/source/snapshot", &["name"], REMOTE),
+    row("devices|os/disk|nvram/**/source/initiator", &[], REMOTE),
+    row("devices|os/disk|nvram/**/source/initiator/iqn", &["name"], REMOTE),
     // Controllers.
     row("devices/controller", &["ports", "vectors"], LOOK),
     row("devices/controller/model", &["name"], LOOK),
@@ -127,11 +130,20 @@ pub const HARMLESS: &[Harmless] = &[
     row("devices/interface", &["trustGuestRxFilters"], NETWORK),
     row(
         "devices/interface/source",
-        &["portgroup", "portid", "bridge", "network", "macTableManager", "mode"],
+        &[
+            "portgroup",
+            "portgroupid",
+            "portid",
+            "connectionid",
+            "bridge",
+            "network",
+            "macTableManager",
+            "mode",
+            "missing",
+        ],
         "which port of the network; the kind of the interface says what of this names it",
     ),
     row("devices/interface/mac", &["type", "check", "currentAddress"], LOOK),
-    row("devices/interface/link", &["state"], LOOK),
     row("devices/interface/mtu", &["size"], LOOK),
     row("devices/interface/coalesce", &[], SPEED),
     row("devices/interface/coalesce/rx", &[], SPEED),
@@ -167,7 +179,7 @@ pub const HARMLESS: &[Harmless] = &[
     row("devices/interface/filterref/parameter", &["name", "value"], "of libvirt's packet filter"),
     row("devices/interface/tune", &[], SPEED),
     row("devices/interface/tune/sndbuf", &[], SPEED),
-    row("devices/interface/bandwidth", &[], SPEED),
+    row("devices/interface/bandwidth", &["classID"], SPEED),
     row(
         "devices/interface/bandwidth/inbound|outbound",
         &["average", "peak", "burst", "floor"],
@@ -220,6 +232,7 @@ pub const HARMLESS: &[Harmless] = &[
             "fullscreen",
             "replaceUser",
             "multiUser",
+            "p2p",
         ],
         SCREEN,
     ),

@@ -56,8 +56,8 @@ impl HostResource {
                 (path, Kind::Own)
             }
             Thing::Device(path) => (path, Kind::Device),
-            // Of another process, or of every process of the host.
-            Thing::Connect(path) | Thing::Program(path) => (path, Kind::Foreign),
+            // Of another process, of every process of the host, or of the user.
+            Thing::Connect(path) | Thing::Program(path) | Thing::Key(path) => (path, Kind::Foreign),
             Thing::Terminal
             | Thing::Streams
             | Thing::Descriptor(_)
@@ -82,7 +82,7 @@ impl HostResource {
         Some(match (kind, self.access) {
             (Kind::Foreign, _) => LabelClass::Left,
             (Kind::Device, Access::Read) => LabelClass::Left,
-            (Kind::Device, Access::Write) if is_everybodys(path) => LabelClass::Left,
+            (Kind::Device | Kind::Data, Access::Write) if is_everybodys(path) => LabelClass::Left,
             (Kind::Data, Access::Read) => LabelClass::Content,
             _ if self.shareable => group(),
             _ => LabelClass::Private,
@@ -111,22 +111,25 @@ fn says(label: &SourceLabel, model: SecurityModel) -> bool {
 /// Whether a device node is one behind which each process that opens it has something of its own.
 fn is_everybodys(path: &Path) -> bool {
     const NODES: &[&str] = &[
-        "/dev/null",
-        "/dev/zero",
-        "/dev/full",
-        "/dev/random",
-        "/dev/urandom",
-        "/dev/kvm",
-        "/dev/net/tun",
-        "/dev/vhost-net",
-        "/dev/vhost-vsock",
-        "/dev/vhost-scsi",
-        "/dev/sev",
-        "/dev/sgx_vepc",
-        "/dev/sgx_provision",
-        "/dev/ptmx",
+        "null",
+        "zero",
+        "full",
+        "random",
+        "urandom",
+        "kvm",
+        "net/tun",
+        "vhost-net",
+        "vhost-vsock",
+        "vhost-scsi",
+        "sev",
+        "sgx_vepc",
+        "sgx_provision",
+        "ptmx",
+        "snd",
+        "dsp",
     ];
-    NODES.iter().any(|node| path == Path::new(node))
+    let Ok(name) = path.strip_prefix("/dev") else { return false };
+    NODES.iter().any(|node| name == Path::new(node)) || name.starts_with("dri")
 }
 
 /// The group of the machines that share an image: one for each path, so that a machine shares

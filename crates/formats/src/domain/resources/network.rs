@@ -24,9 +24,12 @@ impl Walk {
             Link::Nothing => {}
             Link::Device(path) => self.write(Thing::Device(path.clone()), origin),
             Link::Socket(path, mode) => self.write(socket(Some(path), *mode), origin),
-            Link::Remote { address, listen } => {
+            Link::Remote { address, listen, local } => {
                 let (protocol, address) = (interface.kind.word(), address.clone());
                 self.write(Thing::Port { protocol, address, listen: *listen }, origin);
+                for address in local.iter().cloned() {
+                    self.write(Thing::Port { protocol, address, listen: true }, origin);
+                }
             }
             Link::Passthrough(address) => {
                 self.write(Thing::Passthrough(address.clone()), origin);

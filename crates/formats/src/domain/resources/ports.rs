@@ -49,7 +49,7 @@ impl Walk {
             SmartcardMode::HostCertificates => {
                 let usual = || PathBuf::from("/etc/pki/nssdb");
                 let path = card.database.clone().unwrap_or_else(usual);
-                self.read(Thing::Directory(path), &card.origin);
+                self.read(Thing::Key(path), &card.origin);
             }
             SmartcardMode::Passthrough => {}
         }

@@ -29,7 +29,7 @@ impl Walk {
             GraphicsType::EglHeadless => {}
         }
         let authority = graphics.authority.iter();
-        authority.for_each(|path| self.read(Thing::File(path.clone()), origin));
+        authority.for_each(|path| self.read(Thing::Key(path.clone()), origin));
         self.render(graphics.render_node.as_ref(), graphics.accelerated, origin);
     }
 
@@ -86,9 +86,11 @@ impl Walk {
                 devices.iter().for_each(|path| self.write(Thing::Device(path.into()), origin));
             }
             AudioType::Alsa => self.write(Thing::Directory("/dev/snd".into()), origin),
+            // The socket's usual name (`pipewire.conf(5)`, `core.name`).
             AudioType::Pipewire if audio.runtime.is_some() => {
-                let path = audio.runtime.iter();
-                path.for_each(|path| self.write(Thing::Directory(path.clone()), origin));
+                let name = audio.server.as_deref().unwrap_or("pipewire-0");
+                let path = audio.runtime.iter().map(|directory| directory.join(name));
+                path.for_each(|path| self.write(Thing::Connect(path), origin));
             }
             AudioType::Jack | AudioType::PulseAudio | AudioType::Pipewire | AudioType::Sdl => {
                 let server = audio.server.clone();

@@ -13,7 +13,9 @@ use svirt_model::{Access, Origin};
 
 impl Walk {
     pub(super) fn disk(&mut self, disk: &Disk) {
-        let access = if disk.read_only { Access::Read } else { Access::Write };
+        // What is thrown away goes elsewhere.
+        let read = disk.read_only || disk.transient;
+        let access = if read { Access::Read } else { Access::Write };
         let since = self.0.len();
         self.source(&disk.source, access);
         self.shareable(since, disk.shareable);
@@ -74,10 +76,10 @@ impl Walk {
             let (protocol, name) = (network.protocol.clone(), network.name.clone());
             self.add(Thing::Remote { protocol, name, hosts }, access, origin);
         }
-        let files = [&network.config, &network.known_hosts, &network.key];
-        for path in files.into_iter().flatten() {
+        for path in [&network.config, &network.known_hosts].into_iter().flatten() {
             self.read(Thing::File(path.clone()), origin);
         }
+        network.key.iter().for_each(|path| self.read(Thing::Key(path.clone()), origin));
         let agent = network.agent.iter();
         agent.for_each(|path| self.write(Thing::Connect(path.clone()), origin));
         let secret = network.secret.iter();

@@ -25,6 +25,8 @@ pub enum Thing {
     },
     /// A file.
     File(PathBuf),
+    /// A file or directory with a secret in it, of the user's and not the machine's.
+    Key(PathBuf),
     /// A file that is made, or emptied, or appended to.
     Output(PathBuf),
     /// A directory with all in it.
