@@ -216,6 +216,14 @@ fn what_a_document_cannot_be_is_named_with_its_line_and_changes_nothing() {
              <os><type>hvm</type></os>\n{inside}\n</domain>\n"
         )
     };
+    let arguments = |words: &[&str]| {
+        let words = words.iter().map(|word| format!("<qemu:arg value='{word}'/>\n"));
+        format!(
+            "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n{}\
+             </qemu:commandline>",
+            words.collect::<String>()
+        )
+    };
     let deep = domain(&format!("<metadata>{}{}</metadata>", "<a>".repeat(300), "</a>".repeat(300)));
     let unknown = "sVirt does not understand this, so it cannot tell what it names on the host";
     for (text, expected) in [
@@ -230,7 +238,20 @@ fn what_a_document_cannot_be_is_named_with_its_line_and_changes_nothing() {
         ),
         (
             domain("<devices><console type='pty'><target type='virtio'/></console></devices>"),
-            "svirt: d.xml line 5, devices/console: not supported: ports other than serial ones\n"
+            "svirt: d.xml line 5, devices/console: not supported: consoles that are no serial port\n\
+             hint: write <target type='serial'/> in it, or a <serial> port\n"
+                .into(),
+        ),
+        (
+            domain(&arguments(&["-drive", "file=/a,teapot=/b"])),
+            "svirt: d.xml line 7, qemu:commandline/qemu:arg: -drive file=/a,teapot=/b: sVirt does not \
+             know \"teapot\" of block driver \"\", so it cannot tell what \"/b\" names\n"
+                .into(),
+        ),
+        (
+            domain(&arguments(&["-global", "a.b=c"])),
+            "svirt: d.xml line 6, qemu:commandline/qemu:arg: not supported: \"-global\" beside the \
+             arguments that sVirt writes\nhint: leave it out, or run QEMU with arguments of your own"
                 .into(),
         ),
         (
