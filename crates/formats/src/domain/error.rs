@@ -84,7 +84,7 @@ pub enum Problem {
         /// The option and its value, shortened.
         text: String,
         /// What is wrong with it.
-        problem: command_line::Problem,
+        problem: Box<command_line::Problem>,
     },
     /// A security label that cannot be.
     #[error("{0}")]

@@ -129,7 +129,7 @@ pub(super) fn command_line(root: &View<'_>) -> Read<CommandLine> {
     let words: Vec<String> = read.arguments.iter().map(|(word, _)| word.clone()).collect();
     let refused = |error: ReadError| {
         let at = arguments.get(error.number.saturating_sub(1)).copied().unwrap_or(view);
-        at.error(Problem::Argument { text: error.text, problem: error.problem })
+        at.error(Problem::Argument { text: error.text, problem: Box::new(error.problem) })
     };
     read.reading = (!words.is_empty()).then(|| qemu::read(&words)).transpose().map_err(refused)?;
     for variable in view.each_in(Some(QEMU), "env") {
