@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use svirt_formats::{
     command_line::{Below, Found, ImageFile, ReadError, Thing},
     qemu,
+    spec::GuestSpec,
 };
 use svirt_host::pin::Purpose;
 use svirt_model::{
@@ -53,6 +54,34 @@ impl Resolver<'_> {
             arguments.extend(["-display".into(), "none".into()]);
         }
         Ok((program, arguments, reading.executable_memory))
+    }
+
+    /// Reads arguments that stand beside those that are written for a guest.
+    pub(crate) fn read_extra(
+        &mut self,
+        guest: &GuestSpec,
+        program: &Program,
+    ) -> Result<Vec<Argument>, Failure> {
+        if guest.extra.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut reading = qemu::read_beside(&guest.extra)?;
+        refuse_what_needs_more(&reading)?;
+        for number in 0..reading.found.len() {
+            let Some(mut found) = reading.found.get(number).cloned() else { break };
+            if matches!(found.what, Thing::Stream(_)) {
+                return refuse(&found, "a guest has no streams of its command's");
+            }
+            if let Some(path) = path_of(&found.what)
+                && let Some(words) = guest.origins.get(&Path::new("/").join(path))
+            {
+                found.origin = words.as_str().into();
+            }
+            if let Some(format) = self.found(&found, Path::new("/"), program)? {
+                reading.state_format(number, format);
+            }
+        }
+        Ok(reading.arguments)
     }
 
     /// Adds one thing; answers the format of an image for which the command line states none.
@@ -175,6 +204,24 @@ impl Resolver<'_> {
             return ends.iter().try_for_each(|end| self.file(end, Access::Write, origin));
         }
         self.file(path, Access::Write, origin)
+    }
+}
+
+fn path_of(thing: &Thing) -> Option<&Path> {
+    match thing {
+        Thing::Image(image) => Some(&image.path),
+        Thing::File { path, .. }
+        | Thing::Firmware { path }
+        | Thing::Library { path }
+        | Thing::Directory { path, .. }
+        | Thing::Memory { path, .. }
+        | Thing::HostDevice { path, .. }
+        | Thing::Passthrough { path }
+        | Thing::Connect { path }
+        | Thing::Listen { path, .. }
+        | Thing::Output { path }
+        | Thing::Pipe { path } => Some(path),
+        Thing::Descriptor { .. } | Thing::Stream(_) => None,
     }
 }
 

@@ -146,8 +146,9 @@ impl Resolver<'_> {
         self.disks(guest)?;
         self.surroundings(guest)?;
         let program = self.qemu(guest, accelerator)?;
+        let extra = self.read_extra(guest, &program)?;
         let append = guest.append.clone().unwrap_or_default();
-        Ok(Guest { program, accelerator, memory: guest.memory, cpus: guest.cpus, append })
+        Ok(Guest { program, accelerator, memory: guest.memory, cpus: guest.cpus, append, extra })
     }
 
     fn qemu(&mut self, guest: &GuestSpec, accelerator: Accelerator) -> Result<Program, Failure> {
@@ -159,7 +160,14 @@ impl Resolver<'_> {
         if guest.display == DisplaySpec::Vnc {
             modules.extend(["hw-display-virtio-vga", "hw-display-virtio-gpu"]);
         }
-        program::resolve_qemu(&mut self.pins, self.store, &program::qemu()?, &modules)
+        let path = program::qemu()?;
+        let own = program::modules_for(&path);
+        if !guest.extra.is_empty() {
+            modules.extend(own.iter().map(String::as_str).filter(|own| *own != translator));
+        }
+        modules.sort_unstable();
+        modules.dedup();
+        program::resolve_qemu(&mut self.pins, self.store, &path, &modules)
     }
 
     /// The file that a standard stream leads to.

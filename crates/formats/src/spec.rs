@@ -9,7 +9,7 @@ mod label;
 pub use document::DomainSpec;
 pub use label::{LabelKind, RelabelSpec, SeclabelSpec};
 
-use crate::domain::DomainError;
+use crate::{command_line::ReadError, domain::DomainError, qemu};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -113,6 +113,10 @@ pub struct GuestSpec {
     /// What happens when the guest no longer answers its watchdog; without it, there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watchdog: Option<svirt_model::WatchdogAction>,
+    /// Arguments of QEMU's own beside those that sVirt writes. Relative names in them start in the
+    /// outermost directory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<String>,
     /// For paths, which of the user's words named them: shown in place of this form's own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: BTreeMap<PathBuf, String>,
@@ -143,6 +147,7 @@ impl Default for GuestSpec {
             random: None,
             balloon: false,
             watchdog: None,
+            extra: Vec::new(),
             origins: BTreeMap::new(),
             accelerator: None,
         }
@@ -333,6 +338,9 @@ pub enum SpecError {
         #[source]
         error: LabelError,
     },
+    /// Arguments of QEMU's own are not understood, or may not stand beside those that sVirt writes.
+    #[error(transparent)]
+    Extra(#[from] ReadError),
     /// libvirt's description of the machine is not acceptable.
     #[error(transparent)]
     Domain(#[from] DomainError),
@@ -343,6 +351,7 @@ impl SpecError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Domain(error) => Some(error.hint().into_owned()),
+            Self::Extra(error) => Some(error.hint().into_owned()),
             _ => None,
         }
     }
@@ -427,6 +436,7 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.disks.iter().any(|d| d.cdrom && (d.ephemeral || d.share.is_some())) {
         return refuse("a disc is only read: it is neither thrown away nor shared for writing");
     }
+    qemu::read_beside(&guest.extra)?;
     if guest.memory.0 < 1 << 20 || guest.memory.0 > 1 << 43 {
         return refuse("the memory must be at least 1M and at most 8T");
     }

@@ -120,6 +120,9 @@ fn nothing_is_dropped(text: &str) -> Result<(), TestCaseError> {
     let known = spec_paths(&guest);
     for resource in domain.resources() {
         let in_spec = path(&resource.what).is_some_and(|path| known.contains(path));
+        let among =
+            |path: &Path| guest.extra.iter().any(|word| word.contains(path.to_str().unwrap()));
+        let in_spec = in_spec || path(&resource.what).is_some_and(among);
         let noted = converted.notes.iter().any(|note| note.line == line(&resource));
         let is_there = in_spec || noted || stands_for(&guest, &resource.what);
         prop_assert!(is_there, "{resource} is dropped of {text}");

@@ -4,7 +4,7 @@ mod qemu_support;
 
 use qemu_support::{line, read_line, reading, thing};
 use svirt_formats::command_line::{MAX_ARGUMENTS, MAX_BYTES, Problem};
-use svirt_formats::qemu::{Network, Protocol, read};
+use svirt_formats::qemu::{self, Network, Protocol, read};
 use svirt_model::ImageFormat;
 
 #[test]
@@ -762,4 +762,22 @@ fn a_whole_command_line() {
             "stream Output",
         ];
     }
+}
+
+#[test]
+fn beside_other_arguments_stands_only_what_decides_nothing_of_theirs() {
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    for (name, why) in qemu::BESIDE {
+        let option = qemu::options().find(|option| option.names.contains(name)).expect(name);
+        assert!(option.refused.is_none() && option.takes_value && !why.is_empty(), "{name}");
+    }
+    let read = |line: &str| qemu::read_beside(&words(line));
+    assert_eq!(read("-fw_cfg name=a,file=/b -d int").unwrap().found.len(), 1);
+    for line in ["-machine pc", "-d int -accel tcg", "--m 1G", "-qmp stdio", "-S", "disk.img"] {
+        let problem = read(line).unwrap_err().problem;
+        assert!(problem.hint().contains("svirt exec"), "{line}: {problem}");
+    }
+    // A value is no option, and an option is read as it always is.
+    read("-fw_cfg name=-machine,string=-accel").unwrap();
+    assert!(read("-drive file=/a,teapot=/b").is_err());
 }

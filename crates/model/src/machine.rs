@@ -68,6 +68,9 @@ pub struct Guest {
     pub cpus: u32,
     /// The kernel's command line; only with a kernel.
     pub append: String,
+    /// Arguments of the user's own, behind those that are written for it.
+    #[serde(default)]
+    pub extra: Vec<Argument>,
 }
 
 /// How guest code is run.

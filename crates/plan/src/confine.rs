@@ -25,11 +25,13 @@ pub(crate) fn vmm(
 ) -> Result<Process, PlanError> {
     let machine = inputs.machine;
     let program = machine.vmm.program();
+    let sockets = endpoints(choice.own_root(), inputs.place);
     let arguments = match &machine.vmm {
-        Vmm::Guest(guest) => qemu::arguments(machine, guest, &walked)?,
-        Vmm::Command(command) => {
-            qemu::spelled_out(command, &endpoints(choice.own_root(), inputs.place))?
+        Vmm::Guest(guest) => {
+            let own = qemu::spelled_out(&guest.extra, &sockets)?;
+            [qemu::arguments(machine, guest, &walked)?, own].concat()
         }
+        Vmm::Command(command) => qemu::spelled_out(&command.arguments, &sockets)?,
     };
     let directory = match &machine.vmm {
         Vmm::Guest(_) => PathBuf::from("/"),

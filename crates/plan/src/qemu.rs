@@ -4,7 +4,7 @@
 use crate::{PlanError, resources::Walked};
 use std::path::Path;
 use svirt_model::{
-    Accelerator, Access, Channel, Command, Delivery, DeviceKind, Disk, FileKind, Firmware, Guest,
+    Accelerator, Access, Argument, Channel, Delivery, DeviceKind, Disk, FileKind, Firmware, Guest,
     Image, Machine, Manifest, Media, Piece, Resource, Serial, SerialEnd, Target,
 };
 
@@ -279,8 +279,11 @@ fn place(resources: &[Resource]) -> String {
 /// # Errors
 /// The directory's path would be read as something else: a user's own argument may want it bare,
 /// within an option or within JSON, and in each a different character means something.
-pub(crate) fn spelled_out(command: &Command, endpoints: &Path) -> Result<Vec<String>, PlanError> {
-    let pieces = || command.arguments.iter().flat_map(|argument| &argument.0);
+pub(crate) fn spelled_out(
+    arguments: &[Argument],
+    endpoints: &Path,
+) -> Result<Vec<String>, PlanError> {
+    let pieces = || arguments.iter().flat_map(|argument| &argument.0);
     let meant = |c: char| matches!(c, ',' | '=' | '"' | '\\') || c.is_control();
     let odd = endpoints.to_string_lossy().chars().find(|c| meant(*c));
     if let Some(character) = odd
@@ -294,7 +297,7 @@ pub(crate) fn spelled_out(command: &Command, endpoints: &Path) -> Result<Vec<Str
             endpoints.join(number.to_string()).to_string_lossy().into_owned()
         }
     };
-    Ok(command.arguments.iter().map(|a| a.0.iter().map(spell).collect()).collect())
+    Ok(arguments.iter().map(|a| a.0.iter().map(spell).collect()).collect())
 }
 
 /// passt's arguments: in the foreground, on the connection to the VMM's card, with no way to the

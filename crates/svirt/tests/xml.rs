@@ -192,6 +192,40 @@ fn a_machine_that_flags_describe_has_a_document_that_describes_it() {
     assert_eq!(refused.code, Some(64), "{refused:?}");
 }
 
+/// Arguments of QEMU's own come behind sVirt's, and what they name is the machine's.
+#[test]
+fn arguments_of_qemus_own_are_passed_on_and_name_resources() {
+    let Some((host, text)) = host_with("own", "") else { return };
+    fs::write(host.path("words"), "from the host").unwrap();
+    let named = format!("name=opt/a,file={}", host.path("words").display());
+    let socket =
+        format!("socket,id=own,server=on,wait=off,path={}", host.path("own.sock").display());
+    let words = ["-fw_cfg", &named, "-fw_cfg", "name=opt/b,string=b", "-chardev", &socket];
+    let words: String = words.iter().map(|word| format!("<qemu:arg value='{word}'/>\n")).collect();
+    let line = format!(
+        "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n{words}\
+         </qemu:commandline>\n</domain>"
+    );
+    fs::write(host.path("d.xml"), text.replace("</domain>", &line)).unwrap();
+    assert_eq!(host.out(&["start", "--xml", "d.xml"]), "own\n");
+    let status = host.json(&["inspect", "own", "--json"]);
+    let vmm = status["machine"]["plan"]["processes"].as_array().unwrap().last().unwrap();
+    let arguments = vmm["confinement"]["arguments"].as_array().unwrap();
+    let last: Vec<_> = arguments.iter().rev().take(6).rev().map(|a| a.as_str().unwrap()).collect();
+    assert_eq!(last[..4], ["-fw_cfg", &named, "-fw_cfg", "name=opt/b,string=b"]);
+    assert_eq!(last[5], "socket,id=own,server=on,wait=off,path=/run/svirt/0");
+    let shown = host.out(&["inspect", "own", "--all"]);
+    assert!(shown.contains("d.xml line 15, -fw_cfg file="), "{shown}");
+    assert!(host.path("own.sock").symlink_metadata().is_ok(), "the host finds the socket");
+    std::os::unix::net::UnixStream::connect(host.path("own.sock")).unwrap();
+    // It is the machine's: another one may not write it.
+    let disk = format!("{},format=raw", host.path("words").display());
+    let taken = host.say(&["run", "--detach", "--accel", "tcg", "--append", "", "--disk", &disk]);
+    assert_eq!(taken.code, Some(75), "{taken:?}");
+    host.out(&["kill", "own"]);
+    assert!(host.path("own.sock").symlink_metadata().is_err());
+}
+
 #[test]
 fn a_label_of_type_none_is_a_layer_that_is_given_up() {
     let Some((host, _)) = host_with("weak", "\t<seclabel type='none' model='dac'/>\n") else {
@@ -249,9 +283,9 @@ fn what_a_document_cannot_be_is_named_with_its_line_and_changes_nothing() {
                 .into(),
         ),
         (
-            domain(&arguments(&["-global", "a.b=c"])),
-            "svirt: d.xml line 6, qemu:commandline/qemu:arg: not supported: \"-global\" beside the \
-             arguments that sVirt writes\nhint: leave it out, or run QEMU with arguments of your own"
+            domain(&arguments(&["-global", "a.b=c", "-machine", "pc"])),
+            "svirt: d.xml line 8, qemu:commandline/qemu:arg: -machine: -machine: sVirt says this \
+             itself, or it changes what the machine's confinement was made for\nhint: leave it out"
                 .into(),
         ),
         (

@@ -55,6 +55,10 @@ fn unsaid(spec: &Spec, guest: &GuestSpec) -> Vec<String> {
     if guest.gdb {
         lines.push("a debugger can drive the guest through a socket".to_owned());
     }
+    if !guest.extra.is_empty() {
+        let words = guest.extra.join(" ");
+        lines.push(format!("QEMU gets arguments of the user's own as well: {words}"));
+    }
     lines.extend(guest.scratch.map(|most| format!("what is thrown away is at most {most} a disk")));
     for disk in &guest.disks {
         lines.extend(disk.new.map(|size| format!("a new disk of {size}, gone with the machine")));

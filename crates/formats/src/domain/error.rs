@@ -75,9 +75,6 @@ pub enum Problem {
         /// What the user can do instead.
         way: &'static str,
     },
-    /// An argument of the VMM's own, for which there is no place.
-    #[error("not supported: {0:?} beside the arguments that sVirt writes")]
-    Beside(String),
     /// An argument of the VMM's own that is not understood, or asks for what cannot be had.
     #[error("{text}: {problem}")]
     Argument {
@@ -99,10 +96,6 @@ impl Problem {
         Self::Form { given: shortened(given), wanted }
     }
 
-    pub(super) fn beside(argument: &str) -> Self {
-        Self::Beside(shortened(argument))
-    }
-
     /// What the user can do about it.
     pub fn hint(&self) -> Cow<'static, str> {
         match self {
@@ -118,11 +111,6 @@ impl Problem {
                 "write it as https://libvirt.org/formatdomain.html shows".into()
             }
             Self::Unsupported { way, .. } => (*way).into(),
-            Self::Beside(_) => {
-                "leave it out, or run QEMU with arguments of your own, which are read \
-                                as these were: `svirt exec -- qemu-system-x86_64 ...`"
-                    .into()
-            }
             Self::Argument { problem, .. } => problem.hint(),
             Self::Contradiction(_) => "change it, or leave it out".into(),
         }

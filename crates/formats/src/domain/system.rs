@@ -9,7 +9,7 @@ use super::{
     words::{self, MemoryAccess, MemorySource, scaled},
 };
 use crate::{
-    command_line::ReadError,
+    command_line::{Found, ReadError, shortened},
     qemu::{self, Reading},
 };
 use std::path::PathBuf;
@@ -101,6 +101,12 @@ impl CommandLine {
     pub fn line_of(&self, number: usize) -> u32 {
         let argument = number.checked_sub(1).and_then(|index| self.arguments.get(index));
         argument.map_or(self.line, |(_, line)| *line)
+    }
+
+    /// Where something was named that was found in the arguments of a document of this name.
+    pub(super) fn origin(&self, document: &str, found: &Found) -> Origin {
+        let line = self.line_of(found.argument);
+        format!("{} line {line}, {}", shortened(document), found.origin).into()
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod address;
 mod audio;
+mod beside;
 mod block;
 mod chardev;
 mod current;
@@ -32,6 +33,8 @@ mod object;
 mod pci;
 mod shared;
 mod table;
+
+pub use beside::{BESIDE, read_beside};
 
 use crate::command_line::{
     Below, Found, Problem, ReadError, Refusal, Thing, check_limits, shortened,
@@ -121,10 +124,20 @@ impl Protocol {
 /// An argument is not understood, or asks for what a confined machine cannot have; the error
 /// names it.
 pub fn read(arguments: &[String]) -> Result<Reading, ReadError> {
+    read_if(arguments, |_| Ok(()))
+}
+
+/// Reads arguments of which each option, and the name of a first disk, may be refused.
+fn read_if(
+    arguments: &[String],
+    may: impl Fn(&str) -> Result<(), Problem>,
+) -> Result<Reading, ReadError> {
     check_limits(arguments)?;
     let (mut draft, mut rewritten) = (Draft::default(), Vec::new());
     let mut words = (1..).zip(arguments.iter().map(String::as_str));
     while let Some((number, word)) = words.next() {
+        let refused = |problem| ReadError { number, text: shortened(word), problem };
+        may(word).map_err(refused)?;
         let Some(option) = option(number, word)? else {
             rewritten.push(Argument::from("-hda"));
             rewritten.push(positional(number, word, rewritten.len(), &mut draft)?);

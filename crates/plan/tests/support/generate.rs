@@ -170,7 +170,8 @@ fn guest() -> impl Strategy<Value = (Vmm, Vec<DeviceKind>)> {
             let accelerator = if kvm { Accelerator::Kvm } else { Accelerator::Tcg };
             let (memory, append) = (Bytes(mib << 20), "quiet".to_owned());
             let program = program(QEMU);
-            let vmm = Vmm::Guest(Guest { program, accelerator, memory, cpus, append });
+            let vmm =
+                Vmm::Guest(Guest { program, accelerator, memory, cpus, append, extra: Vec::new() });
             let mut devices = vec![DeviceKind::Monitor, DeviceKind::Console];
             devices.extend(kvm.then(|| DeviceKind::Kvm(device("/dev/kvm", 0o660))));
             devices.extend(kernel.into_iter().chain(disks));

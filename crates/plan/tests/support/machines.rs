@@ -23,7 +23,14 @@ pub(crate) fn tcg(devices: Vec<Device>) -> Machine {
 fn guest(accelerator: Accelerator, devices: Vec<Device>) -> Machine {
     let memory = Bytes(256 << 20);
     let program = program(QEMU);
-    let vmm = Vmm::Guest(Guest { program, accelerator, memory, cpus: 2, append: String::new() });
+    let vmm = Vmm::Guest(Guest {
+        program,
+        accelerator,
+        memory,
+        cpus: 2,
+        append: String::new(),
+        extra: Vec::new(),
+    });
     let common = vec![
         null(),
         from(DeviceKind::Monitor, "every guest"),

@@ -5,9 +5,11 @@ use crate::{
     domain::{
         DomainError, Problem,
         os::{Loader, Named, Nvram},
+        resources::Thing,
         storage::{Place, Source},
         words::{DomainType, Event, Format, LoaderType, MemorySource},
     },
+    qemu,
     spec::FirmwareSpec,
 };
 use std::path::PathBuf;
@@ -64,18 +66,27 @@ impl Convert<'_> {
         }
     }
 
-    /// Arguments of the VMM's own have been read; what they name is known, but there is no place for
-    /// them yet in a command line of sVirt's. Of variables only harmless ones come so far.
+    /// Arguments of the VMM's own stand beside those that sVirt writes, where they may. Of variables
+    /// only harmless ones come so far.
     fn arguments(&mut self) -> Done {
         let line = &self.domain.command_line;
         for (_, _, line) in &line.environment {
             self.note(*line, "a machine's environment is empty");
         }
-        let words = line.arguments.iter();
-        let option = words.clone().find(|(word, _)| word.starts_with('-')).or(words.clone().next());
-        let Some((word, at)) = option else { return Ok(()) };
-        let place = "qemu:commandline/qemu:arg";
-        Err(self.domain.error(*at, place, Problem::beside(word)))
+        let words: Vec<String> = line.arguments.iter().map(|(word, _)| word.clone()).collect();
+        let reading = qemu::read_beside(&words).map_err(|error| {
+            let problem = Problem::Argument { text: error.text, problem: Box::new(error.problem) };
+            let place = "qemu:commandline/qemu:arg";
+            self.domain.error(line.line_of(error.number), place, problem)
+        })?;
+        for found in &reading.found {
+            let (thing, _) = Thing::of_argument(&found.what);
+            if let Some(path) = thing.path() {
+                self.origin(path, &line.origin(&self.domain.document, found));
+            }
+        }
+        self.guest.extra = words;
+        Ok(())
     }
 
     fn boot(&mut self) -> Done {

@@ -115,8 +115,7 @@ impl Walk {
         let at = |line: u32| format!("{} line {line}", shortened(&domain.document));
         for found in &reading.found {
             let (what, access) = Thing::of_argument(&found.what);
-            let origin = format!("{}, {}", at(line.line_of(found.argument)), found.origin);
-            self.add(what, access, &origin.into());
+            self.add(what, access, &line.origin(&domain.document, found));
         }
         if reading.network == Network::Asked {
             self.write(Thing::HostNetwork, &at(line.line).into());

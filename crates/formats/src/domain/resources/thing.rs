@@ -104,9 +104,43 @@ pub enum Thing {
 }
 
 impl Thing {
+    /// Its path on the host, where it has one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Image { path, .. }
+            | Self::File(path)
+            | Self::Key(path)
+            | Self::Output(path)
+            | Self::Directory(path)
+            | Self::Program(path)
+            | Self::Device(path)
+            | Self::Connect(path)
+            | Self::Pipe(path) => Some(path),
+            Self::Listen(path) => path.as_deref(),
+            Self::Terminal
+            | Self::Streams
+            | Self::MemoryFile
+            | Self::HugePages
+            | Self::SharedMemory(_)
+            | Self::Passthrough(_)
+            | Self::Nvme(_)
+            | Self::Volume { .. }
+            | Self::Remote { .. }
+            | Self::Port { .. }
+            | Self::HostNetwork
+            | Self::Network { .. }
+            | Self::AnyRenderNode
+            | Self::Desktop(_)
+            | Self::Secret(_)
+            | Self::TpmState
+            | Self::CardReader
+            | Self::Descriptor(_) => None,
+        }
+    }
+
     /// What an argument of the VMM's own names, and what is done with it. libvirt starts QEMU in the
     /// host's outermost directory, and there relative names begin.
-    pub(super) fn of_argument(named: &command_line::Thing) -> (Self, Access) {
+    pub(in crate::domain) fn of_argument(named: &command_line::Thing) -> (Self, Access) {
         use command_line::Thing as Named;
         let at = |path: &Path| Path::new("/").join(path);
         match named {
