@@ -43,10 +43,11 @@ impl Waiter {
     /// How it ended. Returns when it has and everything is put back.
     ///
     /// # Errors
-    /// Its supervisor died.
+    /// Its supervisor died, or could not put everything back.
     pub fn ended(mut self) -> Result<Ending, Failure> {
         match reply(&mut self.0)? {
             Reply::Ended(ending) => Ok(ending),
+            Reply::Refused(why) => Err(Failure::new(Code::Host, why)),
             other => Err(Failure::new(Code::Internal, format!("the supervisor said {other:?}"))),
         }
     }

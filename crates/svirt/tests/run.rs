@@ -68,6 +68,28 @@ mod real_qemu {
     }
 
     #[test]
+    fn an_end_that_puts_nothing_back_says_so_and_the_way_out() {
+        let Some(host) = host() else { return };
+        // Its control group would be left to nobody.
+        let words = run(&["--weaken", "cgroup"]);
+        let mut child = Guarded(host.svirt(&words).stdin(Stdio::piped()).spawn().unwrap());
+        let mut out = Listener::new(child.0.stdout.take().unwrap());
+        let mut input = child.0.stdin.take().unwrap();
+        out.until("\n> ");
+        for name in ["svirt.db", "svirt.db-wal"] {
+            let file =
+                fs::OpenOptions::new().write(true).open(host.path("state").join(name)).unwrap();
+            let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
+            (&file).write_all(&vec![0x55; length]).unwrap();
+        }
+        input.write_all(b"poweroff\r").unwrap();
+        let mut said = String::new();
+        child.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.code(), Some(74), "{said}");
+        assert!(said.contains("was not put back") && said.contains("svirt recover"), "{said}");
+    }
+
+    #[test]
     fn a_pipe_is_the_console() {
         let Some(host) = host() else { return };
         let mut child = Guarded(host.svirt(&run(&[])).stdin(Stdio::piped()).spawn().unwrap());

@@ -26,11 +26,13 @@ const FIRMWARE: [&str; 4] = [
     "/usr/share/qemu/pvh.bin",
 ];
 
-/// `q35`, because `microvm` hangs now and then while it measures its clock; without
-/// `random.trust_cpu` a program that wants randomness waits for a minute.
+/// `q35`, because `microvm` hangs now and then while it measures its clock.
 const MACHINE: &str = "-accel tcg -machine q35 -cpu max -m 1024 -nodefaults -display none \
                        -no-reboot -serial stdio";
-const CLOUD_LINE: &str = "console=ttyS0 loglevel=4 panic=-1 reboot=t random.trust_cpu=on";
+/// Without `random.trust_cpu` a program that wants randomness waits for a minute; without
+/// `no_timer_check` the kernel finds its timer wanting where this host is busy.
+const CLOUD_LINE: &str =
+    "console=ttyS0 loglevel=4 panic=-1 reboot=t random.trust_cpu=on no_timer_check";
 const USER_MODE: &str = "rootfstype=hostfs hostfs=/ root=/dev/root ro mem=768M con=null \
                          con0=null,fd:1 panic=1 quiet";
 

@@ -27,7 +27,7 @@ use svirt_host::{
     sources::{self, Supplies},
 };
 use svirt_model::{
-    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Op, Plan, Process, Uuid,
+    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Op, Plan, Process, Uuid, Value,
     label::SecurityModel,
 };
 use svirt_store::{Outcome, Store};
@@ -435,16 +435,20 @@ pub(crate) fn finish(
     store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
     let profiles = engine.paths.profiles();
     let end = store.finish(id)?;
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut detail) = (Vec::new(), detail.to_owned());
     for entry in end.entries()? {
         let outcome = match apply::undo(&entry.op, &means(&profiles)) {
             Ok(apply::Undone::Restored) => Outcome::Undone,
             Ok(apply::Undone::Left(why)) => Outcome::Left(why),
             Err(error) => Outcome::Left(Failure::from(error).to_string()),
         };
+        // A file that was asked for by name stays; whatever else stays is to be known.
+        if let (Outcome::Left(why), false) = (&outcome, entry.op.after == Value::EmptyFile) {
+            detail.push_str(&format!("; {} was left: {why}", entry.op.object.display()));
+        }
         outcomes.push((entry.sequence, outcome));
     }
-    Ok(end.commit(&outcomes, kind, detail)?)
+    Ok(end.commit(&outcomes, kind, &detail)?)
 }
 
 #[cfg(test)]

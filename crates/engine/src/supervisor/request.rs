@@ -32,7 +32,7 @@ pub(crate) enum Request {
 pub(crate) enum Reply {
     /// What was asked is granted.
     Granted,
-    /// It cannot be done, for this reason.
+    /// It cannot be done, for this reason; or the machine ended, and not everything is put back.
     Refused(String),
     /// The machine ended, and everything is put back.
     Ended(Ending),

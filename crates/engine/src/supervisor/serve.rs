@@ -356,7 +356,14 @@ impl Service {
         let Self { live, clients, .. } = self;
         // An error leaves the machine in the ledger, and the next command of sVirt tries again.
         let finished = live.finish(engine, &ending.to_string());
-        clients.into_iter().for_each(|client| client.bid_farewell(ending));
+        let farewell = match &finished {
+            Ok(_) => Reply::Ended(ending),
+            Err(failure) => Reply::Refused(format!(
+                "the machine {ending}, but what it had changed was not put back: {failure}; svirt \
+                 recover tries again"
+            )),
+        };
+        clients.into_iter().for_each(|client| client.bid_farewell(&farewell));
         // Nobody waits for this, and what is not done is done by a later commit.
         let _ = finished.map(Store::tidy);
     }
@@ -428,14 +435,14 @@ impl Client {
         }
     }
 
-    fn bid_farewell(mut self, ending: Ending) {
+    fn bid_farewell(mut self, farewell: &Reply) {
         // A listener may need a moment for the last words; one that does not read is not waited for.
         let _ = self.stream.set_nonblocking(false);
         let _ = self.stream.set_write_timeout(Some(Duration::from_secs(1)));
         match self.role {
             Role::Attached => self.flush(),
             // Whatever else was asked in this moment, the machine has ended.
-            _ => self.reply(&Reply::Ended(ending)),
+            _ => self.reply(farewell),
         }
     }
 }

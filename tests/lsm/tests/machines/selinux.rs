@@ -120,6 +120,26 @@ const LIVES: &str = "
     told p.end labels a.raw
 ";
 
+/// What a machine can have besides plain disks.
+const KINDS: &str = "
+    qemu='/usr/bin/qemu-system-x86_64 -accel tcg -machine q35 -m 64 -nodefaults -display none'
+    records >/dev/null
+    begin root k --append x --gdb --disk new:1M --cdrom /run/lab/base.raw --disk /run/lab/a.raw
+    told k.made labels /proc/$(vmm k)/root/run/svirt /proc/$(vmm k)/root/run/svirt/gdb
+    told k.during labels base.raw a.raw
+    finish
+    told k.denied records
+    begin root e --append x --ephemeral --disk /run/lab/a.raw
+    ask 'write 0 1 thrown-away'
+    told e.during labels a.raw
+    finish
+    told e.denied records
+    monitor() { { echo info status; echo quit; } | as root svirt exec --name x --weaken user -- $qemu -monitor stdio \"$@\" 2>&1 | cat; }
+    told x monitor -serial file:/run/lab/serial.log -pidfile /run/lab/pid -fw_cfg name=opt/x,file=/run/lab/base.raw -drive file=/run/lab/a.raw,format=raw
+    told x.denied records
+    told after labels serial.log pid base.raw a.raw
+";
+
 /// The small policy with our module, beside the programs of sVirt.
 fn lab(host: &Host) -> Result<Lab<'_>, Skipped> {
     let policy = crate::real_qemu::policy()?;
@@ -183,6 +203,26 @@ labs! {
         let is_it = |line: &str| words.iter().all(|word| line.contains(word));
         assert!(record.lines().any(is_it), "{record}");
         assert_eq!(contexts(&report, "end"), before);
+    }
+
+    /// A disk that sVirt makes, a disc, an overlay that is thrown away, sockets, output files, files
+    /// that a command line names: a machine may use each, and what is left has the host's labels.
+    fn every_kind_of_thing_is_labelled_and_put_back(host) {
+        let report = run(&lab(host)?, &format!("{BEGIN}{KINDS}"));
+        for name in ["k", "e", "x"] {
+            report.said(name).exits(0);
+            let denied = report.said(&format!("{name}.denied")).exits(0).out;
+            assert_eq!(denied, "", "{name} was denied something");
+        }
+        let during = contexts(&report, "k.during");
+        assert_eq!((during["base.raw"].kind(), during["a.raw"].kind()), ("svirt_content_t", "svirt_image_t"));
+        // The directory of its sockets, and what its VMM made there.
+        let made = report.said("k.made").exits(0).out;
+        assert_eq!(made.matches(&format!(" {}\n", during["a.raw"])).count(), 2, "{made}");
+        assert_eq!(contexts(&report, "e.during")["a.raw"].kind(), "svirt_content_t");
+        assert!(report.said("x").out.contains("VM status: running"));
+        let after = contexts(&report, "after");
+        assert!(after.len() == 4 && after.values().all(|c| c.kind() == "tmpfs_t"), "{after:?}");
     }
 
     /// Labels of the user's own, bases, none, those of one disk; and what no machine can have.
