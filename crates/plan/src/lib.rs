@@ -181,12 +181,14 @@ pub enum PlanError {
         label: String,
     },
     /// An object that cannot be labelled, and that a machine may not use as it is.
-    #[error("the file system of {} keeps no labels, and as it is {model} lets no machine use it", .path.display())]
+    #[error("{} {what}, and as it is {model} lets no machine use it", .path.display())]
     Unlabelled {
         /// The object.
         path: PathBuf,
         /// The model.
         model: SecurityModel,
+        /// Why it is not labelled.
+        what: &'static str,
     },
     /// An object that would have another label for a machine that is running.
     #[error("{} is labelled otherwise for machine {machine}", .path.display())]

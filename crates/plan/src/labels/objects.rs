@@ -109,8 +109,14 @@ impl Labeller<'_> {
         if !chosen && whose == Whose::Readers && held.is_none() && seen.permits.read {
             return Ok(());
         }
+        // What a machine makes in a directory has its label, and nobody would put that back.
+        if object.kind == FileKind::Directory {
+            let what = "is a directory, of which nothing is labelled";
+            return self.without(resource, object, seen.permits, what);
+        }
         if !seen.keeps {
-            return self.without(resource, object, seen.permits);
+            let what = "is on a file system without labels";
+            return self.without(resource, object, seen.permits, what);
         }
         let before = before(object, seen, held, &value)?;
         self.add(object, Value::Label(Some(value)), before, whose)
@@ -152,20 +158,21 @@ impl Labeller<'_> {
         self.inputs.others.held.iter().find(same)
     }
 
-    /// An object whose file system keeps no labels: left to other layers if machines may use it so.
+    /// An object that is not labelled: left to other layers if machines may use it so.
     fn without(
         &mut self,
         resource: &Resource,
         object: &Object,
         permits: Permits,
+        what: &'static str,
     ) -> Result<(), PlanError> {
         let written = resource.access == Access::Write;
+        let (path, model) = (object.path.clone(), self.model);
         if !permits.read || (written && !permits.write) {
-            return Err(PlanError::Unlabelled { path: object.path.clone(), model: self.model });
+            return Err(PlanError::Unlabelled { path, model, what });
         }
-        let path = object.path.display();
-        let what = format!("{path} is on a file system without labels: left to landlock and root");
-        self.gaps.push(Gap { model: self.model, what });
+        let what = format!("{} {what}: left to landlock and root", path.display());
+        self.gaps.push(Gap { model, what });
         Ok(())
     }
 
