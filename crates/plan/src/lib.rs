@@ -32,7 +32,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use svirt_model::{
     Attribute, GroupName, HostFacts, Layer, Machine, MachineName, Plan, Process, Resource, Role,
     Sharing, Want,
-    label::{Observations, SecurityModel},
+    label::{LabelError, Observations, SecurityModel},
 };
 use svirt_policy::apparmor::ProfileError;
 
@@ -213,6 +213,12 @@ pub enum PlanError {
     /// A text that QEMU's command line cannot carry.
     #[error("the kernel's command line has a character in it that cannot be passed on: {0:?}")]
     Text(char),
+}
+
+impl From<LabelError> for PlanError {
+    fn from(error: LabelError) -> Self {
+        AllocateError::from(error).into()
+    }
 }
 
 impl PlanError {

@@ -19,21 +19,21 @@ use svirt_model::{
     label::{Context, LabelFacts, Observations, Observed, Permits, SecurityModel},
 };
 
-/// Looks at objects; what it learns of a label it does not ask again.
+/// Looks at objects.
 #[derive(Debug)]
 pub struct Observer {
     attributes: Attributes,
     selinux: Option<Policy>,
     smack: bool,
-    permits: BTreeMap<(Option<Vec<u8>>, &'static str), Permits>,
 }
 
-/// The loaded policy, asked for one domain.
+/// The loaded policy, asked for one domain; what it says of a label it is not asked again.
 #[derive(Debug)]
 struct Policy {
     selinux: Selinux,
     domain: Context,
     classes: BTreeMap<&'static str, Option<Class>>,
+    said: BTreeMap<(Vec<u8>, &'static str), Permits>,
     /// The mounts of file systems that keep labels, by their numbers.
     keeping: BTreeSet<u64>,
 }
@@ -53,8 +53,7 @@ impl Observer {
         if selinux.is_none() && !smack {
             return Ok(None);
         }
-        let (attributes, permits) = (Attributes::open()?, BTreeMap::new());
-        Ok(Some(Self { attributes, selinux, smack, permits }))
+        Ok(Some(Self { attributes: Attributes::open()?, selinux, smack }))
     }
 
     /// Looks at an object that is held.
@@ -67,49 +66,32 @@ impl Observer {
         object: &Object,
         seen: &mut Observations,
     ) -> Result<(), HostError> {
-        if self.selinux.is_some() {
-            let observed = self.selinux_label(held, object)?;
-            seen.insert(SecurityModel::Selinux, object.id, observed);
+        if let Some(policy) = &mut self.selinux {
+            let (label, supported) = read(&self.attributes, held, Xattr::Selinux)?;
+            let keeps = supported && policy.keeping.contains(&mount_of(held)?);
+            let permits = policy.permits(label.as_deref(), class_of(object.kind))?;
+            seen.insert(SecurityModel::Selinux, object.id, Observed { label, keeps, permits });
         }
         if self.smack {
-            let (label, keeps) = self.label(held, Xattr::Smack)?;
+            let (label, keeps) = read(&self.attributes, held, Xattr::Smack)?;
             let permits = smack_permits(label.as_deref());
             seen.insert(SecurityModel::Smack, object.id, Observed { label, keeps, permits });
         }
         Ok(())
     }
+}
 
-    /// The label, and whether the file system keeps one.
-    fn label(
-        &self,
-        held: BorrowedFd<'_>,
-        attribute: Xattr,
-    ) -> Result<(Option<Vec<u8>>, bool), HostError> {
-        match self.attributes.read(held, attribute) {
-            Ok(label) => Ok((label, true)),
-            Err(AttributeError::Unsupported { .. }) => Ok((None, false)),
-            Err(AttributeError::Host(error)) => Err(error),
-            Err(other) => Err(HostError::new("look at a label", io::Error::other(other))),
-        }
-    }
-
-    fn selinux_label(
-        &mut self,
-        held: BorrowedFd<'_>,
-        object: &Object,
-    ) -> Result<Observed, HostError> {
-        let (label, supported) = self.label(held, Xattr::Selinux)?;
-        let Some(policy) = &mut self.selinux else {
-            return Ok(Observed { label, keeps: supported, permits: Permits::default() });
-        };
-        let keeps = supported && policy.keeping.contains(&mount_of(held)?);
-        let key = (label.clone(), class_of(object.kind));
-        let permits = match self.permits.get(&key) {
-            Some(permits) => *permits,
-            None => policy.permits(label.as_deref(), key.1)?,
-        };
-        self.permits.insert(key, permits);
-        Ok(Observed { label, keeps, permits })
+/// The label, and whether the file system has such an attribute.
+fn read(
+    attributes: &Attributes,
+    held: BorrowedFd<'_>,
+    attribute: Xattr,
+) -> Result<(Option<Vec<u8>>, bool), HostError> {
+    match attributes.read(held, attribute) {
+        Ok(label) => Ok((label, true)),
+        Err(AttributeError::Unsupported { .. }) => Ok((None, false)),
+        Err(AttributeError::Host(error)) => Err(error),
+        Err(other) => Err(HostError::new("look at a label", io::Error::other(other))),
     }
 }
 
@@ -121,27 +103,39 @@ impl Policy {
             return Err(odd(&format!("use the label {domain}"), why));
         }
         let keeping = keeping()?;
-        Ok(Some(Self { selinux, domain, classes: BTreeMap::new(), keeping }))
+        let (classes, said) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Some(Self { selinux, domain, classes, said, keeping }))
     }
 
     fn permits(&mut self, label: Option<&[u8]>, class: &'static str) -> Result<Permits, HostError> {
         // The kernel takes what the policy does not know for unlabelled, and lets nothing at it.
-        let Some(Ok(label)) = label.map(Context::from_kernel) else {
-            return Ok(Permits::default());
+        let Some(label) = label else { return Ok(Permits::default()) };
+        let key = (label.to_vec(), class);
+        if let Some(permits) = self.said.get(&key) {
+            return Ok(*permits);
+        }
+        let permits = match Context::from_kernel(label) {
+            Ok(label) => self.ask(&label, class)?,
+            Err(_) => Permits::default(),
         };
-        if self.selinux.canonical(&label)?.is_none() {
+        self.said.insert(key, permits);
+        Ok(permits)
+    }
+
+    fn ask(&mut self, label: &Context, class: &'static str) -> Result<Permits, HostError> {
+        if self.selinux.canonical(label)?.is_none() {
             return Ok(Permits::default());
         }
         let (read, write) = match class {
             "dir" => (["getattr", "open", "read", "search"], ["add_name", "write"]),
             _ => (["getattr", "lock", "open", "read"], ["getattr", "write"]),
         };
-        let execute = class == "file" && self.may(&label, class, &["execute", "map", "read"])?;
+        let execute = class == "file" && self.may(label, class, &["execute", "map", "read"])?;
         Ok(Permits {
-            read: self.may(&label, class, &read)?,
-            write: self.may(&label, class, &write)?,
+            read: self.may(label, class, &read)?,
+            write: self.may(label, class, &write)?,
             execute,
-            enter: execute && self.may(&label, class, &["entrypoint"])?,
+            enter: execute && self.may(label, class, &["entrypoint"])?,
         })
     }
 

@@ -1,7 +1,7 @@
 //! What AppArmor calls a machine: a profile for each of its processes.
 
 use super::{Decision, Given};
-use crate::{Inputs, PlanError, allocate::AllocateError};
+use crate::{Inputs, PlanError};
 use svirt_model::label::{ApparmorFacts, ProfileName, SeclabelKind, SecurityModel};
 
 pub(super) fn decide(
@@ -12,7 +12,7 @@ pub(super) fn decide(
     let missing = |why: String| Ok(Decision::Missing(why));
     let (vmm, helper) = match asked {
         Some(SeclabelKind::Static { label, .. }) => {
-            let name: ProfileName = label.parse().map_err(AllocateError::from)?;
+            let name: ProfileName = label.parse()?;
             super::nobody_has(inputs, SecurityModel::Apparmor, name.as_str())?;
             (name, Err("the machine's profile was chosen, and none for its helper"))
         }

@@ -143,7 +143,7 @@ impl Labeller<'_> {
 
     /// A label that the user chose for one object.
     fn chosen(&self, label: &str) -> Result<Vec<u8>, PlanError> {
-        self.model.accepts(label).map_err(crate::allocate::AllocateError::from)?;
+        self.model.accepts(label)?;
         let mut bytes = label.as_bytes().to_vec();
         if self.model == SecurityModel::Selinux {
             bytes.push(0);

@@ -116,7 +116,7 @@ fn of_smack(
     label: &str,
     processes: &[Process],
 ) -> Result<Option<Want>, PlanError> {
-    let own = SmackLabel::for_machine(label).map_err(crate::allocate::AllocateError::from)?;
+    let own = SmackLabel::for_machine(label)?;
     let mut shares: Vec<Share> = Vec::new();
     for resource in processes.iter().flat_map(|p| &p.manifest.resources) {
         let Some(share) = share(resource) else { continue };

@@ -31,7 +31,7 @@ pub(super) fn decide(
     match asked {
         Some(SeclabelKind::Static { label, relabel }) => given(inputs, facts, label, *relabel),
         Some(SeclabelKind::Dynamic { base: Some(base) }) => {
-            let base = base.parse().map_err(AllocateError::from)?;
+            let base = base.parse()?;
             made(inputs, facts, &base)
         }
         Some(SeclabelKind::Dynamic { base: None }) | None => match usual(choice, facts) {
@@ -61,11 +61,9 @@ pub(crate) fn domain(
     let Some(facts) = facts(inputs, choice) else { return Ok(None) };
     match asked(inputs) {
         Some(SeclabelKind::None) => Ok(None),
-        Some(SeclabelKind::Static { label, .. }) => {
-            Ok(Some(label.parse().map_err(AllocateError::from)?))
-        }
+        Some(SeclabelKind::Static { label, .. }) => Ok(Some(label.parse()?)),
         Some(SeclabelKind::Dynamic { base: Some(base) }) if facts.types.is_some() => {
-            Ok(Some(base.parse().map_err(AllocateError::from)?))
+            Ok(Some(base.parse()?))
         }
         Some(SeclabelKind::Dynamic { base: Some(_) }) => Ok(None),
         Some(SeclabelKind::Dynamic { base: None }) | None => Ok(usual(choice, facts).ok()),
@@ -83,7 +81,7 @@ fn asked(inputs: Inputs<'_>) -> Option<&SeclabelKind> {
 
 fn of_launcher(facts: &SelinuxFacts) -> Result<Pool, PlanError> {
     let range = facts.own.range().ok_or_else(|| AllocateError::NoLevel(facts.own.to_string()))?;
-    Ok(Pool::new(range, facts.categories).map_err(AllocateError::from)?)
+    Ok(Pool::new(range, facts.categories)?)
 }
 
 /// What keeps a machine from having a context, however its guest runs.
@@ -132,8 +130,8 @@ fn given(
     label: &str,
     relabel: bool,
 ) -> Result<Decision, PlanError> {
-    let context: Context = label.parse().map_err(AllocateError::from)?;
-    context.within(facts.categories).map_err(AllocateError::from)?;
+    let context: Context = label.parse()?;
+    context.within(facts.categories)?;
     alone(inputs, &context)?;
     let objects = match (&facts.types, context.range(), relabel) {
         (_, _, false) => None,
@@ -141,7 +139,7 @@ fn given(
         (Some(_), None, true) => return Err(PlanError::NoImageLabel { label: label.to_owned() }),
         (Some(types), Some(range), true) => {
             let private = context.at(range.high().clone()).object(&types.image);
-            let private = private.map_err(AllocateError::from)?;
+            let private = private?;
             let content = content(types, &private)?;
             Some(Objects { private: bytes(&private), groups: BTreeMap::new(), content })
         }
@@ -193,7 +191,7 @@ fn helper(
     base: &Context,
 ) -> Result<Result<String, &'static str>, PlanError> {
     let Some(kind) = &types.network else { return Ok(Err(NO_NETWORK)) };
-    let context = base.with_kind(kind).map_err(AllocateError::from)?;
+    let context = base.with_kind(kind)?;
     let level = private.range().map(LevelRange::high).cloned();
     Ok(Ok(level.map_or(context.clone(), |level| context.at(level)).to_string()))
 }
@@ -202,7 +200,7 @@ fn content(types: &SelinuxTypes, private: &Context) -> Result<Option<Vec<u8>>, P
     let Some(kind) = &types.content else { return Ok(None) };
     let sensitivity = private.range().map(|range| range.low().sensitivity).unwrap_or_default();
     let level = Level { sensitivity, categories: CategorySet::empty() };
-    let context = private.at(level).object(kind).map_err(AllocateError::from)?;
+    let context = private.at(level).object(kind)?;
     Ok(Some(bytes(&context)))
 }
 

@@ -1,7 +1,7 @@
 //! What Smack calls a machine: a label for it, and one for each of its groups.
 
 use super::{Decision, Given, Objects};
-use crate::{Inputs, PlanError, allocate::AllocateError, choice::Choice};
+use crate::{Inputs, PlanError, choice::Choice};
 use svirt_model::{
     HostFacts,
     label::{SeclabelKind, SecurityModel, SmackFacts, SmackLabel},
@@ -56,7 +56,7 @@ pub(super) fn obstacle(host: &HostFacts) -> Option<&'static str> {
 
 /// A label that the user chose, if no other machine has it.
 fn alone(inputs: Inputs<'_>, given: &str) -> Result<SmackLabel, PlanError> {
-    let label = SmackLabel::for_machine(given).map_err(AllocateError::from)?;
+    let label = SmackLabel::for_machine(given)?;
     super::nobody_has(inputs, SecurityModel::Smack, label.as_str())?;
     Ok(label)
 }
