@@ -18,7 +18,7 @@ use svirt_formats::{
     spec::{self, Spec},
 };
 use svirt_host::Doing;
-use svirt_model::{Event, EventKind, MachineName, State, Status, Uuid};
+use svirt_model::{Event, EventKind, MachineName, Plan, State, Status, Uuid};
 use svirt_store::{Definition, Run, Store};
 
 /// Where a machine's logs are.
@@ -34,17 +34,18 @@ pub struct Logs {
 pub type Outcome = (MachineName, Result<Started, Failure>);
 
 impl Engine {
-    /// Defines a machine, after everything that it names was found to be usable.
+    /// Defines a machine, after everything that it names was found to be usable, and says what a
+    /// start would do now.
     ///
     /// # Errors
     /// The name or the identity is in use, or the machine could not be planned.
-    pub fn create(&self, spec: &Spec, autostart: bool) -> Result<MachineName, Failure> {
+    pub fn create(&self, spec: &Spec, autostart: bool) -> Result<Plan, Failure> {
         let plan = self.plan(spec)?;
         let spec = named(spec, &plan.name);
         let created_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let definition = Definition {
             id: plan.id,
-            name: plan.name,
+            name: plan.name.clone(),
             request: text(&spec)?,
             autostart,
             created_ms: u64::try_from(created_ms.as_millis()).unwrap_or(0),
@@ -55,7 +56,7 @@ impl Engine {
             disks.iter().for_each(|path| drop(fs::remove_file(path)));
         }
         defined?;
-        Ok(definition.name)
+        Ok(plan)
     }
 
     /// The specification of a defined machine, as its user gave it.

@@ -24,7 +24,7 @@ use svirt_host::{
     sources::{StreamFile, own_stream, stream_file},
     sys::{Forked, SingleThreaded},
 };
-use svirt_model::{Ending, MachineName, Plan, Stream, Uuid};
+use svirt_model::{Ending, LayerStatus, MachineName, Plan, Stream, Uuid};
 use svirt_store::Definition;
 use uuid::Builder;
 
@@ -35,6 +35,8 @@ pub struct Started {
     pub name: MachineName,
     /// Its identity.
     pub id: Uuid,
+    /// The security modules that refuse it nothing ([`Plan::unenforced`]).
+    pub unenforced: Vec<LayerStatus>,
     waiter: Waiter,
     console: UnixStream,
 }
@@ -91,8 +93,9 @@ pub(crate) struct Birth {
     pub(crate) alone: bool,
 }
 
-/// What the supervisor says once. On the same connection follows what anybody is told who waits.
-pub(crate) type Report = Result<(), Failure>;
+/// What the supervisor says once: which security modules refuse the machine nothing, or why there is
+/// none. On the same connection follows what anybody is told who waits.
+pub(crate) type Report = Result<Vec<LayerStatus>, Failure>;
 
 impl Engine {
     /// What a start of this machine would do, without doing any of it.
@@ -193,8 +196,8 @@ impl Engine {
                     return Err(self.give_up(&name, pidfd.as_fd())?);
                 }
                 let mut reader = BufReader::new(ours);
-                hear(&mut reader)?;
-                Ok(Started { name, id, waiter: Waiter::new(reader), console })
+                let unenforced = hear(&mut reader)?;
+                Ok(Started { name, id, unenforced, waiter: Waiter::new(reader), console })
             }
         }
     }

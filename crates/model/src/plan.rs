@@ -1,6 +1,8 @@
 //! A plan: everything that a start does, complete, before anything is done.
 
-use crate::{Confinement, LayerStatus, MachineName, Manifest, Op, label::MachineLabel};
+use crate::{
+    Confinement, Enforced, Layer, LayerStatus, MachineName, Manifest, Op, label::MachineLabel,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -28,6 +30,15 @@ impl Plan {
     /// Never: a plan is made with a VMM.
     pub fn vmm(&self) -> &Process {
         self.processes.last().expect("a plan has a VMM")
+    }
+
+    /// The kernel's security modules that the VMM was to be labelled for and that refuse it nothing:
+    /// whoever starts it is told so, because elsewhere they hold machines.
+    pub fn unenforced(&self) -> impl Iterator<Item = &LayerStatus> {
+        let modules = [Layer::Selinux, Layer::Apparmor, Layer::Smack];
+        let nothing = |status: &&LayerStatus| status.asked && status.enforced == Enforced::No;
+        let layers = self.processes.last().into_iter().flat_map(|vmm| &vmm.layers);
+        layers.filter(nothing).filter(move |status| modules.contains(&status.layer))
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: 
         .and_then(|live| outlive_starter().map(|()| live));
     match begun {
         Ok(live) => {
-            starter.say(&Ok(()));
+            starter.say(&Ok(live.plan.unenforced().cloned().collect()));
             serve::until_it_ends(engine, live, starter);
         }
         Err(failure) => starter.say(&Err(failure)),

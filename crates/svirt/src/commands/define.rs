@@ -5,7 +5,7 @@ use crate::{
     args::{AutostartArgs, CreateArgs, EditArgs, LayerArgs, RemoveArgs},
     error::{self, Outcome, explain},
     output::{print, say},
-    render::json,
+    render::{json, layers::warn},
     specification,
 };
 use std::{
@@ -21,11 +21,17 @@ use svirt_model::MachineName;
 pub(crate) fn create(args: &CreateArgs) -> Outcome {
     let spec = specification::of_machine(&args.machine)?;
     let notes = specification::warn(&spec)?;
-    let name = Engine::new()?.create(&spec, args.autostart)?;
+    let plan = Engine::new()?.create(&spec, args.autostart)?;
+    let unenforced: Vec<_> = plan.unenforced().cloned().collect();
+    warn(&unenforced);
     if args.json {
-        print_json(&json::versioned([("name", json::of(&name)), ("notes", json::of(&notes))]))?;
+        print_json(&json::versioned([
+            ("name", json::of(&plan.name)),
+            ("notes", json::of(&notes)),
+            ("unenforced", json::of(&unenforced)),
+        ]))?;
     } else {
-        print(&format!("{name}\n"))?;
+        print(&format!("{}\n", plan.name))?;
     }
     Ok(0)
 }
@@ -42,7 +48,10 @@ pub(crate) fn autostart(args: &AutostartArgs) -> Outcome {
     let Some(name) = &args.name else {
         let all = engine.autostart()?;
         return Ok(worst(all.into_iter().map(|(name, started)| match started {
-            Ok(_) => print(&format!("{name}\n")).map_err(|e| error::host("cannot name it", &e)),
+            Ok(started) => {
+                warn(&started.unenforced);
+                print(&format!("{name}\n")).map_err(|e| error::host("cannot name it", &e))
+            }
             Err(failure) => {
                 Err(Failure { message: format!("{name}: {}", failure.message), ..failure })
             }

@@ -7,7 +7,7 @@ use crate::{
     error::{Outcome, explain},
     output::print,
     progress::Progress,
-    render::json,
+    render::{json, layers::warn},
     signals::Signals,
     specification,
 };
@@ -68,6 +68,7 @@ fn announce(spec: &Spec, started: &Started, json: bool) -> Outcome {
             ("name", json::of(&started.name)),
             ("id", json::of(&started.id)),
             ("notes", json::of(&specification::notes(spec)?)),
+            ("unenforced", json::of(&started.unenforced)),
         ]))?;
     } else {
         print(&format!("{}\n", started.name))?;
@@ -109,6 +110,9 @@ impl Here {
         {
             explain(failure);
             self.signals.obey();
+        }
+        if let Ok(started) = &started {
+            warn(&started.unenforced);
         }
         started
     }

@@ -1,7 +1,7 @@
 //! Layers: what was asked, what is enforced, why not.
 
 use super::table::{Table, Tone};
-use crate::output::Style;
+use crate::output::{Style, say};
 use std::collections::BTreeSet;
 use svirt_model::{Enforced, Layer, LayerStatus, Plan};
 
@@ -53,6 +53,16 @@ pub(crate) fn tone(status: &LayerStatus) -> Tone {
 pub(crate) fn weakened(plan: &Plan) -> BTreeSet<Layer> {
     let all = plan.processes.iter().flat_map(|process| &process.layers);
     all.filter(|status| !status.asked).map(|status| status.layer).collect()
+}
+
+/// Says to whoever starts a machine which security modules refuse it nothing.
+pub(crate) fn warn(unenforced: &[LayerStatus]) {
+    unenforced.iter().map(idle).for_each(|text| say(&text));
+}
+
+/// That a security module refuses nothing, and why.
+pub(crate) fn idle(status: &LayerStatus) -> String {
+    format!("{}: {}", status.layer, status.why_not)
 }
 
 /// How many layers of the VMM are in force of those that were asked for, as in `9 of 13`.

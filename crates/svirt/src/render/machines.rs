@@ -1,9 +1,9 @@
 //! One machine, and many.
 
 use super::{
-    layers, process_text, section,
+    labels, layers, process_text, section,
     table::{Table, Tone, facts},
-    weakened,
+    unenforced, weakened,
 };
 use crate::output::Style;
 use std::collections::BTreeSet;
@@ -54,13 +54,17 @@ pub(crate) fn status(listed: &Listed, all: bool, style: Style) -> String {
     let number = |pid: Option<u32>| pid.map_or("-".to_owned(), |pid| pid.to_string());
     let mut text = format!("{} {}\n", style.heading("machine"), machine.name);
     text.push_str(&weakened(&listed.weakened, style));
+    let idle = machine.plan.as_ref().map(|plan| unenforced(plan, style));
+    text.push_str(&idle.unwrap_or_default());
     text.push_str(&facts(&[
         ("identity", machine.id.to_string()),
         ("state", machine.state.to_string()),
         ("supervisor", number(machine.supervisor)),
         ("VMM", number(vmm(machine))),
     ]));
-    let processes = machine.plan.as_ref().map_or(&[][..], |plan: &Plan| &plan.processes);
+    let plan = machine.plan.as_ref();
+    text.push_str(&plan.map_or_else(String::new, |plan| labels(plan, style)));
+    let processes = plan.map_or(&[][..], |plan: &Plan| &plan.processes);
     processes.iter().for_each(|process| text.push_str(&process_text(process, all, style)));
     machine.evidence.iter().for_each(|read| text.push_str(&evidence(read, all, style)));
     text

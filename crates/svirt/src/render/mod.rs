@@ -23,6 +23,8 @@ use svirt_model::{Layer, Plan, Process};
 pub(crate) fn plan(plan: &Plan, all: bool, style: Style) -> String {
     let mut text = format!("{} {}\n", style.heading("plan for"), plan.name);
     text.push_str(&weakened(&layers::weakened(plan), style));
+    text.push_str(&unenforced(plan, style));
+    text.push_str(&labels(plan, style));
     text.push_str(&section(
         "changes to the host, undone at the end",
         &resources::ops(&plan.ops),
@@ -69,6 +71,36 @@ fn weakened(given_up: &BTreeSet<Layer>, style: Style) -> String {
     format!("{}\n", style.bad(&format!("WEAKENED by the user: {words}")))
 }
 
+/// As loud: the security modules of the kernel that refuse the machine nothing.
+fn unenforced(plan: &Plan, style: Style) -> String {
+    let line = |status| {
+        format!(
+            "{}\n",
+            style.bad(&escape::line(&format!("NOT ENFORCED: {}", layers::idle(status))))
+        )
+    };
+    plan.unenforced().map(line).collect()
+}
+
+/// What the security modules call the machine; nothing where none has a name for it.
+fn labels(plan: &Plan, style: Style) -> String {
+    if plan.labels.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["MODEL", "LABEL", "IMAGE LABEL", "DOI", "ENFORCING"]);
+    for label in &plan.labels {
+        let enforcing = if label.enforcing { ("yes", Tone::Good) } else { ("NO", Tone::Bad) };
+        table.toned([
+            (label.model.word(), Tone::Plain),
+            (&label.label, Tone::Plain),
+            (label.image_label.as_deref().unwrap_or("-"), Tone::Plain),
+            (&label.doi.to_string(), Tone::Plain),
+            enforcing,
+        ]);
+    }
+    section("labels", &table.text(style), style)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +108,8 @@ mod tests {
     use svirt_model::{
         Access, Attribute, Confinement, Delivery, Descriptor, DescriptorSource, ExecutableMemory,
         FileId, FileKind, Identity, Landlock, LayerStatus, Limit, Manifest, Namespace, Object, Op,
-        Resource, Role, Sharing, SyscallProfile, Target, Uuid, Value, label::SecurityModel,
+        Resource, Role, Sharing, SyscallProfile, Target, Uuid, Value,
+        label::{MachineLabel, SecurityModel},
     };
 
     fn object(path: &str) -> Object {
@@ -197,6 +230,34 @@ mod tests {
           KIND  WHAT            ACCESS       SHARED  AS            BECAUSE OF
           file  /a\n\u{1b}.raw  read, write  no      descriptor 5  --disk a\u{1b}.raw
           and the code of the program, read-only; files: 1 (--all shows them)
+        ");
+    }
+
+    #[test]
+    fn what_a_machine_is_called_and_what_refuses_it_nothing_comes_first() {
+        let mut labelled = sample();
+        let label = |model, label: &str, image: Option<&str>, enforcing| MachineLabel {
+            model,
+            label: label.into(),
+            image_label: image.map(str::to_owned),
+            doi: 3,
+            enforcing,
+        };
+        labelled.labels = vec![
+            label(SecurityModel::Smack, "svirt-1", Some("svirt-1"), true),
+            label(SecurityModel::Apparmor, "chosen", None, false),
+        ];
+        labelled.processes[0].layers.push(LayerStatus::missing(Layer::Apparmor, "it\nsleeps"));
+        let text = plan(&labelled, false, Style::PLAIN);
+        insta::assert_snapshot!(text.split("\nchanges").next().unwrap(), @r"
+        plan for web
+        WEAKENED by the user: cgroup
+        NOT ENFORCED: apparmor: it\nsleeps
+
+        labels
+          MODEL     LABEL    IMAGE LABEL  DOI  ENFORCING
+          smack     svirt-1  svirt-1      3    yes
+          apparmor  chosen   -            3    NO
         ");
     }
 
