@@ -80,6 +80,7 @@ impl From<PlanError> for Failure {
             PlanError::Unmet { .. }
             | PlanError::Unconfined
             | PlanError::NoModel { .. }
+            | PlanError::NoProfile(_)
             | PlanError::NoImageLabel { .. }
             | PlanError::Unlabelled { .. } => Code::Unconfined,
             PlanError::NoRight { .. } | PlanError::NoEntry { .. } => Code::Denied,

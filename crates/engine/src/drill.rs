@@ -4,8 +4,9 @@
 use crate::{
     Code, Engine, Failure, Streams, program,
     resolve::Pins,
-    supervisor::{agree_before_running, hold, launcher},
+    supervisor::{agree_before_running, hold, launcher, means},
 };
+use rustix::fs::{FlockOperation, flock};
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -13,13 +14,15 @@ use std::{
     path::Path,
 };
 use svirt_host::{
-    Doing,
+    Doing, apply,
     sources::{Supplies, stream_file},
 };
 use svirt_model::{
     Confinement, Descriptor, DescriptorSource, Ending, Entry, EntrySource, Grant, MachineName,
-    Process, Program, Role, Stream,
+    Plan, Process, Program, Role, Stream,
+    label::{ProfileName, SecurityModel},
 };
+use svirt_plan::stand_in;
 
 impl Engine {
     /// Runs `probe` in the confinement of a running machine, with this process's standard streams in
@@ -41,7 +44,34 @@ impl Engine {
         let vmm = planned.vmm();
         let confinement = in_place_of_the_vmm(&vmm.confinement, &program, arguments);
         let process = Process { role: Role::Vmm, confinement, ..vmm.clone() };
-        self.run_probe(&process)
+        self.with_profile(&planned, process, |process| self.run_probe(process))
+    }
+
+    /// Runs what takes a process's place with its AppArmor profile, which names the program: so a copy
+    /// that names this one is loaded as long as that takes. What a drill left that was killed is
+    /// removed by the next one; one drill is made at a time.
+    fn with_profile(
+        &self,
+        plan: &Plan,
+        mut process: Process,
+        run: impl FnOnce(&Process) -> Result<Ending, Failure>,
+    ) -> Result<Ending, Failure> {
+        let name = ProfileName::of_drill(plan.id);
+        let Some(op) = stand_in(self.facts(), plan, &process, name.clone())? else {
+            return run(&process);
+        };
+        let labels = &mut process.confinement.labels;
+        let own = labels.iter_mut().find(|label| label.model == SecurityModel::Apparmor);
+        own.into_iter().for_each(|label| label.label = name.to_string());
+        let place = self.paths.place(&plan.name, plan.id).run;
+        let lock = File::open(&place).on("open", &place)?;
+        flock(&lock, FlockOperation::LockExclusive).on("wait for another drill in", &place)?;
+        let profiles = self.paths.profiles();
+        apply::undo(&op, &means(&profiles))?;
+        apply::make(&op, &means(&profiles))?;
+        let ended = run(&process);
+        apply::undo(&op, &means(&profiles))?;
+        ended
     }
 
     fn run_probe(&self, process: &Process) -> Result<Ending, Failure> {
@@ -59,7 +89,7 @@ impl Engine {
         let launcher = launcher(self)?.prepare()?.assign(&process.confinement)?;
         let (held, handed) = hold(launcher, process, &supplies)?;
         drop(supplies);
-        let (_, running) = agree_before_running(process, held, &handed)?;
+        let (_, running) = agree_before_running(process, held, &handed, &self.paths.profiles())?;
         let relayed: Vec<_> = relays.into_iter().map(std::thread::spawn).collect();
         relayed.into_iter().for_each(|relay| drop(relay.join()));
         running.ended().map_err(|e| Failure::from_error(Code::Host, &e))

@@ -22,7 +22,7 @@ mod resources;
 mod status;
 
 pub use claims::{Conflict, claims, conflict};
-pub use labels::label_obstacles;
+pub use labels::{label_obstacles, stand_in};
 pub use reserved::{Needs, Other, Others, Reserved};
 
 use allocate::AllocateError;
@@ -32,7 +32,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use svirt_model::{
     Attribute, GroupName, HostFacts, Layer, Machine, MachineName, Plan, Process, Resource, Role,
     Sharing, Want,
-    label::{LabelError, Observations, SecurityModel},
+    label::{LabelError, Observations, ProfileName, SecurityModel},
 };
 use svirt_policy::apparmor::ProfileError;
 
@@ -153,6 +153,9 @@ pub enum PlanError {
         /// The base.
         base: String,
     },
+    /// A profile that was chosen and is not there.
+    #[error("the AppArmor profile {0} is asked for, and no profile of that name is loaded")]
+    NoProfile(ProfileName),
     /// A label that was chosen, and nothing to call the machine's objects.
     #[error("nothing is known to call the objects of a machine with the label {label}")]
     NoImageLabel {
@@ -234,6 +237,9 @@ impl PlanError {
             }
             Self::Allocate(error) => error.hint(),
             Self::NoModel { .. } | Self::NoBase { .. } => Some("leave the label out"),
+            Self::NoProfile(_) => {
+                Some("load it with apparmor_parser -r, or leave the label to sVirt")
+            }
             Self::NoImageLabel { .. } => {
                 Some("install sVirt's policy with svirt policy install, or write relabel=no")
             }
@@ -274,7 +280,8 @@ pub fn needs(inputs: Inputs<'_>) -> Result<Needs, PlanError> {
     let choice = Choice::of(inputs);
     let (domain, pool) = (labels::domain(inputs, &choice)?, labels::pool(inputs, &choice)?);
     let groups = if pool.is_some() { groups(inputs) } else { BTreeSet::new() };
-    Ok(Needs { pool, groups, domain })
+    let profile = labels::chosen_profile(inputs, &choice)?;
+    Ok(Needs { pool, groups, domain, profile })
 }
 
 /// The groups with which a machine shares something.
@@ -315,8 +322,9 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, PlanError> {
         satisfied(inputs.machine, process)?;
         confine::usable(&process.confinement)?;
     }
+    let profiles = labels::profiles(inputs, &labels, &processes, &relabelled)?;
     wanted.extend(relabelled);
-    wanted.extend(labels::profiles(inputs, &labels, &processes)?.into_iter().map(desire::new));
+    wanted.extend(profiles.into_iter().map(desire::new));
     desire::distinct(&wanted)?;
     let ops = diff::ops(&wanted);
     let (id, name, labels) = (inputs.machine.id, inputs.machine.name.clone(), labels.machine());

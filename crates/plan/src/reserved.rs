@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use svirt_model::{
     GroupName, Held, MachineName,
-    label::{Context, MachineLabel, Pair, Pool},
+    label::{Context, MachineLabel, Pair, Pool, ProfileName},
 };
 
 /// What a machine needs that no other one has.
@@ -16,6 +16,8 @@ pub struct Needs {
     pub groups: BTreeSet<GroupName>,
     /// The SELinux context of its process, as far as that is known before anything is reserved.
     pub domain: Option<Context>,
+    /// The AppArmor profile that was chosen for it and that somebody else has to have loaded.
+    pub profile: Option<ProfileName>,
 }
 
 /// What was reserved for a machine.

@@ -89,7 +89,7 @@ impl Live {
         let begun =
             make(engine, &plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams, first));
         drop(pins);
-        let begun = begun.and_then(|live| live.settle(&mut store));
+        let begun = begun.and_then(|live| live.settle(engine, &mut store));
         match begun {
             Ok(live) => Self { reserved, alone, ..live }.keep(store),
             Err(failure) => {
@@ -153,7 +153,7 @@ impl Live {
                 None => launcher(engine)?.prepare()?.assign(&process.confinement)?,
             };
             let (held, handed) = hold(launcher, process, &supplies)?;
-            let read = agree_before_running(process, held, &handed)?;
+            let read = agree_before_running(process, held, &handed, &engine.paths.profiles())?;
             live.evidence.push(read.0);
             live.running.push(read.1);
         }
@@ -176,13 +176,13 @@ impl Live {
 
     /// Waits until the VMM answers, looks at every process again now that it runs, and makes the
     /// machine known.
-    fn settle(mut self, store: &mut Store) -> Result<Self, Failure> {
+    fn settle(mut self, engine: &Engine, store: &mut Store) -> Result<Self, Failure> {
         // The commit and the VMM's own beginning take their time together.
         store.running(self.id, &alive::processes(&self.running), &self.evidence)?;
         if self.monitor.is_some() {
             self.greet()?;
         }
-        self.check_threads()?;
+        self.check_threads(&engine.paths.profiles())?;
         Ok(self)
     }
 
@@ -229,9 +229,10 @@ impl Live {
 
     /// What each thread has for itself, of the helpers and of the VMM, also of one that never says
     /// that it is ready.
-    fn check_threads(&self) -> Result<(), Failure> {
+    fn check_threads(&self, profiles: &Path) -> Result<(), Failure> {
         self.plan.processes.iter().zip(&self.running).try_for_each(|(process, running)| {
-            let read = evidence::threads(running.pid, &process.confinement, Moment::Running);
+            let (pid, confinement) = (running.pid, &process.confinement);
+            let read = evidence::threads(pid, confinement, Moment::Running, profiles);
             let again = read.map_err(Failure::from).and_then(|findings| {
                 agree(&Evidence { role: process.role, pid: running.pid, findings })
             });
@@ -362,7 +363,7 @@ fn make(engine: &Engine, ops: &[Op]) -> Result<(), Failure> {
     ops.iter().try_for_each(|op| Ok(apply::make(op, &means(&profiles))?))
 }
 
-fn means(profiles: &Path) -> Means<'_> {
+pub(crate) fn means(profiles: &Path) -> Means<'_> {
     let contents = |which| match which {
         Embedded::Guest => svirt_guest::GUEST.unwrap_or_default(),
     };
@@ -391,8 +392,9 @@ pub(crate) fn agree_before_running(
     process: &Process,
     held: Held,
     handed: &Handed,
+    profiles: &Path,
 ) -> Result<(Evidence, Running), Failure> {
-    let read = evidence::read(process.role, held.pid(), &process.confinement, handed);
+    let read = evidence::read(process.role, held.pid(), &process.confinement, handed, profiles);
     let agreed = read.map_err(Failure::from).and_then(|e| agree(&e).map(|()| e));
     match agreed.map_err(|failure| taken_away(process, failure)) {
         Ok(evidence) => Ok((evidence, held.release()?)),
@@ -423,7 +425,8 @@ fn agree(evidence: &Evidence) -> Result<(), Failure> {
     Err(Failure { causes: vec![cause], ..Failure::new(Code::Unconfined, message) })
 }
 
-/// Puts back what no other machine wants and makes the end durable.
+/// Puts back what no other machine wants and makes the end durable; the event says what was left
+/// because somebody else has changed it since. A file that was asked for by name is left to be kept.
 pub(crate) fn finish(
     engine: &Engine,
     store: &mut Store,

@@ -21,7 +21,7 @@ mod serve;
 mod users;
 
 pub(crate) use alive::{end_what_it_left, is_alive};
-pub(crate) use live::{Live, agree_before_running, finish, hold, launcher};
+pub(crate) use live::{Live, agree_before_running, finish, hold, launcher, means};
 pub(crate) use request::{Reply, Request};
 pub(crate) use reserve::preview;
 

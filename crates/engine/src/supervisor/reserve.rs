@@ -7,6 +7,7 @@ use crate::{Code, Engine, Failure, resolve::Pins};
 use std::os::fd::AsFd;
 use svirt_host::{
     mac::{
+        apparmor::Apparmor,
         observe::Observer,
         selinux::{self, Selinux},
     },
@@ -14,7 +15,7 @@ use svirt_host::{
 };
 use svirt_model::{
     HostFacts, Machine, MachineUsers, Op, Plan, Value,
-    label::{CategorySet, Context, Observations, SecurityModel},
+    label::{CategorySet, Context, Observations, ProfileName, SecurityModel},
 };
 use svirt_plan::{
     Inputs, Needs, Other, Others, Planned, Reserved, allocate::Allocator, claims, conflict,
@@ -47,7 +48,8 @@ pub(crate) fn reserve<T>(
     let reserved = Reserved { user: user.as_ref().map(|(user, _)| *user), pair, groups };
     held.extend(user.map(|(_, reservation)| reservation));
     let seen = eyes.look(pins)?;
-    let others = if eyes.are_open() { others(&start, bare)? } else { Others::default() };
+    let labelled = eyes.are_open() || needs.profile.is_some();
+    let others = if labelled { others(&start, bare)? } else { Others::default() };
     let inputs = Inputs { reserved: &reserved, seen: &seen, others: &others, ..bare };
     let Planned { plan, wants } = plan(inputs)?;
     known(&plan)?;
@@ -92,21 +94,31 @@ fn first_user(facts: &HostFacts) -> Option<u32> {
     }
 }
 
-/// What looks at labels, where an active model labels objects.
-struct Eyes(Option<Observer>);
+/// What looks at labels, where an active model labels objects, and at a profile that was chosen.
+struct Eyes {
+    objects: Option<Observer>,
+    profile: Option<ProfileName>,
+}
 
 impl Eyes {
     fn open(facts: &HostFacts, needs: &Needs) -> Result<Self, Failure> {
-        Ok(Self(Observer::new(&facts.labels, needs.domain.as_ref())?))
+        let objects = Observer::new(&facts.labels, needs.domain.as_ref())?;
+        // Nobody else is shown what is loaded.
+        let profile = needs.profile.clone().filter(|_| facts.is_root());
+        Ok(Self { objects, profile })
     }
 
     fn are_open(&self) -> bool {
-        self.0.is_some()
+        self.objects.is_some()
     }
 
     fn look(&mut self, pins: &Pins) -> Result<Observations, Failure> {
         let mut seen = Observations::default();
-        if let Some(observer) = &mut self.0 {
+        if let Some(name) = &self.profile {
+            let loaded = Apparmor::open()?.map(|a| a.loaded(name)).transpose()?.flatten();
+            seen.saw_profile(loaded.map(|profile| profile.mode));
+        }
+        if let Some(observer) = &mut self.objects {
             pins.all()
                 .iter()
                 .try_for_each(|pin| observer.look(pin.as_fd(), pin.object(), &mut seen))?;

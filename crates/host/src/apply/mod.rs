@@ -6,6 +6,8 @@ mod label;
 mod profile;
 mod rules;
 
+pub(crate) use profile::loaded;
+
 use crate::{Doing, HostError, subordinate, text};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},

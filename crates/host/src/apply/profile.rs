@@ -77,6 +77,20 @@ pub(super) fn remove(object: &Path, profiles: &Path) -> Result<Undone, HostError
     Ok(Undone::Restored)
 }
 
+/// Whether the kernel still has what was loaded under this name; `None` where nothing was.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn loaded(name: &str, profiles: &Path) -> Result<Option<Comparison>, HostError> {
+    let name: ProfileName = name.parse().map_err(io::Error::other).doing(|| "name a profile")?;
+    if !profiles.join("loaded").is_dir() {
+        return Ok(None);
+    }
+    let Some(binary) = Memory::open(profiles)?.recall(&name)? else { return Ok(None) };
+    let loaded = Apparmor::open()?.map(|a| a.loaded(&name)).transpose()?.flatten();
+    Ok(Some(loaded.map_or(Comparison::Different, |loaded| loaded.compare(&binary))))
+}
+
 fn name(object: &Path) -> Result<ProfileName, HostError> {
     let text = object.to_str().unwrap_or_default();
     text.parse().map_err(io::Error::other).on("name a profile", object)

@@ -18,11 +18,12 @@ pub use threads::{Moment, threads};
 use crate::{HostError, joined};
 use procfs::Directory;
 use reader::Reader;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 use svirt_model::{Confinement, Evidence, Finding, Layer, Role};
 
 /// Reads everything about a process that stands at its first instruction. What belongs to a
-/// delegated user its owner may read only from within the process's user namespace.
+/// delegated user its owner may read only from within the process's user namespace. `profiles` is where
+/// [`crate::apply`] remembers which profiles it has loaded.
 ///
 /// # Errors
 /// `/proc` does not show the process: it is gone.
@@ -31,10 +32,12 @@ pub fn read(
     pid: u32,
     confinement: &Confinement,
     handed: &Handed,
+    profiles: &Path,
 ) -> Result<Evidence, HostError> {
     let reader = Reader::this_process(&confinement.namespaces)?;
-    let read =
-        || Ok(Evidence { role, pid, findings: findings(&reader, pid, confinement, handed)? });
+    let read = || {
+        Ok(Evidence { role, pid, findings: findings(&reader, pid, confinement, handed, profiles)? })
+    };
     if confinement.identity.delegated {
         joined::within(&joined::of_process(pid)?, read)
     } else {
@@ -49,9 +52,10 @@ fn findings(
     pid: u32,
     confinement: &Confinement,
     handed: &Handed,
+    profiles: &Path,
 ) -> Result<Vec<Finding>, HostError> {
     let (process, own) = (Directory::of(pid)?, Directory::own()?);
-    let mut all = labels::compare(pid, confinement)?;
+    let mut all = labels::compare(pid, confinement, profiles)?;
     all.extend(threads::read(reader, &process, &own, confinement, Moment::Held)?);
     all.extend(user::namespaces(reader, &process, confinement)?);
     all.extend(user::maps(reader, &process, confinement)?);

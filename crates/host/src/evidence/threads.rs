@@ -2,7 +2,10 @@
 
 use super::{labels, procfs::Directory, reader::Reader, words};
 use crate::HostError;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 use svirt_model::{Confinement, Finding, Layer, Namespace};
 
 /// When a process is looked at.
@@ -15,7 +18,8 @@ pub enum Moment {
     Running,
 }
 
-/// Reads what every thread of a process has for itself: labels, user, capabilities, filters.
+/// Reads what every thread of a process has for itself: labels, user, capabilities, filters. `profiles`
+/// is where [`crate::apply`] remembers which profiles it has loaded.
 ///
 /// # Errors
 /// `/proc` does not show the process.
@@ -23,9 +27,10 @@ pub fn threads(
     pid: u32,
     confinement: &Confinement,
     moment: Moment,
+    profiles: &Path,
 ) -> Result<Vec<Finding>, HostError> {
     let reader = Reader::this_process(&BTreeSet::new())?;
-    let mut all = labels::compare(pid, confinement)?;
+    let mut all = labels::compare(pid, confinement, profiles)?;
     all.extend(read(&reader, &Directory::of(pid)?, &Directory::own()?, confinement, moment)?);
     Ok(all)
 }

@@ -30,6 +30,11 @@ impl ProfileName {
         Self(format!("svirt-{}-network", machine.simple()))
     }
 
+    /// The name of the profile of what takes the place of a machine's VMM in a drill.
+    pub fn of_drill(machine: Uuid) -> Self {
+        Self(format!("svirt-{}-drill", machine.simple()))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -101,6 +106,18 @@ impl ProfileMode {
     /// Whether what the profile does not allow cannot be done.
     pub fn denies(self) -> bool {
         matches!(self, Self::Enforce | Self::Kill)
+    }
+
+    /// The kernel's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Complain => "complain",
+            Self::Kill => "kill",
+            Self::Unconfined => "unconfined",
+            Self::Prompt => "prompt",
+            Self::Mixed => "mixed",
+        }
     }
 
     fn from_word(word: &str) -> Option<Self> {

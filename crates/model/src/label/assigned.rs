@@ -1,6 +1,6 @@
 //! What one machine is called by the security modules, once it has been decided.
 
-use super::SecurityModel;
+use super::{ProfileMode, SecurityModel};
 use serde::{Deserialize, Serialize};
 
 /// The label with which a process executes its program, and which all its threads have then.
@@ -14,6 +14,9 @@ pub struct ProcessLabel {
     /// the model labels no files.
     #[serde(default)]
     pub image_label: Option<String>,
+    /// What AppArmor does about what its profile does not allow; none for the other models.
+    #[serde(default)]
+    pub mode: Option<ProfileMode>,
 }
 
 /// What a machine is called by one model, as its status shows it.

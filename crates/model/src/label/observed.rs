@@ -1,6 +1,6 @@
 //! What was seen of objects' labels before anything is changed.
 
-use super::SecurityModel;
+use super::{ProfileMode, SecurityModel};
 use crate::FileId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,26 +30,39 @@ pub struct Permits {
     pub enter: bool,
 }
 
-/// What was seen of all objects of a machine.
+/// What was seen of all objects of a machine, and of the profile that was chosen for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Observations(BTreeMap<(SecurityModel, FileId), Observed>);
+pub struct Observations {
+    objects: BTreeMap<(SecurityModel, FileId), Observed>,
+    profile: Option<Option<ProfileMode>>,
+}
 
 impl Observations {
     /// Nothing was looked at.
-    pub const NONE: Self = Self(BTreeMap::new());
+    pub const NONE: Self = Self { objects: BTreeMap::new(), profile: None };
 
     /// Remembers what was seen of an object.
     pub fn insert(&mut self, model: SecurityModel, file: FileId, observed: Observed) {
-        self.0.insert((model, file), observed);
+        self.objects.insert((model, file), observed);
+    }
+
+    /// Remembers whether the profile that was chosen for the machine is loaded, and in which mode.
+    pub fn saw_profile(&mut self, loaded: Option<ProfileMode>) {
+        self.profile = Some(loaded);
+    }
+
+    /// Whether the profile that was chosen is loaded, and in which mode; none where nobody could look.
+    pub fn profile(&self) -> Option<Option<ProfileMode>> {
+        self.profile
     }
 
     /// What was seen of an object, by each model that looked at it.
     pub fn all_of(&self, file: FileId) -> impl Iterator<Item = &Observed> {
-        self.0.iter().filter(move |((_, id), _)| *id == file).map(|(_, observed)| observed)
+        self.objects.iter().filter(move |((_, id), _)| *id == file).map(|(_, observed)| observed)
     }
 
     /// What was seen of an object; none of one that was not looked at.
     pub fn of(&self, model: SecurityModel, file: FileId) -> Option<&Observed> {
-        self.0.get(&(model, file))
+        self.objects.get(&(model, file))
     }
 }

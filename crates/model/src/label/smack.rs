@@ -1,7 +1,7 @@
 //! Smack labels.
 
 use super::{Ink, LabelError};
-use crate::{GroupName, Uuid};
+use crate::{FileId, GroupName, Uuid};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -36,6 +36,11 @@ impl SmackLabel {
     /// The label of what a group of machines shares; no machine's, which has no second dash.
     pub fn of_group(group: &GroupName) -> Self {
         Self(format!("svirt-group-{group}"))
+    }
+
+    /// The label of what machines only read, each by a rule of its own.
+    pub fn of_content(file: FileId) -> Self {
+        Self(format!("svirt-read-{:x}-{:x}", file.device, file.inode))
     }
 
     /// A label that a machine can have.

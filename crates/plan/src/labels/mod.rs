@@ -11,15 +11,19 @@ mod profiles;
 mod selinux;
 mod smack;
 
+pub(crate) use apparmor::chosen as chosen_profile;
 pub(crate) use objects::{Wanted, candidates, changes};
 pub(crate) use profiles::profiles;
+pub use profiles::stand_in;
 pub(crate) use selinux::{domain, pool};
 
 use crate::{Inputs, Other, PlanError, choice::Choice};
 use std::collections::BTreeMap;
 use svirt_model::{
-    GroupName, HostFacts, Layer, LayerStatus, Role,
-    label::{MachineLabel, ProcessLabel, Seclabel, SeclabelKind, SecurityModel},
+    GroupName, HostFacts, Layer, LayerStatus, Object, Role,
+    label::{
+        MachineLabel, ProcessLabel, ProfileMode, Seclabel, SeclabelKind, SecurityModel, SmackLabel,
+    },
 };
 
 /// The models that label by a policy of the host's, in the order of the layers.
@@ -46,6 +50,8 @@ pub(crate) struct Given {
     pub(crate) objects: Option<Objects>,
     pub(crate) doi: u32,
     pub(crate) enforcing: bool,
+    /// What AppArmor does about what a profile does not allow.
+    pub(crate) mode: Option<ProfileMode>,
     /// What of the model does not hold.
     pub(crate) weak: Vec<String>,
 }
@@ -56,8 +62,28 @@ pub(crate) struct Objects {
     pub(crate) private: Vec<u8>,
     /// What each group shares.
     pub(crate) groups: BTreeMap<GroupName, Vec<u8>>,
-    /// What every machine may read; none where the model has no name for that.
-    pub(crate) content: Option<Vec<u8>>,
+    /// What is only read.
+    pub(crate) content: Content,
+}
+
+/// What a model calls an object that machines only read.
+pub(crate) enum Content {
+    /// It has no name for that: the object becomes the machine's own.
+    Own,
+    /// One name, with which every machine may read it.
+    All(Vec<u8>),
+    /// Smack's: each object has a name of its own, and those machines a rule that read it.
+    Each,
+}
+
+impl Content {
+    fn of(&self, object: &Object) -> Option<Vec<u8>> {
+        match self {
+            Content::Own => None,
+            Content::All(label) => Some(label.clone()),
+            Content::Each => Some(SmackLabel::of_content(object.id).as_str().as_bytes().to_vec()),
+        }
+    }
 }
 
 impl Labels {
@@ -81,7 +107,7 @@ impl Labels {
                 Role::Network => given.helper.clone().ok()?,
             };
             let image_label = given.objects.as_ref().map(|o| text(&o.private));
-            Some(ProcessLabel { model, label, image_label })
+            Some(ProcessLabel { model, label, image_label, mode: given.mode })
         };
         self.given().filter_map(label).collect()
     }

@@ -99,7 +99,7 @@ impl Labeller<'_> {
         let value = match &resource.relabelling {
             Some(Relabelling::Leave | Relabelling::Skip) => return Ok(()),
             Some(Relabelling::Label(label)) => self.chosen(label)?,
-            None => self.usual(whose),
+            None => self.usual(object, whose),
         };
         let seen = self.inputs.seen.of(self.model, object.id);
         let seen = seen.ok_or_else(|| PlanError::Unseen(object.path.clone()))?;
@@ -132,12 +132,12 @@ impl Labeller<'_> {
         Wanted { want, before: Value::Absent }
     }
 
-    fn usual(&self, whose: Whose<'_>) -> Vec<u8> {
+    fn usual(&self, object: &Object, whose: Whose<'_>) -> Vec<u8> {
         let Objects { private, groups, content } = self.objects;
         match whose {
             Whose::Own => private.clone(),
             Whose::Group(name) => groups.get(name).unwrap_or(private).clone(),
-            Whose::Readers => content.as_ref().unwrap_or(private).clone(),
+            Whose::Readers => content.of(object).unwrap_or_else(|| private.clone()),
         }
     }
 
@@ -193,7 +193,7 @@ impl Labeller<'_> {
             self.found.push(Wanted { want, before });
             return Ok(());
         };
-        let readers = Value::Label(self.objects.content.clone());
+        let readers = Value::Label(self.objects.content.of(object));
         if known.want.value == readers {
             known.want.value = want.value;
         } else if whose != Whose::Readers && known.want.value != want.value {

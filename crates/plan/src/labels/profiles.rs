@@ -1,12 +1,12 @@
 //! What AppArmor and Smack are told of a machine: a profile for each process, computed whole from its
 //! confinement, and the rules of its label.
 
-use super::{Decision, Labels, smack::CONTENT};
+use super::{Decision, Labels, Wanted};
 use crate::{Inputs, PlanError};
 use std::path::PathBuf;
 use svirt_model::{
-    Access, Attribute, Delivery, Descriptor, DescriptorSource, Entry, Process, Resource, Sharing,
-    Target, Value, Want,
+    Access, Attribute, Delivery, Descriptor, DescriptorSource, Entry, HostFacts, Op, Plan, Process,
+    Resource, Sharing, Target, Value, Want,
     label::{ProfileName, SeclabelKind, SecurityModel, SmackLabel},
 };
 use svirt_policy::{
@@ -14,11 +14,13 @@ use svirt_policy::{
     smack::{self, Share, ShareAccess},
 };
 
-/// The profiles and rules that a machine wants the kernel to have.
+/// The profiles and rules that a machine wants the kernel to have; `relabelled` are the labels that
+/// its objects get.
 pub(crate) fn profiles(
     inputs: Inputs<'_>,
     labels: &Labels,
     processes: &[Process],
+    relabelled: &[Wanted],
 ) -> Result<Vec<Want>, PlanError> {
     let mut all = Vec::new();
     for (model, decision) in &labels.models {
@@ -28,7 +30,9 @@ pub(crate) fn profiles(
             SecurityModel::Apparmor if !matches!(chosen, Some(SeclabelKind::Static { .. })) => {
                 all.extend(of_apparmor(inputs, processes)?);
             }
-            SecurityModel::Smack => all.extend(of_smack(inputs, &given.vmm, processes)?),
+            SecurityModel::Smack => {
+                all.extend(of_smack(inputs, &given.vmm, processes, relabelled)?)
+            }
             _ => {}
         }
     }
@@ -52,6 +56,35 @@ fn of_apparmor(inputs: Inputs<'_>, processes: &[Process]) -> Result<Vec<Want>, P
         Some(text.map(|text| want(inputs, name.as_str(), Value::Profile(text))))
     };
     processes.iter().filter_map(profile).collect()
+}
+
+/// The profile of a process that takes the place of another one for a while: the same but for its name
+/// and for what that process is given. `None` where the other one has none that sVirt made.
+///
+/// # Errors
+/// AppArmor cannot say what it is given.
+pub fn stand_in(
+    host: &HostFacts,
+    plan: &Plan,
+    process: &Process,
+    name: ProfileName,
+) -> Result<Option<Op>, PlanError> {
+    let Some(Value::Profile(_)) = own_profile(plan, process).map(|op| &op.after) else {
+        return Ok(None);
+    };
+    let facts = host.labels.apparmor.as_ref();
+    let Some(abi) = facts.and_then(|facts| facts.parser) else { return Ok(None) };
+    let object = PathBuf::from(name.as_str());
+    let text = apparmor::profile(&grants(process, name, Vec::new()), abi)?;
+    let (attribute, before, after) = (Attribute::Presence, Value::Absent, Value::Profile(text));
+    Ok(Some(Op { object, attribute, before, after }))
+}
+
+/// The change to the host by which a process has its profile.
+fn own_profile<'a>(plan: &'a Plan, process: &Process) -> Option<&'a Op> {
+    let name = profile_name(process)?;
+    let is_its = |op: &&Op| op.object == PathBuf::from(name.as_str());
+    plan.ops.iter().filter(|op| matches!(op.after, Value::Profile(_))).find(is_its)
 }
 
 /// The profile with which a process executes its program.
@@ -110,16 +143,17 @@ fn inherited(descriptor: &Descriptor, resources: &[Resource]) -> Option<Reach> {
     })
 }
 
-/// A machine's own label needs no rule; its groups' and what all may read do.
+/// A machine's own label needs no rule; its groups' and what it only reads do.
 fn of_smack(
     inputs: Inputs<'_>,
     label: &str,
     processes: &[Process],
+    relabelled: &[Wanted],
 ) -> Result<Option<Want>, PlanError> {
     let own = SmackLabel::for_machine(label)?;
     let mut shares: Vec<Share> = Vec::new();
     for resource in processes.iter().flat_map(|p| &p.manifest.resources) {
-        let Some(share) = share(resource) else { continue };
+        let Some(share) = share(resource, relabelled) else { continue };
         match shares.iter_mut().find(|known| known.label == share.label) {
             Some(known) if share.access == ShareAccess::Write => *known = share,
             Some(_) => {}
@@ -130,14 +164,19 @@ fn of_smack(
     Ok((!rules.is_empty()).then(|| want(inputs, label, Value::Rules(rules))))
 }
 
-/// The label that an object of a group has, or one that is only read.
-fn share(resource: &Resource) -> Option<Share> {
-    let Target::Object(_) = &resource.target else { return None };
+/// What a machine may do with an object that gets a group's label, or one for those that read it. A
+/// label that the user chose for it is the administrator's to make rules for.
+fn share(resource: &Resource, relabelled: &[Wanted]) -> Option<Share> {
+    let Target::Object(object) = &resource.target else { return None };
+    let attribute = Attribute::Label { model: SecurityModel::Smack, file: Some(object.id) };
+    let same = |w: &&Wanted| w.want.object == object.path && w.want.attribute == attribute;
+    let Value::Label(Some(given)) = &relabelled.iter().find(same)?.want.value else { return None };
     let (label, access) = match (&resource.sharing, resource.access) {
         (Sharing::Group(name), Access::Write) => (SmackLabel::of_group(name), ShareAccess::Write),
         (Sharing::Group(name), Access::Read) => (SmackLabel::of_group(name), ShareAccess::Read),
-        (Sharing::Private, Access::Read) => (CONTENT.parse().ok()?, ShareAccess::Read),
+        (Sharing::Private, Access::Read) => (SmackLabel::of_content(object.id), ShareAccess::Read),
         (Sharing::Private, Access::Write) => return None,
     };
-    Some(Share { label, access, why: resource.origin.to_string() })
+    let why = resource.origin.to_string();
+    (label.as_str().as_bytes() == given).then_some(Share { label, access, why })
 }

@@ -1,6 +1,6 @@
 //! What SELinux calls a machine: a type that its use decides, and categories that are its own.
 
-use super::{Decision, Given, Objects};
+use super::{Content, Decision, Given, Objects};
 use crate::{
     Inputs, Other, PlanError,
     allocate::{self, AllocateError},
@@ -181,7 +181,7 @@ fn result(
     if facts.checks_requested_protection {
         weak.push("checkreqprot is on, so a program can talk around what it may execute".into());
     }
-    Given { vmm, helper, objects, doi: 0, enforcing: facts.enforcing, weak }
+    Given { vmm, helper, objects, doi: 0, enforcing: facts.enforcing, mode: None, weak }
 }
 
 /// The helper has the machine's own pair and none of its groups' categories.
@@ -196,12 +196,12 @@ fn helper(
     Ok(Ok(level.map_or(context.clone(), |level| context.at(level)).to_string()))
 }
 
-fn content(types: &SelinuxTypes, private: &Context) -> Result<Option<Vec<u8>>, PlanError> {
-    let Some(kind) = &types.content else { return Ok(None) };
+fn content(types: &SelinuxTypes, private: &Context) -> Result<Content, PlanError> {
+    let Some(kind) = &types.content else { return Ok(Content::Own) };
     let sensitivity = private.range().map(|range| range.low().sensitivity).unwrap_or_default();
     let level = Level { sensitivity, categories: CategorySet::empty() };
     let context = private.at(level).object(kind)?;
-    Ok(Some(bytes(&context)))
+    Ok(Content::All(bytes(&context)))
 }
 
 /// As tools write it: with a NUL at its end.

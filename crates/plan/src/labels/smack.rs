@@ -1,14 +1,11 @@
 //! What Smack calls a machine: a label for it, and one for each of its groups.
 
-use super::{Decision, Given, Objects};
+use super::{Content, Decision, Given, Objects};
 use crate::{Inputs, PlanError, choice::Choice};
 use svirt_model::{
     HostFacts,
     label::{SeclabelKind, SecurityModel, SmackFacts, SmackLabel},
 };
-
-/// What every machine that was given something to read may read.
-pub(super) const CONTENT: &str = "svirt-content";
 
 pub(super) fn decide(
     inputs: Inputs<'_>,
@@ -37,7 +34,7 @@ pub(super) fn decide(
     let objects = Objects {
         private: label.as_str().as_bytes().to_vec(),
         groups: groups.into_iter().map(shared).map(|(label, name)| (name, label)).collect(),
-        content: Some(CONTENT.as_bytes().to_vec()),
+        content: Content::Each,
     };
     Ok(Decision::Given(Given {
         vmm: label.to_string(),
@@ -45,6 +42,7 @@ pub(super) fn decide(
         objects: relabel.then_some(objects),
         doi: facts.doi,
         enforcing: true,
+        mode: None,
         weak: Vec::new(),
     }))
 }
