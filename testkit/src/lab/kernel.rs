@@ -18,9 +18,10 @@ pub(super) const LABELLING: [&str; 2] = ["/usr/bin/perl", "/usr/bin/chcon"];
 const QEMU: [&str; 2] =
     ["/usr/bin/qemu-system-x86_64", "/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"];
 
-/// The firmware with which it starts the embedded guest.
-const FIRMWARE: [&str; 4] = [
+/// The firmware with which it starts the embedded guest, and a screen's.
+const FIRMWARE: [&str; 5] = [
     "/usr/share/seabios/bios-256k.bin",
+    "/usr/share/seabios/vgabios-stdvga.bin",
     "/usr/share/qemu/kvmvapic.bin",
     "/usr/share/qemu/linuxboot_dma.bin",
     "/usr/share/qemu/pvh.bin",

@@ -61,13 +61,14 @@ delegate() {
 }
 
 # begin WHO NAME [ARGUMENT...]: a machine with the embedded guest, which has come to its prompt; or
-# which has ended.
+# which has ended. It has no network, or what NETWORK says, and
+# as much memory as MEMORY says.
 begin() {
     who=$1 machine=$2
     shift 2
     rm -f input
     mkfifo input
-    as $who svirt run --name $machine --accel tcg --memory 32M --net none "$@" \
+    as $who svirt run --name $machine --accel tcg --memory ${MEMORY:-32M} --net ${NETWORK:-none} "$@" \
         <input >console 2>complaints &
     run=$!
     exec 3>input

@@ -196,8 +196,12 @@ pub(crate) fn a_machine_gets_its_profile() {
         machine::making("svirt-lenient", Value::Profile(text("svirt-lenient", "complain,")));
     assert!(apply::make(&lenient, &machine::means()).is_err(), "it denies nothing");
     assert_eq!(machine::undone(&lenient), Undone::Restored);
-    let process =
-        ProcessLabel { model: SecurityModel::Apparmor, label: NAME.into(), image_label: None };
+    let process = ProcessLabel {
+        model: SecurityModel::Apparmor,
+        label: NAME.into(),
+        image_label: None,
+        mode: Some(ProfileMode::Enforce),
+    };
     let planned = machine::planned(process, &[own, theirs], &[own, theirs, NODE, SOCKET]);
     let started = Machine::start(&planned);
     let said = [

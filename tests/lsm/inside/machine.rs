@@ -42,8 +42,11 @@ pub(crate) const SOCKET: &str = "+/run/fresh/socket";
 pub(crate) const NODE: &str = "/dev/null";
 const GROUP: &str = "/sys/fs/cgroup/machine";
 
+/// Where it is remembered which profiles were loaded.
+const PROFILES: &str = "/run/lab/profiles";
+
 pub(crate) fn means() -> Means<'static> {
-    Means { contents: |_| &[], profiles: Path::new("/run/lab/profiles") }
+    Means { contents: |_| &[], profiles: Path::new(PROFILES) }
 }
 
 fn object(path: &Path) -> Object {
@@ -141,6 +144,7 @@ impl Machine {
             scratch: "/run/lab".into(),
             overlay: |_| Ok(Vec::new()),
         };
+        let profiles = Path::new(PROFILES);
         let opened = sources::open(launched, &supplies).expect("everything can be opened");
         let handed = Handed::of(launched, &opened).expect("it is open");
         let this = std::env::current_exe().expect("this program has a path");
@@ -149,7 +153,8 @@ impl Machine {
         let launcher = launcher.assign(launched).map_err(Stopped::Launch)?;
         let held = launcher.start(&sources::borrow(&opened)).map_err(Stopped::Launch)?;
         drop((opened, supplies));
-        let read = evidence::read(Role::Vmm, held.pid(), planned, &handed).expect("it is there");
+        let read = evidence::read(Role::Vmm, held.pid(), planned, &handed, profiles);
+        let read = read.expect("it is there");
         if !read.holds() {
             held.kill();
             return Err(Stopped::Unconfirmed(read.failures().cloned().collect()));
@@ -158,7 +163,8 @@ impl Machine {
         let lines = BufReader::new(UnixStream::from(output)).lines();
         let lines = lines.map(|line| line.expect("text"));
         let said = lines.take_while(|line| line != READY).collect();
-        let again = evidence::threads(running.pid, planned, Moment::Running).expect("it runs");
+        let again = evidence::threads(running.pid, planned, Moment::Running, profiles);
+        let again = again.expect("it runs");
         let failures: Vec<_> = again.into_iter().filter(|f| !f.holds()).collect();
         assert!(failures.is_empty(), "{failures:#?}");
         Ok(Self { running, input, said })

@@ -283,6 +283,7 @@ pub(crate) fn a_machine_is_labelled() {
         model: SecurityModel::Selinux,
         label: label.into(),
         image_label: Some(IMAGE.into()),
+        mode: None,
     };
     let planned = machine::planned(label(MACHINE), &[own, theirs], &[own, theirs, NODE, SOCKET]);
     let started = Machine::start(&planned);

@@ -117,6 +117,7 @@ pub(crate) fn a_machine_is_labelled() {
         model: SecurityModel::Smack,
         label: NAME.into(),
         image_label: Some(NAME.into()),
+        mode: None,
     };
     let (own, theirs, shared) = ("/run/lab/machines", "/run/lab/others", "/run/lab/groups");
     labelled(own, Xattr::Smack, "before");

@@ -1,6 +1,8 @@
 //! Machines as users start them, on kernels with a security module: each gets its label and its
 //! objects theirs, other machines' are refused, and everything is put back.
 
+mod apparmor;
+mod network;
 mod selinux;
 mod smack;
 

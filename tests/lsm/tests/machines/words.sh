@@ -1,24 +1,41 @@
+# A record that is left out for its number would be missed.
+echo 0 >/proc/sys/kernel/printk_ratelimit
+
 # label FILE: the label that a module keeps with it (getxattr(2)), without a NUL at its end.
 label() {
     perl -e '$b = "\0" x 300; $n = syscall(191, $ARGV[1], $ARGV[0], $b, 300);
         print $n < 0 ? "none: $!\n" : unpack("Z*", substr($b, 0, $n)) . "\n"' $ATTRIBUTE "$1"
 }
 
+# set_label LABEL FILE...: setxattr(2).
+set_label() {
+    ATTRIBUTE=$ATTRIBUTE perl -e '$label = shift;
+        for (@ARGV) {
+            syscall(188, $_, $ENV{ATTRIBUTE}, $label, length($label), 0) == 0 or die "$_: $!";
+        }' "$@"
+}
+
 # labels FILE...: each with its label.
 labels() { for file in "$@"; do echo "$file $(label $file)"; done; }
+
+# images NAME...: an empty disk of each name.
+images() { for name in "$@"; do dd if=/dev/zero of=$name.raw bs=512 count=64; done 2>/dev/null; }
 
 # vmm NAME: the process of a machine's VMM.
 vmm() { as root svirt inspect --json $1 | grep -o '"pid":[0-9]*' | tail -1 | cut -d : -f 2; }
 
-# current NAME: the label of each thread of a machine's VMM.
-current() { for task in /proc/$(vmm $1)/task/*; do cat $task/attr/current; echo; done | sort -u; }
+# current NAME: what each thread of a machine's VMM is called.
+current() { for task in /proc/$(vmm $1)/task/*; do tr -d '\0' <$task/attr/current; echo; done | sort -u; }
 
 # behind NAME [ARGUMENT...]: a machine with the embedded guest that runs while others are looked at.
 behind() {
-    name=$1
+    behind=$1
     shift
-    as root svirt run --detach --name $name --accel tcg --memory 32M --net none "$@"
+    as root svirt run --detach --name $behind --accel tcg --memory 32M --net none "$@"
 }
+
+# drill NAME ATTEMPT TARGET: an attack by root, on a machine of root's.
+drill() { as root svirt drill $1 --attempt $2 --target $3; }
 
 # records: what the kernel said since it was asked last.
 records() { dmesg -s 1000000 -c; }

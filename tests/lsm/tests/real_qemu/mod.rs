@@ -38,14 +38,14 @@ pub(crate) fn try_it(name: &str, claim: fn(&Host) -> Outcome) {
 }
 
 /// The layers that a status says are enforced in full.
-fn full(report: &Report, status: &str) -> BTreeSet<Layer> {
+pub(crate) fn full(report: &Report, status: &str) -> BTreeSet<Layer> {
     let plan = report.status(status).plan.expect("it runs");
     let layers = plan.vmm().layers.iter();
     layers.filter(|l| l.enforced == Enforced::Fully).map(|l| l.layer).collect()
 }
 
 /// What the kernel says of a VMM: lines of its status, and which namespaces are its own.
-struct Vmm(String);
+pub(crate) struct Vmm(String);
 
 impl Vmm {
     fn told(report: &Report, name: &str) -> Self {
