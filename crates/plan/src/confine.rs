@@ -165,12 +165,14 @@ impl Frame<'_> {
     }
 
     /// A node that everybody may use, and that no security module keeps from machines, is bound;
-    /// another is made anew for the machine's own user, which only root can do.
+    /// another is made anew, with the machine's label and for its own user where it has one, which only
+    /// root can do.
     fn device(&self, object: &Object, identity: Identity) -> EntrySource {
         let for_all = object.mode & 0o006 == 0o006;
-        let own = identity.own && self.inputs.host.is_root() && self.choice.own_root();
-        let permitted = self.inputs.seen.all_of(object.id).all(|seen| seen.permits.write);
-        if own && !(for_all && permitted) && object.kind == FileKind::CharDevice {
+        let can_make = self.inputs.host.is_root() && self.choice.own_root();
+        let barred = self.inputs.seen.all_of(object.id).any(|seen| !seen.permits.write);
+        let needed = barred || (identity.own && !for_all);
+        if can_make && needed && object.kind == FileKind::CharDevice {
             EntrySource::Node(object.clone())
         } else {
             EntrySource::Bind(object.clone())

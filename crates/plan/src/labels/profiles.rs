@@ -31,7 +31,7 @@ pub(crate) fn profiles(
                 all.extend(of_apparmor(inputs, processes)?);
             }
             SecurityModel::Smack => {
-                all.extend(of_smack(inputs, &given.vmm, processes, relabelled)?)
+                all.extend(of_smack(inputs, &given.vmm, processes, relabelled)?);
             }
             _ => {}
         }
@@ -83,7 +83,7 @@ pub fn stand_in(
 /// The change to the host by which a process has its profile.
 fn own_profile<'a>(plan: &'a Plan, process: &Process) -> Option<&'a Op> {
     let name = profile_name(process)?;
-    let is_its = |op: &&Op| op.object == PathBuf::from(name.as_str());
+    let is_its = |op: &&Op| op.object.as_os_str() == name.as_str();
     plan.ops.iter().filter(|op| matches!(op.after, Value::Profile(_))).find(is_its)
 }
 
