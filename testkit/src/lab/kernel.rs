@@ -19,9 +19,10 @@ const QEMU: [&str; 2] =
     ["/usr/bin/qemu-system-x86_64", "/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"];
 
 /// The firmware with which it starts the embedded guest, and a screen's.
-const FIRMWARE: [&str; 5] = [
+const FIRMWARE: [&str; 6] = [
     "/usr/share/seabios/bios-256k.bin",
     "/usr/share/seabios/vgabios-stdvga.bin",
+    "/usr/share/qemu/keymaps/en-us",
     "/usr/share/qemu/kvmvapic.bin",
     "/usr/share/qemu/linuxboot_dma.bin",
     "/usr/share/qemu/pvh.bin",

@@ -34,7 +34,8 @@ fn found(host: &Host, planned: &Confinement, alter: impl FnOnce(&mut Confinement
     let handed = Handed::of(&altered, &opened).expect("it is open");
     let launcher = launcher(host).assign(&altered).expect("it listens");
     let held = launcher.start(&sources::borrow(&opened)).expect("it is launched");
-    let read = evidence::read(Role::Vmm, held.pid(), planned, &handed).expect("it stands there");
+    let read = evidence::read(Role::Vmm, held.pid(), planned, &handed, Path::new("/nowhere"));
+    let read = read.expect("it stands there");
     held.kill();
     read.failures().cloned().collect()
 }

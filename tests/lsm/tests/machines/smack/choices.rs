@@ -31,7 +31,7 @@ const SCRIPT: &str = "
     told reserved behind star --seclabel type=static,model=smack,label=*
     told write as root svirt exec --name w --weaken user --rw /run/lab/d.raw -- /usr/bin/busybox sh -c 'echo written >/run/lab/d.raw; exec 2>/dev/null'
     told written head -c 7 d.raw
-    told qemu as root svirt exec --detach --name q -- /usr/bin/qemu-system-x86_64 -accel tcg -m 32 \\
+    told qemu as root svirt exec --detach --name q --weaken user -- /usr/bin/qemu-system-x86_64 -accel tcg -m 32 \\
         -nodefaults -display none -drive file=/run/lab/e.raw,format=raw,if=virtio
     told q.during label e.raw
     told q.current current q

@@ -13,8 +13,8 @@ const SCRIPT: &str = "
     images a b both base
     # Nobody may read it but by a rule.
     set_label System base.raw
-    records >/dev/null
     told before labels *.raw
+    records >/dev/null
     disks='--disk /run/lab/both.raw,share=pair --disk /run/lab/base.raw,ro'
     told b behind b --disk /run/lab/b.raw $disks
     begin root a --append x --disk /run/lab/a.raw $disks
