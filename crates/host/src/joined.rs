@@ -102,13 +102,18 @@ pub struct MadeAhead {
     _first: First,
 }
 
-/// The process with which namespaces were made. It ends by itself.
+/// The process with which namespaces were made. It ends by itself when it is let go, and is not killed:
+/// whoever has taken a Smack label since may not, and the kernel would record it.
 #[derive(Debug)]
-struct First(u32);
+struct First {
+    pid: u32,
+    hold: Option<OwnedFd>,
+}
 
 impl Drop for First {
     fn drop(&mut self) {
-        sys::kill_and_reap(self.0);
+        drop(self.hold.take());
+        sys::reap(self.pid);
     }
 }
 
@@ -144,11 +149,11 @@ pub fn made_ahead(
             exit(0)
         }
         Forked::Parent { pid, .. } => {
-            let first = First(pid);
+            let mut first = First { pid, hold: Some(hold) };
             map(pid)?;
             let held = kinds.iter().map(|kind| namespace_of(pid, *kind));
             let namespaces = held.collect::<Result<_, _>>()?;
-            drop(hold);
+            drop(first.hold.take());
             Ok(MadeAhead { namespaces, _first: first })
         }
     }

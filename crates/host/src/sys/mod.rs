@@ -13,7 +13,7 @@ pub use mount::{MountFlags, map_mount, set_mount_flags};
 pub use process::{
     close_all_except, deny_executable_gain, execute, ignore_signal, install_filter,
     join_new_session_keyring, kill_and_reap, knows_executable_gain, landlock_abi, place_descriptor,
-    reset_signals, signal_descriptor, wait_any, wait_next,
+    reap, reset_signals, signal_descriptor, wait_any, wait_next,
 };
 pub use trace::{Tracee, TraceeStop};
 

@@ -115,18 +115,23 @@ pub fn wait_next() -> Option<(i32, i32)> {
     }
 }
 
-/// Kills a child of ours, which we have not reaped, and waits until it is gone. One that has ended is
-/// sent nothing: whoever has taken another Smack label since may not, and that would be recorded.
+/// Kills a child of ours, which we have not reaped, and waits until it is gone.
 pub fn kill_and_reap(child: u32) {
     let Ok(pid) = libc::pid_t::try_from(child) else { return };
-    let mut status = 0;
-    // SAFETY: a signal touches no memory of ours; `status` lives until the call returns. A child
-    // that was not reaped keeps its number, so nobody else is hit.
+    // SAFETY: a signal touches no memory of ours. A child that was not reaped keeps its number, so
+    // nobody else is hit.
     unsafe {
-        if libc::waitpid(pid, &raw mut status, libc::__WALL | libc::WNOHANG) != 0 {
-            return;
-        }
         libc::kill(pid, libc::SIGKILL);
+    }
+    reap(child);
+}
+
+/// Waits until a child of ours, which we have not reaped, is gone.
+pub fn reap(child: u32) {
+    let Ok(pid) = libc::pid_t::try_from(child) else { return };
+    let mut status = 0;
+    // SAFETY: `status` lives until the call returns.
+    unsafe {
         while libc::waitpid(pid, &raw mut status, libc::__WALL) < 0
             && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
         {}
