@@ -14,7 +14,7 @@ use svirt_model::{
     Machine, Object, Plan, Resource, Sharing, Target, Value, Want,
     label::{
         Context, MachineLabel, Observations, Observed, Permits, Relabelling, Seclabel,
-        SeclabelKind, SecurityModel,
+        SeclabelKind, SecurityModel, SmackLabel,
     },
 };
 use svirt_plan::{Inputs, Other, Others, PlanError, needs};
@@ -286,12 +286,13 @@ fn smack_has_rules_for_what_is_shared_and_for_what_is_read() {
     let plan = planned(&machine, &host, &seen, &Others::default()).expect("a plan").plan;
     let own = plan.labels[0].label.clone();
     let after: Vec<_> = changes(&plan).into_iter().map(|(_, _, after)| after).collect();
-    assert_eq!(after, [own.as_str(), "svirt-group-pair", "svirt-content"]);
+    let iso = SmackLabel::of_content(file("/iso").id);
+    assert_eq!(after, [own.as_str(), "svirt-group-pair", iso.as_str()]);
     let rules: Vec<_> = plan.ops.iter().filter(|op| matches!(op.after, Value::Rules(_))).collect();
     let [rules] = rules[..] else { panic!("{rules:?}") };
     let Value::Rules(lines) = &rules.after else { panic!("{rules:?}") };
     let lines: BTreeSet<_> = lines.iter().cloned().collect();
-    let wanted = [format!("{own} svirt-group-pair rwxal"), format!("{own} svirt-content rxl")];
+    let wanted = [format!("{own} svirt-group-pair rwxal"), format!("{own} {iso} rxl")];
     assert_eq!(lines, BTreeSet::from(wanted));
     let user = HostFacts { uid: 1000, ..host };
     let plan = planned(&machine, &user, &seen, &Others::default()).expect("a plan").plan;
