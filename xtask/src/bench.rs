@@ -6,12 +6,14 @@
 
 mod exec;
 mod guest;
+mod labels;
 mod linux;
 mod memory;
 mod parallel;
 mod peer;
 mod place;
 mod report;
+mod reserve;
 mod series;
 mod watch;
 
@@ -48,10 +50,27 @@ enum Subject {
     Memory,
     /// Fifty starts at once, beside fifty of QEMU alone
     Parallel,
+    /// Two hundred starts at once, beside two hundred of QEMU alone
+    Crowd,
+    /// The labels of five objects, given and taken back, beside chcon (root)
+    Label,
+    /// Ten thousand files labelled, beside chcon -R and setfiles (root)
+    Relabel,
+    /// A label reserved where ten thousand are, beside where ten are
+    Reserve,
 }
 
-const ALL: [Subject; 5] =
-    [Subject::Exec, Subject::Guest, Subject::Linux, Subject::Memory, Subject::Parallel];
+const ALL: [Subject; 9] = [
+    Subject::Exec,
+    Subject::Guest,
+    Subject::Linux,
+    Subject::Memory,
+    Subject::Parallel,
+    Subject::Crowd,
+    Subject::Label,
+    Subject::Relabel,
+    Subject::Reserve,
+];
 
 impl Subject {
     /// Rounds that count.
@@ -62,18 +81,36 @@ impl Subject {
             Subject::Linux => (7, 2),
             Subject::Memory => (5, 1),
             Subject::Parallel => (5, 1),
+            Subject::Crowd => (3, 1),
+            Subject::Label => (100, 10),
+            Subject::Relabel => (11, 2),
+            Subject::Reserve => (1, 1),
         };
         if quick { few } else { all }
     }
 
-    fn measure(self, place: &Place, person: &Person, rounds: usize) -> Result<Measurement> {
+    /// Only root gives labels, and a reservation is the same for everybody.
+    fn is_for(self, person: &Person) -> bool {
         match self {
+            Subject::Label | Subject::Relabel => person.is_root(),
+            Subject::Reserve => person.is_first(),
+            _ => true,
+        }
+    }
+
+    fn measure(self, place: &Place, person: &Person, rounds: usize) -> Result<Vec<Measurement>> {
+        let one = match self {
             Subject::Exec => exec::measure(place, person, rounds),
             Subject::Guest => guest::measure(place, person, rounds),
             Subject::Linux => linux::measure(place, person, rounds),
             Subject::Memory => memory::measure(place, person, rounds),
-            Subject::Parallel => parallel::measure(place, person, rounds),
-        }
+            Subject::Parallel => return parallel::measure(place, person, rounds, 50),
+            Subject::Crowd => return parallel::measure(place, person, rounds, 200),
+            Subject::Label => labels::few(place, person, rounds),
+            Subject::Relabel => labels::tree(place, person, rounds),
+            Subject::Reserve => return reserve::measure(person),
+        };
+        Ok(vec![one?])
     }
 }
 
@@ -85,11 +122,10 @@ pub(crate) fn run(options: &Options) -> Result {
     let place = Place::make()?;
     let host = Host::look()?;
     let mut measurements = Vec::new();
+    let wanted = |subject: &Subject| options.only.is_empty() || options.only.contains(subject);
     for person in place.people() {
-        for subject in
-            ALL.into_iter().filter(|s| options.only.is_empty() || options.only.contains(s))
-        {
-            measurements.push(subject.measure(&place, person, subject.rounds(options.quick))?);
+        for subject in ALL.into_iter().filter(|subject| wanted(subject) && subject.is_for(person)) {
+            measurements.extend(subject.measure(&place, person, subject.rounds(options.quick))?);
         }
     }
     let report = Report { host: host.afterwards()?, measurements };

@@ -22,19 +22,29 @@ pub(crate) fn run_chore() -> Result {
 
 /// Builds the programs; the directory in which they are then.
 pub(crate) fn build() -> Result<PathBuf> {
-    let host = host()?;
-    let mut build = cargo(["build", "--release", "--target", &host]);
-    build.args(PROGRAMS.iter().map(|program| format!("--package={program}")));
-    // With a target named, the flags do not reach what only the build itself runs.
-    run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
-    let target = target_directory()?;
-    let (built, place) = (target.join(&host).join("release"), target.join("dist"));
+    let built = compile(PROGRAMS.iter().map(|program| format!("--package={program}")))?;
+    let place = target_directory()?.join("dist");
     fs::create_dir_all(&place).map_err(Error::file(&place))?;
     for program in PROGRAMS {
         let to = place.join(program);
         fs::copy(built.join(program), &to).map_err(Error::file(&to))?;
     }
     Ok(place)
+}
+
+/// Builds a program that is in no package like those that are; where it is then.
+pub(crate) fn example(package: &str, name: &str) -> Result<PathBuf> {
+    let built = compile([format!("--package={package}"), format!("--example={name}")])?;
+    Ok(built.join("examples").join(name))
+}
+
+/// Builds what these arguments of cargo's name; the directory in which it is then.
+fn compile(what: impl IntoIterator<Item = String>) -> Result<PathBuf> {
+    let host = host()?;
+    let mut build = cargo(["build", "--release", "--target", &host]);
+    // With a target named, the flags do not reach what only the build itself runs.
+    run(build.args(what).env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    Ok(target_directory()?.join(host).join("release"))
 }
 
 /// This machine, as the compiler calls it.

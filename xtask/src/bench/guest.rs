@@ -6,7 +6,7 @@ use svirt_guest::{GUEST, READY_LINE};
 
 use super::peer::{Ends, Planned};
 use super::place::{Person, Place};
-use super::report::Measurement;
+use super::report::{MEDIAN, Measurement};
 use super::series::Series;
 use super::watch::to_the_line;
 use crate::error::{Error, Result};
@@ -39,7 +39,8 @@ pub(super) fn measure(place: &Place, person: &Person, rounds: usize) -> Result<M
         }
     }
     Ok(Measurement {
-        name: "run to the embedded guest's first line",
+        name: "run to the embedded guest's first line".to_owned(),
+        quantile: MEDIAN,
         person: person.name.clone(),
         unit: "ms",
         target: Some(TARGET),

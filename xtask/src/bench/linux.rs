@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::peer::{Ends, Planned};
 use super::place::{Person, Place};
-use super::report::Measurement;
+use super::report::{MEDIAN, Measurement};
 use super::series::Series;
 use super::watch::to_the_line;
 use crate::command::{line, output, run, succeeded, tree};
@@ -48,7 +48,8 @@ pub(super) fn measure(place: &Place, person: &Person, rounds: usize) -> Result<M
         }
     }
     Ok(Measurement {
-        name: "run to a Linux guest's init",
+        name: "run to a Linux guest's init".to_owned(),
+        quantile: MEDIAN,
         person: person.name.clone(),
         unit: "ms",
         target: Some(TARGET),

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use super::place::{Person, Place};
-use super::report::Measurement;
+use super::report::{MEDIAN, Measurement};
 use super::series::Series;
 use crate::command::{output, run};
 use crate::error::{Error, Result};
@@ -28,7 +28,8 @@ pub(super) fn measure(place: &Place, person: &Person, rounds: usize) -> Result<M
         written.samples.push(dirty);
     }
     Ok(Measurement {
-        name: "private memory of a supervisor",
+        name: "private memory of a supervisor".to_owned(),
+        quantile: MEDIAN,
         person: person.name.clone(),
         unit: "MiB",
         target: Some(TARGET),

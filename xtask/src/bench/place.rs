@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 /// The ordinary user that root makes for this, once.
 const USER: &str = "svirt-bench";
 
+/// The name of the user who may do everything.
+const ROOT: &str = "root";
+
 /// A directory for the measurements.
 pub(super) struct Place {
     root: TempDir,
@@ -90,7 +93,7 @@ fn people(root: &Path) -> Result<Vec<Person>> {
         run(Command::new("useradd").args(["--system", "--shell=/usr/sbin/nologin", USER]))?;
     }
     let ids = (id("-u")?, id("-g")?);
-    Ok(vec![Person::new("root", None, root)?, Person::new(USER, Some(ids), root)?])
+    Ok(vec![Person::new(ROOT, None, root)?, Person::new(USER, Some(ids), root)?])
 }
 
 fn id(which: &str) -> Result<u32> {
@@ -106,6 +109,16 @@ impl Person {
             chown(&home, Some(uid), Some(gid)).map_err(Error::file(&home))?;
         }
         Ok(Self { name: name.to_owned(), ids, home })
+    }
+
+    /// Whether this person may do everything.
+    pub(super) fn is_root(&self) -> bool {
+        self.name == ROOT
+    }
+
+    /// Whether this is who runs the measurements.
+    pub(super) fn is_first(&self) -> bool {
+        self.ids.is_none()
     }
 
     /// A file of this person's.

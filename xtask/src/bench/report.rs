@@ -65,14 +65,22 @@ fn version(program: &str) -> Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
+/// What half of the samples do not exceed.
+pub(super) const MEDIAN: f64 = 0.5;
+
+/// What ninety-nine in a hundred do not exceed.
+pub(super) const WORST: f64 = 0.99;
+
 /// One thing measured, for one person.
 #[derive(Debug)]
 pub(super) struct Measurement {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// Who ran it.
     pub(super) person: String,
     pub(super) unit: &'static str,
-    /// At most this is aimed at, of the ratio or, without a peer, of the median.
+    /// Which of the samples the figure is taken from, as a part of them: [`MEDIAN`] or [`WORST`].
+    pub(super) quantile: f64,
+    /// At most this is aimed at: of the ratio or, without a peer, of sVirt's own.
     pub(super) target: Option<f64>,
     /// Whether the second series is a peer that sVirt is compared with.
     pub(super) compared: bool,
@@ -81,11 +89,12 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    /// sVirt's median for one of the peer's; without a peer, its median.
+    /// sVirt's for one of the peer's; without a peer, its own.
     fn figure(&self) -> f64 {
+        let of = |series: &Series| series.quantile(self.quantile);
         match self.series.as_slice() {
-            [ours, peer, ..] if self.compared => ours.median() / peer.median(),
-            [ours, ..] => ours.median(),
+            [ours, peer, ..] if self.compared => of(ours) / of(peer),
+            [ours, ..] => of(ours),
             [] => f64::NAN,
         }
     }
@@ -103,12 +112,13 @@ impl Measurement {
         let mut text = format!("{head:<48} {figure:>10}   {}\n", self.verdict());
         for series in &self.series {
             text += &format!(
-                "    {:<30} {:>10.2} {:<3} {:>10.2} ..{:>9.2}   n {}\n",
+                "    {:<36} {:>10.2} {:<3} {:>10.2} ..{:>9.2} {:>10.2}   n {}\n",
                 series.name,
                 series.median(),
                 self.unit,
                 series.quantile(0.25),
                 series.quantile(0.75),
+                series.quantile(WORST),
                 series.samples.len(),
             );
         }
@@ -121,6 +131,7 @@ impl Measurement {
                 "name": s.name,
                 "median": s.median(),
                 "quartiles": [s.quantile(0.25), s.quantile(0.75)],
+                "p99": s.quantile(WORST),
                 "samples": s.samples,
             })
         };
@@ -129,6 +140,7 @@ impl Measurement {
             "person": self.person,
             "unit": self.unit,
             "figure": self.figure(),
+            "quantile": self.quantile,
             "target": self.target,
             "series": self.series.iter().map(series).collect::<Vec<_>>(),
         })
@@ -144,8 +156,8 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn table(&self) -> String {
-        let heading =
-            "\nsVirt for one of the peer; below, each one's median, quartiles and rounds\n";
+        let heading = "\nsVirt for one of the peer; below, each one's median, quartiles, what 99 in 100 do not \
+             exceed, and samples\n";
         let rows: String = self.measurements.iter().map(Measurement::rows).collect();
         format!("\n{}{heading}\n{rows}", self.host.line())
     }
@@ -174,7 +186,8 @@ mod tests {
         };
         Measurement {
             compared: series.len() > 1,
-            name: "m",
+            quantile: MEDIAN,
+            name: "m".to_owned(),
             person: "p".to_owned(),
             unit: "ms",
             target: Some(1.5),
@@ -196,6 +209,15 @@ mod tests {
         assert_eq!(measurement(&[("svirt", 1.25)]).figure(), 1.25);
         let parts = [("svirt", 1.25), ("a part of that", 1.0)];
         assert_eq!(Measurement { compared: false, ..measurement(&parts) }.figure(), 1.25);
+    }
+
+    #[test]
+    fn the_figure_can_be_that_of_the_worst() {
+        let ours = Series { name: "svirt".to_owned(), samples: vec![1.0, 1.0, 9.0] };
+        let mut one = measurement(&[("svirt", 1.0), ("peer", 2.0)]);
+        one.series[0] = ours;
+        assert_eq!(one.figure(), 0.5);
+        assert_eq!(Measurement { quantile: 1.0, ..one }.figure(), 4.5);
     }
 
     #[test]

@@ -21,6 +21,14 @@ impl Series {
         self.samples.push(time.as_secs_f64() * 1000.0);
     }
 
+    /// A time; who waits for what failed waits for ever.
+    pub(super) fn add_or_failure(&mut self, time: Option<Duration>) {
+        match time {
+            Some(time) => self.add(time),
+            None => self.samples.push(f64::INFINITY),
+        }
+    }
+
     /// The value below which this part of the samples lies, between two samples by interpolation.
     /// Without samples there is none.
     pub(super) fn quantile(&self, part: f64) -> f64 {
@@ -29,7 +37,8 @@ impl Series {
         let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
         let at = part.clamp(0.0, 1.0) * last as f64;
         let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-        below + (above - below) * at.fract()
+        // Between what never came to an end and itself there is nothing to interpolate.
+        if below == above { below } else { below + (above - below) * at.fract() }
     }
 
     pub(super) fn median(&self) -> f64 {
@@ -48,6 +57,14 @@ mod tests {
         assert_eq!(series.quantile(0.0), 1.0);
         assert_eq!(series.quantile(1.0), 4.0);
         assert_eq!(series.quantile(0.25), 1.75);
+    }
+
+    #[test]
+    fn what_failed_is_slower_than_anything() {
+        let mut series = Series { name: String::new(), samples: vec![1.0, 2.0, 3.0] };
+        series.add_or_failure(None);
+        series.add_or_failure(None);
+        assert_eq!((series.median(), series.quantile(0.99)), (3.0, f64::INFINITY));
     }
 
     #[test]

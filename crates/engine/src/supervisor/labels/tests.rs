@@ -344,8 +344,8 @@ fn five_hundred_processes_of_two_users_at_once_get_what_is_theirs() {
     assert!(!any_held(GROUP, seats()).unwrap());
 }
 
-/// What a reservation costs among ten thousand:
-/// `cargo test --release -p svirt-engine --lib -- --ignored --nocapture ten_thousand`.
+/// What a reservation costs where few live, and where ten thousand do, in milliseconds; `cargo xtask
+/// bench --only reserve` reads this and says what the samples come to.
 #[test]
 #[ignore = "it says how long something takes, which depends on the host"]
 fn ten_thousand_live() {
@@ -355,17 +355,17 @@ fn ten_thousand_live() {
     let pool = Pool::new(&range, 1024).unwrap();
     let (alone, member) = (needs(&pool, &[]), needs(&pool, &["g"]));
     let mut held = Vec::new();
-    for id in 0..10_000 {
-        let needs = if id % 40 == 0 { &member } else { &alone };
-        held.push(stored.live(id, needs).unwrap());
-    }
-    let own = needs(&pool, &["new"]);
-    for (what, needs) in
-        [("a pair", alone), ("and a place in a group", member), ("and a group", own)]
-    {
-        let mut took: Vec<Duration> = (0..100).map(|n| one(&mut stored, n, &needs)).collect();
-        took.sort();
-        println!("{what}: median {:?}, worst {:?}", took[50], took[99]);
+    for live in [10, 10_000] {
+        for id in held.len()..live {
+            let needs = if id % 40 == 0 { &member } else { &alone };
+            held.push(stored.live(id as u128, needs).unwrap());
+        }
+        let own = needs(&pool, &["new"]);
+        for (what, needs) in [("pair", &alone), ("pair+place", &member), ("pair+group", &own)] {
+            let took = (0..100).map(|n| one(&mut stored, n, needs).as_secs_f64() * 1000.0);
+            let took: Vec<String> = took.map(|ms| format!("{ms:.4}")).collect();
+            println!("{what} {live} {}", took.join(" "));
+        }
     }
 }
 

@@ -1,0 +1,60 @@
+//! What a machine's label costs where ten thousand others have one: read from the ignored test of the
+//! engine that fills a host's names, which is the one that knows how.
+
+use super::place::Person;
+use super::report::{MEDIAN, Measurement};
+use super::series::Series;
+use crate::command::{cargo, output};
+use crate::error::{Error, Result};
+
+const TEST: &str = "ten_thousand_live";
+
+/// In milliseconds.
+const TARGET: f64 = 1.0;
+
+/// What the test calls each reservation, how many others live meanwhile, and what it is.
+const SAMPLES: [(&str, &str); 4] = [
+    ("pair 10000", "a pair, 10,000 live"),
+    ("pair 10", "a pair, 10 live"),
+    ("pair+place 10000", "and a place in a group, 10,000 live"),
+    ("pair+group 10000", "and a group, 10,000 live"),
+];
+
+pub(super) fn measure(person: &Person) -> Result<Vec<Measurement>> {
+    let arguments = ["test", "--quiet", "--release", "--package=svirt-engine", "--lib", "--"];
+    let text = output(cargo(arguments).args(["--ignored", "--nocapture", TEST]))?;
+    let series = SAMPLES.into_iter().map(|(key, name)| {
+        let missing = || Error::Answer(format!("the test {TEST} does not print `{key}`"));
+        samples(&text, key).map(|samples| Series { name: name.into(), samples }).ok_or_else(missing)
+    });
+    Ok(vec![Measurement {
+        name: "a label reserved".to_owned(),
+        person: person.name.clone(),
+        unit: "ms",
+        quantile: MEDIAN,
+        target: Some(TARGET),
+        compared: false,
+        series: series.collect::<Result<_>>()?,
+    }])
+}
+
+/// The numbers that follow this on a line. The test's name may stand before it.
+fn samples(text: &str, key: &str) -> Option<Vec<f64>> {
+    let mut lines = text.lines().filter_map(|line| line.rsplit("... ").next());
+    let line = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
+    line.split(' ').map(|number| number.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_found_by_what_they_are_of() {
+        let text = "test a::b ... pair 10 1.5 2\npair 10000 3\nend\n";
+        assert_eq!(samples(text, "pair 10"), Some(vec![1.5, 2.0]));
+        assert_eq!(samples(text, "pair 10000"), Some(vec![3.0]));
+        assert_eq!(samples(text, "pair+group 10"), None);
+        assert_eq!(samples("pair 10 x", "pair 10"), None);
+    }
+}
