@@ -25,6 +25,30 @@ const BEGIN: &str = "
     records >/dev/null
 ";
 
+/// Whether a policy was loaded, as the kernel numbers them from when it is asked first (`policyload`
+/// of `struct selinux_kernel_status`), and how often one of the programs ran that compile or load one.
+const COMPILED: &str = "
+    mkdir -p /usr/sbin
+    for program in semodule secilc checkpolicy checkmodule load_policy; do
+        printf '#!/usr/bin/busybox sh\necho $0 >>/run/lab/ran\n' >/usr/sbin/$program
+        chmod 755 /usr/sbin/$program
+    done
+    /usr/sbin/semodule
+    compiled() {
+        od -A n -t u4 -j 12 -N 4 /sys/fs/selinux/status
+        wc -l <ran
+    }
+    told before compiled
+    told start behind a --disk /run/lab/a.raw
+    told during compiled
+    told a.current current a
+    as root svirt kill a
+    told after compiled
+    echo 0 >/sys/fs/selinux/enforce
+    dd if=$BIN/policy of=/sys/fs/selinux/load bs=16M
+    told loaded compiled
+";
+
 /// Two machines that share a disk and read another, beside one that shares nothing.
 const TWO: &str = "
     told before labels *.raw
@@ -223,6 +247,25 @@ labs! {
         assert!(report.said("x").out.contains("VM status: running"));
         let after = contexts(&report, "after");
         assert!(after.len() == 4 && after.values().all(|c| c.kind() == "tmpfs_t"), "{after:?}");
+    }
+
+    /// The one static module is all that a start needs: none is compiled or loaded for a machine.
+    fn no_policy_is_compiled_or_loaded_for_a_start(host) {
+        let report = run(&lab(host)?, &format!("{BEGIN}{COMPILED}"));
+        report.said("start").exits(0);
+        assert_eq!(context_of(&report, "a.current").categories().len(), 2);
+        let counts = |name| {
+            let said = report.said(name).exits(0).out;
+            let [loads, runs] = said.split_whitespace().collect::<Vec<_>>()[..] else {
+                panic!("{said}")
+            };
+            (loads != "0", runs.to_owned())
+        };
+        let once = "1".to_owned();
+        for name in ["before", "during", "after"] {
+            assert_eq!(counts(name), (false, once.clone()), "{name}: the count was tried once");
+        }
+        assert_eq!(counts("loaded"), (true, once), "the kernel counts");
     }
 
     /// Labels of the user's own, bases, none, those of one disk; and what no machine can have.
