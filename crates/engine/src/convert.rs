@@ -84,7 +84,9 @@ impl From<PlanError> for Failure {
             | PlanError::NoImageLabel { .. }
             | PlanError::Unlabelled { .. } => Code::Unconfined,
             PlanError::NoRight { .. } | PlanError::NoEntry { .. } => Code::Denied,
-            PlanError::TakenLabel { .. } | PlanError::Labelled { .. } => Code::InUse,
+            PlanError::TakenLabel { .. }
+            | PlanError::Covered { .. }
+            | PlanError::Labelled { .. } => Code::InUse,
             PlanError::Allocate(AllocateError::NoPair { .. } | AllocateError::NoGroup { .. }) => {
                 Code::InUse
             }
@@ -95,6 +97,7 @@ impl From<PlanError> for Failure {
             | PlanError::Allocate(_)
             | PlanError::Profile(_)
             | PlanError::NoBase { .. }
+            | PlanError::ForeignLabel { .. }
             | PlanError::HardLinked { .. }
             | PlanError::TwoLabels { .. } => Code::Data,
         };

@@ -172,6 +172,24 @@ pub enum PlanError {
         /// Its label.
         theirs: String,
     },
+    /// A label that was made for the machine, and another machine's that covers it or is covered.
+    #[error(
+        "machine {machine} has the label {theirs}, which would reach this machine, or this one it"
+    )]
+    Covered {
+        /// The other machine.
+        machine: MachineName,
+        /// Its label.
+        theirs: String,
+    },
+    /// A label that was chosen for an object, with which other machines would reach it.
+    #[error("{} would have the label {label}, with which other machines reach it", .path.display())]
+    ForeignLabel {
+        /// The object.
+        path: PathBuf,
+        /// The label that was chosen.
+        label: String,
+    },
     /// A program from which the machine's domain cannot be entered, or a library that it may not
     /// execute.
     #[error("{} has the label {has}, which {label} may not execute", .code.display())]
@@ -244,6 +262,12 @@ impl PlanError {
                 Some("install sVirt's policy with svirt policy install, or write relabel=no")
             }
             Self::TakenLabel { .. } => Some("choose another label, or leave it to sVirt"),
+            Self::Covered { .. } => {
+                Some("stop it, or start it with a label that has two categories of its own")
+            }
+            Self::ForeignLabel { .. } => {
+                Some("leave the label to sVirt, or choose one that no machine of sVirt's has")
+            }
             Self::NoEntry { .. } => {
                 Some("label it as a program (bin_t) or a library (lib_t), or --weaken selinux")
             }
@@ -294,9 +318,9 @@ fn groups(inputs: Inputs<'_>) -> BTreeSet<GroupName> {
     walked.manifest.resources.into_iter().filter_map(group).collect()
 }
 
-/// The objects that may have to be labelled for a machine: what other machines want of them has to
-/// be known.
-pub fn labelled(inputs: Inputs<'_>) -> Vec<(PathBuf, Attribute)> {
+/// The labels of objects that may have to be changed for a machine: what other machines want of them
+/// has to be known.
+pub fn labelled(inputs: Inputs<'_>) -> Vec<Attribute> {
     labels::candidates(inputs, &resources::walk(inputs, &Choice::of(inputs)).manifest)
 }
 

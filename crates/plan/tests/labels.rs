@@ -57,7 +57,7 @@ fn all_seen(machine: &Machine, host: &HostFacts, seen: &Observed) -> Observation
     let place = support::place(machine);
     let bare = Inputs::bare(machine, host, &place);
     let mut all = Observations::default();
-    for (_, attribute) in svirt_plan::labelled(bare) {
+    for attribute in svirt_plan::labelled(bare) {
         let Attribute::Label { model, file: Some(file) } = attribute else { continue };
         all.insert(model, file, seen.clone());
     }

@@ -79,8 +79,7 @@ fn start(store: &mut Store, n: u64, plan: &Plan) -> Result<(), StoreError> {
     let request = String::new();
     let start = store.start(NewRun { id, name, supervisor, transient: true, request })?;
     start.reserve_user(100_000..165_536, |_| true)?;
-    let keys: Vec<_> =
-        wants.iter().map(|want| (want.object.clone(), want.attribute.clone())).collect();
+    let keys: Vec<_> = wants.iter().map(|want| want.attribute.clone()).collect();
     start.held(&keys)?;
     let claims = claims(n);
     start.claims_near(&claims)?;

@@ -34,27 +34,23 @@ impl Store {
     }
 }
 
-/// The wants of other machines on one object and attribute, each with what the ledger says was there
-/// before all of them. Where nothing is to be undone, what they want was there.
+/// The wants of other machines on the label of one file, under whatever names, each with what the
+/// ledger says was there before all of them. Where nothing is to be undone, what they want was there.
 pub(crate) const HELD: &str = "
     SELECT run, object, attribute, value, name, coalesce(
-      (SELECT before FROM ledger INDEXED BY ledger_open_object
-         WHERE object = ?1 AND attribute = ?2 AND phase IN ('intent', 'done')
+      (SELECT before FROM ledger INDEXED BY ledger_open_label
+         WHERE attribute = ?1 AND attribute <> '\"presence\"' AND phase IN ('intent', 'done')
          ORDER BY sequence LIMIT 1), value)
-    FROM wants INDEXED BY wants_object CROSS JOIN runs ON runs.id = run
-    WHERE object = ?1 AND attribute = ?2 AND run <> ?3
+    FROM wants INDEXED BY wants_label CROSS JOIN runs ON runs.id = run
+    WHERE attribute = ?1 AND attribute <> '\"presence\"' AND run <> ?2
     ORDER BY run, position";
 
-/// What other machines want of these objects, in their order.
-pub(crate) fn held(
-    c: &Connection,
-    run: Uuid,
-    objects: &[(PathBuf, Attribute)],
-) -> Result<Vec<Held>, Fault> {
+/// What other machines want of these labels of files, in their order.
+pub(crate) fn held(c: &Connection, run: Uuid, labels: &[Attribute]) -> Result<Vec<Held>, Fault> {
     let mut held = c.prepare(HELD)?;
     let mut all = Vec::new();
-    for (object, attribute) in objects {
-        let key = params![Text(object), Json(attribute), Word(run)];
+    for attribute in labels {
+        let key = params![Json(attribute), Word(run)];
         let rows = held.query_map(key, |row| {
             let (name, before) = (row.get::<_, Word<_>>(4)?.0, row.get::<_, Json<_>>(5)?.0);
             Ok(Held { name, want: want_from_row(row)?, before })

@@ -144,6 +144,9 @@ pub(crate) fn close(tx: &Connection, sequence: u64, outcome: &Outcome) -> Result
     }
 }
 
+/// An attribute that is a file's, whatever name it has: its own number is in it.
+const OF_FILE: &str = r#"attribute <> '"presence"' AND w.attribute LIKE '%"inode":%'"#;
+
 /// The open entries that nobody needs any more once this machine is gone: its own, and those on
 /// objects that it shares, unless another live machine wants the object.
 pub(crate) fn to_undo(tx: &Connection, machine: Uuid) -> Result<Vec<LedgerEntry>, Fault> {
@@ -153,10 +156,17 @@ pub(crate) fn to_undo(tx: &Connection, machine: Uuid) -> Result<Vec<LedgerEntry>
            UNION
            SELECT sequence FROM wants AS w JOIN ledger AS m
              ON m.object = w.object AND m.attribute = w.attribute AND m.{OPEN}
+             WHERE w.run = ?1
+           UNION
+           SELECT sequence FROM wants AS w JOIN ledger AS m
+             ON m.attribute = w.attribute AND m.{OF_FILE} AND m.{OPEN}
              WHERE w.run = ?1)
          AND NOT EXISTS (
            SELECT 1 FROM wants AS w
              WHERE w.object = l.object AND w.attribute = l.attribute AND w.run <> ?1)
+         AND NOT EXISTS (
+           SELECT 1 FROM wants AS w
+             WHERE w.attribute = l.attribute AND w.{OF_FILE} AND w.run <> ?1)
          ORDER BY sequence DESC"
     );
     select(tx, &rest, [Word(machine)])

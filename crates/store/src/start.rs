@@ -15,7 +15,7 @@ use rusqlite::{Connection, Transaction, params};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    path::{Path, PathBuf},
+    path::Path,
 };
 use svirt_model::{
     Attribute, GroupName, Held, MachineName, Plan, Uuid, Want,
@@ -121,12 +121,12 @@ impl Start<'_> {
         self.at(label::labels(&self.tx))
     }
 
-    /// What the other live machines want of these attributes of these objects.
+    /// What the other live machines want of these labels of files, by whatever names they have them.
     ///
     /// # Errors
-    /// Only when the store cannot be read, or a path is not UTF-8.
-    pub fn held(&self, objects: &[(PathBuf, Attribute)]) -> Result<Vec<Held>, StoreError> {
-        self.at(held(&self.tx, self.run.id, objects))
+    /// Only when the store cannot be read.
+    pub fn held(&self, labels: &[Attribute]) -> Result<Vec<Held>, StoreError> {
+        self.at(held(&self.tx, self.run.id, labels))
     }
 
     /// Which claims of the other live machines could clash with these, which this machine wants.

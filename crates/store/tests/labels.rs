@@ -168,3 +168,23 @@ fn what_is_held_has_the_value_that_was_there_before_all() {
     finish.commit(&undone, EventKind::Stopped, "").unwrap();
     assert!(store.start(run(9)).unwrap().held(&common::keys(&new[1..])).unwrap().is_empty());
 }
+
+/// What one machine has labelled by one name and another uses by a second, as through a bind mount,
+/// stays labelled until both are gone.
+#[test]
+fn a_label_is_held_by_whatever_name_a_machine_has_the_file() {
+    let (_directory, mut store) = store();
+    let (one, two) = (want(1, "/srv/base", 7, "content"), want(2, "/mnt/base", 7, "content"));
+    live_wanting(&mut store, &one, Some("found"));
+    let held =
+        store.start(run(2)).unwrap().held(&common::keys(std::slice::from_ref(&two))).unwrap();
+    let before = Value::Label(Some("found".into()));
+    assert_eq!(held, [Held { name: common::name("m1"), want: one.clone(), before }]);
+    live_wanting(&mut store, &two, Some("found"));
+    let finish = store.finish(one.machine).unwrap();
+    assert!(finish.entries().unwrap().is_empty(), "the second machine would lose it");
+    finish.commit(&[], EventKind::Stopped, "").unwrap();
+    let undone = store.finish(two.machine).unwrap().entries().unwrap();
+    let names: Vec<_> = undone.iter().map(|entry| entry.op.object.clone()).collect();
+    assert_eq!(names, [two.object, one.object]);
+}

@@ -4,13 +4,13 @@
 //! Programs, their libraries and their data are the host's, and so are devices that all may use: they
 //! are never labelled.
 
-use super::{Decision, Gap, Labels, Objects};
+use super::{Decision, Gap, Labels, Objects, selinux, smack};
 use crate::{Inputs, PlanError};
 use std::path::{Path, PathBuf};
 use svirt_model::{
     Access, Attribute, FileKind, GroupName, Held, Manifest, Object, Resource, Sharing, Target,
     Value, Want,
-    label::{Observed, Permits, Relabelling, SecurityModel},
+    label::{Context, Observed, Permits, Relabelling, SecurityModel},
 };
 
 /// A want, and what is there before it is made true.
@@ -31,13 +31,13 @@ enum Whose<'a> {
     Readers,
 }
 
-/// The objects of a manifest that the active models may have to label, for whoever asks what other
-/// machines want of them.
-pub(crate) fn candidates(inputs: Inputs<'_>, manifest: &Manifest) -> Vec<(PathBuf, Attribute)> {
+/// The labels of the objects of a manifest that the active models may have to change, for whoever asks
+/// what other machines want of them.
+pub(crate) fn candidates(inputs: Inputs<'_>, manifest: &Manifest) -> Vec<Attribute> {
     let models = [SecurityModel::Selinux, SecurityModel::Smack];
     let models = models.into_iter().filter(|model| super::is_active(inputs, *model));
     let objects = || manifest.resources.iter().filter_map(labelled);
-    models.flat_map(|m| objects().map(move |o| (o.path.clone(), attribute(m, o)))).collect()
+    models.flat_map(|m| objects().map(move |o| attribute(m, o))).collect()
 }
 
 /// What has to be labelled for a machine, and what is left to other layers. `made` are the objects
@@ -98,7 +98,7 @@ impl Labeller<'_> {
         let whose = whose(resource);
         let value = match &resource.relabelling {
             Some(Relabelling::Leave | Relabelling::Skip) => return Ok(()),
-            Some(Relabelling::Label(label)) => self.chosen(label)?,
+            Some(Relabelling::Label(label)) => self.chosen(label, object)?,
             None => self.usual(object, whose),
         };
         let seen = self.inputs.seen.of(self.model, object.id);
@@ -141,21 +141,34 @@ impl Labeller<'_> {
         }
     }
 
-    /// A label that the user chose for one object.
-    fn chosen(&self, label: &str) -> Result<Vec<u8>, PlanError> {
-        self.model.accepts(label)?;
-        let mut bytes = label.as_bytes().to_vec();
-        if self.model == SecurityModel::Selinux {
-            bytes.push(0);
+    /// A label that the user chose for one object, if no other machine reaches it by that.
+    fn chosen(&self, label: &str, object: &Object) -> Result<Vec<u8>, PlanError> {
+        let Objects { private, groups, .. } = self.objects;
+        let own: Vec<&[u8]> =
+            std::iter::once(private).chain(groups.values()).map(Vec::as_slice).collect();
+        let (bytes, foreign) = match self.model {
+            SecurityModel::Selinux => {
+                let context: Context = label.parse()?;
+                let foreign = selinux::is_foreign(self.inputs, &context, &own);
+                (selinux::bytes(&context), foreign)
+            }
+            model => {
+                model.accepts(label)?;
+                (label.as_bytes().to_vec(), smack::is_foreign(self.inputs, label, &own))
+            }
+        };
+        match foreign {
+            false => Ok(bytes),
+            true => Err(PlanError::ForeignLabel {
+                path: object.path.clone(),
+                label: super::text(&bytes),
+            }),
         }
-        Ok(bytes)
     }
 
     fn held(&self, object: &Object) -> Option<&Held> {
         let attribute = attribute(self.model, object);
-        let same =
-            |held: &&Held| held.want.object == object.path && held.want.attribute == attribute;
-        self.inputs.others.held.iter().find(same)
+        self.inputs.others.held.iter().find(|held| held.want.attribute == attribute)
     }
 
     /// An object that is not labelled: left to other layers if machines may use it so.

@@ -119,6 +119,10 @@ fn made(inputs: Inputs<'_>, facts: &SelinuxFacts, base: &Context) -> Result<Deci
         groups: of_groups.map(|((name, _), context)| ((*name).clone(), bytes(context))).collect(),
         content: content(types, &labels.private)?,
     };
+    if let Some(other) = covering(inputs, &labels.process) {
+        let (machine, theirs) = (other.name.clone(), other.label.label.clone());
+        return Err(PlanError::Covered { machine, theirs });
+    }
     let helper = helper(types, &labels.private, base)?;
     Ok(Decision::Given(result(facts, labels.process.to_string(), helper, Some(objects))))
 }
@@ -153,19 +157,38 @@ fn given(
 
 /// A label that the user chose is no other machine's, nor above or below one that is.
 fn alone(inputs: Inputs<'_>, context: &Context) -> Result<(), PlanError> {
-    let mine = context.categories();
-    let meets = |label: &str| {
-        label.parse::<Context>().is_ok_and(|other| {
-            let theirs = other.categories();
-            other == *context || mine.includes(&theirs) || theirs.includes(&mine)
-        })
-    };
-    let of_selinux = |other: &&Other| other.label.model == SecurityModel::Selinux;
-    let mut others = inputs.others.labels.iter().filter(of_selinux);
-    match others.find(|other| meets(&other.label.label)) {
+    match covering(inputs, context) {
         None => Ok(()),
         Some(other) => Err(super::taken(&context.to_string(), other)),
     }
+}
+
+/// The machine whose label is this one, or above or below it.
+fn covering<'a>(inputs: Inputs<'a>, context: &Context) -> Option<&'a Other> {
+    let mine = context.categories();
+    let meets = |theirs: CategorySet| mine.includes(&theirs) || theirs.includes(&mine);
+    contexts(inputs).find(|(_, other)| meets(other.categories())).map(|(other, _)| other)
+}
+
+/// The other machines' contexts.
+fn contexts<'a>(inputs: Inputs<'a>) -> impl Iterator<Item = (&'a Other, Context)> {
+    let of_selinux = |other: &&Other| other.label.model == SecurityModel::Selinux;
+    let others = inputs.others.labels.iter().filter(of_selinux);
+    others.filter_map(|other| Some((other, other.label.label.parse().ok()?)))
+}
+
+/// Whether a label that the user chose for an object makes it another machine's to reach: that of
+/// images is for categories that were reserved, and no other may be below another machine's.
+pub(super) fn is_foreign(inputs: Inputs<'_>, chosen: &Context, own: &[&[u8]]) -> bool {
+    let same =
+        |own: &&[u8]| Context::from_kernel(own).is_ok_and(|own| own.range() == chosen.range());
+    if own.iter().any(same) {
+        return false;
+    }
+    let types = inputs.host.labels.selinux.as_ref().and_then(|facts| facts.types.as_ref());
+    let categories = chosen.categories();
+    let below = || contexts(inputs).any(|(_, other)| other.categories().includes(&categories));
+    types.is_some_and(|types| types.image == chosen.kind()) || !categories.is_empty() && below()
 }
 
 fn result(
@@ -205,7 +228,7 @@ fn content(types: &SelinuxTypes, private: &Context) -> Result<Content, PlanError
 }
 
 /// As tools write it: with a NUL at its end.
-fn bytes(context: &Context) -> Vec<u8> {
+pub(super) fn bytes(context: &Context) -> Vec<u8> {
     let mut bytes = context.to_string().into_bytes();
     bytes.push(0);
     bytes

@@ -7,6 +7,9 @@ use svirt_model::{
     label::{SeclabelKind, SecurityModel, SmackFacts, SmackLabel},
 };
 
+/// How each label begins that sVirt itself gives, to a machine, a group or what is only read.
+const GIVEN_OUT: &str = "svirt-";
+
 pub(super) fn decide(
     inputs: Inputs<'_>,
     choice: &Choice<'_>,
@@ -57,4 +60,11 @@ fn alone(inputs: Inputs<'_>, given: &str) -> Result<SmackLabel, PlanError> {
     let label = SmackLabel::for_machine(given)?;
     super::nobody_has(inputs, SecurityModel::Smack, label.as_str())?;
     Ok(label)
+}
+
+/// Whether a label that the user chose for an object makes it another machine's to reach.
+pub(super) fn is_foreign(inputs: Inputs<'_>, chosen: &str, own: &[&[u8]]) -> bool {
+    let given_out = chosen.starts_with(GIVEN_OUT);
+    let taken = || super::nobody_has(inputs, SecurityModel::Smack, chosen).is_err();
+    !own.contains(&chosen.as_bytes()) && (given_out || taken())
 }

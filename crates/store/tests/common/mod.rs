@@ -108,6 +108,6 @@ pub(crate) fn retention(ledger: u32, events: u32, facts: u32) -> Retention {
 }
 
 /// The attributes of objects that these wants are about.
-pub(crate) fn keys(wants: &[Want]) -> Vec<(std::path::PathBuf, svirt_model::Attribute)> {
-    wants.iter().map(|want| (want.object.clone(), want.attribute.clone())).collect()
+pub(crate) fn keys(wants: &[Want]) -> Vec<svirt_model::Attribute> {
+    wants.iter().map(|want| want.attribute.clone()).collect()
 }
