@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
+    fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2},
     io::Errno,
     process::geteuid,
 };
@@ -56,10 +56,15 @@ pub(super) fn put_back(
 ) -> Result<Undone, HostError> {
     let path = &op.object;
     let change = Change::of(op, model).on("put the label back of", path)?;
-    let object = match find(path, file).on("open", path)? {
-        Found::Same(object) => object,
-        Found::Another => return Ok(Undone::Left("it was replaced".into())),
-        Found::Gone => return Ok(Undone::Restored),
+    let object = match (find(path, file).on("open", path)?, file) {
+        (Found::Same(object), _) => object,
+        // What the plan made has nothing of its own to be put back.
+        (Found::Another, None) => return Ok(Undone::Left("it was replaced".into())),
+        (Found::Gone, None) => return Ok(Undone::Restored),
+        (_, Some(file)) => match beside(path, file).on("look beside", path)? {
+            Some(object) => object,
+            None => return Ok(Undone::Left(moved(change.after))),
+        },
     };
     let attributes = Attributes::open()?;
     let usual = match change.before {
@@ -166,10 +171,49 @@ fn find(path: &Path, file: Option<FileId>) -> Result<Found, Errno> {
         Err(Errno::LOOP) => return Ok(Found::Another),
         Err(e) => return Err(e),
     };
-    let stat = fstat(&object)?;
-    let id = FileId { device: stat.st_dev, inode: stat.st_ino };
-    let same = file.map_or(stat.st_uid == geteuid().as_raw(), |file| file == id);
+    let same = match file {
+        Some(file) => is(&object, file)?,
+        None => fstat(&object)?.st_uid == geteuid().as_raw(),
+    };
     Ok(if same { Found::Same(object) } else { Found::Another })
+}
+
+/// So many names are looked at for one that was renamed: everybody waits meanwhile.
+const NAMES_MAX: usize = 4096;
+
+/// The file by another name in the same directory: before something is replaced, it is often kept so.
+fn beside(path: &Path, file: FileId) -> io::Result<Option<OwnedFd>> {
+    let (Some(above), resolve) = (path.parent(), ResolveFlags::NO_SYMLINKS) else {
+        return Ok(None);
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let above = match openat2(CWD, above, flags, Mode::empty(), resolve) {
+        Ok(above) => above,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    for entry in Dir::read_from(&above)?.take(NAMES_MAX) {
+        let entry = entry?;
+        if entry.ino() != file.inode {
+            continue;
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(object) = openat(&above, entry.file_name(), flags, Mode::empty()) else { continue };
+        if is(&object, file)? {
+            return Ok(Some(object));
+        }
+    }
+    Ok(None)
+}
+
+fn is(object: &OwnedFd, file: FileId) -> Result<bool, Errno> {
+    let stat = fstat(object)?;
+    Ok(file == FileId { device: stat.st_dev, inode: stat.st_ino })
+}
+
+fn moved(label: &[u8]) -> String {
+    let label = words(Some(label));
+    format!("it is not there any more; if it was moved and not removed, it still has {label}")
 }
 
 /// The label that a file would have that this process makes in this place now.
@@ -312,20 +356,39 @@ mod tests {
         assert!(why(make(&case.op)).contains("hard links"));
         fs::remove_file(&other).unwrap();
         make(&case.op).unwrap();
-        fs::rename(object, &other).unwrap();
-        assert_eq!(undo(&case.op), Undone::Restored, "it is gone");
+        let gone = |undone| matches!(undone, Undone::Left(why) if why.contains("svirt_image_t"));
+        let away = tempfile::tempdir_in(case.place.path()).unwrap();
+        let away = away.path().join("away");
+        fs::rename(object, &away).unwrap();
+        assert!(gone(undo(&case.op)), "nobody knows where it is");
         for replace in [
             |path: &Path, _: &Path| fs::write(path, "y").unwrap(),
             |path: &Path, other: &Path| symlink(other, path).unwrap(),
         ] {
-            replace(object, &other);
+            replace(object, &away);
             assert_eq!(why(make(&case.op)), "it was replaced");
-            assert_eq!(undo(&case.op), Undone::Left("it was replaced".into()));
+            assert!(gone(undo(&case.op)));
             fs::remove_file(object).unwrap();
         }
-        assert_eq!(label_of(&other).as_deref(), Some(NEW), "by another name nothing is done to it");
-        fs::rename(&other, object).unwrap();
+        assert_eq!(label_of(&away).as_deref(), Some(NEW), "by another name nothing is done to it");
+        fs::rename(&away, object).unwrap();
         assert_eq!(undo(&case.op), Undone::Restored);
         assert_eq!(case.label().as_deref(), Some(OLD));
+    }
+
+    #[test]
+    fn what_was_renamed_in_its_directory_gets_its_label_back() {
+        for replaced in [false, true] {
+            let Some(case) = Case::new(Some(OLD)) else { return };
+            let (object, kept) = (&case.op.object, case.place.path().join("kept"));
+            make(&case.op).unwrap();
+            fs::rename(object, &kept).unwrap();
+            if replaced {
+                fs::write(object, "new").unwrap();
+            }
+            assert_eq!(undo(&case.op), Undone::Restored);
+            assert_eq!(label_of(&kept).as_deref(), Some(OLD));
+            assert_eq!(replaced.then(|| label_of(object)).flatten(), None);
+        }
     }
 }
