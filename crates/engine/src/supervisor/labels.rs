@@ -10,16 +10,19 @@
 //! A squatter can use pairs, categories and seats up, and get nobody to share what he does not want to.
 
 use crate::{Code, Failure, start::random};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 use svirt_host::{
     HostError,
     reserve::{Reservation, any_held, reserve},
 };
 use svirt_model::{
-    GroupName,
-    label::{CategorySet, Pair},
+    Attribute, GroupName, Op, Value,
+    label::{CategorySet, Context, Pair, SecurityModel},
 };
-use svirt_plan::{Needs, PlanError, allocate::Allocator};
+use svirt_plan::{Needs, PlanError, Reserved, allocate::Allocator};
 use svirt_store::Start;
 
 const PAIR: &str = "selinux-pair";
@@ -134,6 +137,53 @@ fn join(
         };
     }
     Err(full(name, seats.len()))
+}
+
+/// No object is taken from a machine of another state directory or user, of which this store knows
+/// nothing: its label is of categories that somebody on this host has. `image` is the type of images.
+pub(crate) fn taken_from_nobody(
+    ops: &[Op],
+    image: &str,
+    reserved: &Reserved,
+) -> Result<(), Failure> {
+    for op in ops {
+        let Some(label) = found_label(op).filter(|label| label.kind() == image) else { continue };
+        if is_somebody_elses(&label.categories(), reserved)? {
+            return Err(foreign(&op.object, &label));
+        }
+    }
+    Ok(())
+}
+
+/// The context that an object has before it is labelled.
+fn found_label(op: &Op) -> Option<Context> {
+    match (&op.attribute, &op.before) {
+        (Attribute::Label { model: SecurityModel::Selinux, .. }, Value::Label(Some(label))) => {
+            Context::from_kernel(label).ok()
+        }
+        _ => None,
+    }
+}
+
+fn is_somebody_elses(categories: &CategorySet, reserved: &Reserved) -> Result<bool, HostError> {
+    let all: Vec<u16> = categories.iter().collect();
+    match all[..] {
+        [group] if !reserved.groups.values().any(|own| *own == group) => {
+            any_held(GROUP, (0..SEATS).map(|number| seat(group, number)))
+        }
+        [_, _] if reserved.pair.is_none_or(|own| own.set() != *categories) => {
+            any_held(PAIR, [categories])
+        }
+        _ => Ok(false),
+    }
+}
+
+fn foreign(object: &Path, label: &Context) -> Failure {
+    let object = object.display();
+    let message = format!(
+        "{object} has the label {label} of a machine that runs and is not of this state directory"
+    );
+    Failure::new(Code::InUse, message).hint("stop that machine first, or use a copy")
 }
 
 fn seat(category: u16, number: u16) -> String {

@@ -53,6 +53,10 @@ pub(crate) fn reserve<T>(
     let inputs = Inputs { reserved: &reserved, seen: &seen, others: &others, ..bare };
     let Planned { plan, wants } = plan(inputs)?;
     known(&plan)?;
+    let selinux = engine.facts.labels.selinux.as_ref();
+    if let Some(types) = selinux.and_then(|selinux| selinux.types.as_ref()) {
+        labels::taken_from_nobody(&plan.ops, &types.image, &reserved)?;
+    }
     let claims = claims(&plan);
     if let Some(conflict) = conflict(&claims, &start.claims_near(&claims)?) {
         return Err(conflict.into());
@@ -158,14 +162,17 @@ fn known(plan: &Plan) -> Result<(), Failure> {
     all.iter().try_for_each(|label| {
         let context = Context::from_kernel(label);
         let context = context.map_err(|e| Failure::from_error(Code::Data, &e))?;
-        match selinux.canonical(&context)? {
-            Some(_) => Ok(()),
-            None => {
-                let message =
-                    format!("the loaded SELinux policy does not know the label {context}");
-                Err(Failure::new(Code::Data, message).hint("svirt policy check says what it has"))
-            }
-        }
+        let (why, hint) = match selinux.canonical(&context)? {
+            Some(found) if found == context => return Ok(()),
+            // What the kernel shows of it later would be taken for somebody else's doing.
+            Some(found) => (format!("calls the label {context} {found}"), "write it like that"),
+            None => (
+                format!("does not know the label {context}"),
+                "svirt policy check says what it has",
+            ),
+        };
+        let message = format!("the loaded SELinux policy {why}");
+        Err(Failure::new(Code::Data, message).hint(hint))
     })
 }
 

@@ -381,3 +381,40 @@ fn one(stored: &mut Stored, n: u128, needs: &Needs) -> Duration {
     drop(labels);
     took
 }
+
+/// Two state directories know nothing of each other's machines, and their images' labels tell.
+#[test]
+fn an_image_of_a_live_machine_of_another_state_directory_is_not_taken() {
+    let _forks = without_forks();
+    let first = window();
+    let (pair, group) = (Pair::new(first, first + 1).unwrap(), first + 2);
+    let found = |range: &str| {
+        let label = format!("system_u:object_r:svirt_image_t:s0:{range}\0");
+        Op {
+            object: "/srv/disk".into(),
+            attribute: Attribute::Label { model: SecurityModel::Selinux, file: None },
+            before: Value::Label(Some(label.into())),
+            after: Value::Absent,
+        }
+    };
+    let (own, shared) = (found(&pair.set().to_string()), found(&format!("c{group}")));
+    let taken = |op: &Op, image: &str, reserved: &Reserved| {
+        taken_from_nobody(std::slice::from_ref(op), image, reserved).err()
+    };
+    let nothing = Reserved::default();
+    for op in [&own, &shared] {
+        assert!(taken(op, "svirt_image_t", &nothing).is_none(), "it was left by one that died");
+    }
+    let _pair = reserve(PAIR, &pair.set().to_string()).unwrap().unwrap();
+    let _seat = reserve(GROUP, &seat(group, 7)).unwrap().unwrap();
+    for op in [&own, &shared] {
+        let failure = taken(op, "svirt_image_t", &nothing).unwrap();
+        assert!(failure.code == Code::InUse && failure.message.contains("/srv/disk"));
+        assert!(taken(op, "other_t", &nothing).is_none());
+    }
+    let groups = [("g".parse().unwrap(), group)].into();
+    let reserved = Reserved { user: None, pair: Some(pair), groups };
+    for op in [&own, &shared] {
+        assert!(taken(op, "svirt_image_t", &reserved).is_none(), "they are this machine's");
+    }
+}
