@@ -98,6 +98,7 @@ impl From<PlanError> for Failure {
             | PlanError::Profile(_)
             | PlanError::NoBase { .. }
             | PlanError::ForeignLabel { .. }
+            | PlanError::OpenImages { .. }
             | PlanError::HardLinked { .. }
             | PlanError::TwoLabels { .. } => Code::Data,
         };

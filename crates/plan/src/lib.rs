@@ -162,6 +162,14 @@ pub enum PlanError {
         /// The machine's label.
         label: String,
     },
+    /// A label that was chosen, and objects that other machines would reach if they got it.
+    #[error(
+        "what is labelled like {label} would be other machines' too: it has not two categories"
+    )]
+    OpenImages {
+        /// The machine's label.
+        label: String,
+    },
     /// A label that was chosen is, or covers, another machine's.
     #[error("the label {label} would reach what is machine {machine}'s, which has {theirs}")]
     TakenLabel {
@@ -261,6 +269,7 @@ impl PlanError {
             Self::NoImageLabel { .. } => {
                 Some("install sVirt's policy with svirt policy install, or write relabel=no")
             }
+            Self::OpenImages { .. } => Some("give it two categories, or write relabel=no"),
             Self::TakenLabel { .. } => Some("choose another label, or leave it to sVirt"),
             Self::Covered { .. } => {
                 Some("stop it, or start it with a label that has two categories of its own")

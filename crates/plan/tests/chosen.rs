@@ -107,6 +107,15 @@ fn a_label_that_was_chosen_is_written_as_the_kernel_shows_it() {
 }
 
 #[test]
+fn no_image_is_labelled_for_every_machine() {
+    for (range, open) in [("s0", true), ("s0:c5", true), ("s0:c5,c6", false)] {
+        let machine = labelled(&format!("system_u:system_r:svirt_t:{range}"));
+        let error = refused(&machine, &hosts::with_selinux(), &Others::default());
+        assert_eq!(matches!(error, Some(PlanError::OpenImages { .. })), open, "{range}: {error:?}");
+    }
+}
+
+#[test]
 fn a_label_that_is_given_is_no_other_machines() {
     let context = "system_u:system_r:svirt_t:s0:c5,c6";
     for (host, model, label) in [

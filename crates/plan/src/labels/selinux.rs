@@ -141,6 +141,10 @@ fn given(
         (_, _, false) => None,
         (None, _, true) => return Err(PlanError::NoImageLabel { label: label.to_owned() }),
         (Some(_), None, true) => return Err(PlanError::NoImageLabel { label: label.to_owned() }),
+        // With one, every machine reaches them that got it in its pair; with none, every machine.
+        (_, Some(range), true) if range.high().categories.len() < 2 => {
+            return Err(PlanError::OpenImages { label: label.to_owned() });
+        }
         (Some(types), Some(range), true) => {
             let private = context.at(range.high().clone()).object(&types.image);
             let private = private?;
