@@ -144,6 +144,35 @@ const LIVES: &str = "
     told p.end labels a.raw
 ";
 
+/// One file by two names, a disk that is renamed, and one of another state directory's machine.
+const NAMES: &str = "
+    mkdir one two
+    mv base.raw one
+    mount --bind one two
+    told before labels one/base.raw a.raw b.raw
+    told first behind f --disk /run/lab/one/base.raw,ro
+    told second behind s --disk /run/lab/two/base.raw,ro
+    as root svirt kill f
+    told held labels one/base.raw
+    as root svirt kill s
+    told renamed behind r --disk /run/lab/a.raw
+    mv a.raw kept.raw
+    as root svirt kill r
+    mv kept.raw a.raw
+    told own behind o --disk /run/lab/b.raw
+    told theirs labels b.raw
+    elsewhere() { as root env SVIRT_STATE_DIR=/run/lab/root/two SVIRT_RUNTIME_DIR=/run/lab/root/two-run \"$@\"; }
+    told elsewhere elsewhere svirt run --detach --name e --accel tcg --memory 32M --net none --disk /run/lab/b.raw
+    told kept labels b.raw
+    told foreign behind s --disk /run/lab/a.raw,seclabel=$(label b.raw | sed s/,/,,/)
+    as root svirt kill o
+    told above behind o --disk /run/lab/b.raw \\
+        --seclabel type=static,relabel=yes,label=system_u:system_r:svirt_tcg_t:s0-s0:c0.c1023
+    told below behind s --disk /run/lab/a.raw
+    as root svirt kill o
+    told after labels one/base.raw a.raw b.raw
+";
+
 /// What a machine can have besides plain disks.
 const KINDS: &str = "
     qemu='/usr/bin/qemu-system-x86_64 -accel tcg -machine q35 -m 64 -nodefaults -display none'
@@ -266,6 +295,19 @@ labs! {
             assert_eq!(counts(name), (false, once.clone()), "{name}: the count was tried once");
         }
         assert_eq!(counts("loaded"), (true, once), "the kernel counts");
+    }
+
+    /// A label is the file's, whatever it is called and becomes called; and what is another machine's
+    /// is not taken from it, by whatever way.
+    fn labels_follow_their_files_and_stay_with_their_machines(host) {
+        let report = run(&lab(host)?, &format!("{BEGIN}{NAMES}"));
+        ["first", "second", "renamed", "own", "above"].iter().for_each(|n| drop(report.said(n).exits(0)));
+        assert_eq!(contexts(&report, "held")["one/base.raw"].kind(), "svirt_content_t");
+        is_refused(&report, "elsewhere", 75, "not of this state directory");
+        assert_eq!(contexts(&report, "kept"), contexts(&report, "theirs"));
+        is_refused(&report, "foreign", 65, "other machines reach it");
+        is_refused(&report, "below", 75, "machine o has the label");
+        assert_eq!(contexts(&report, "after"), contexts(&report, "before"));
     }
 
     /// Labels of the user's own, bases, none, those of one disk; and what no machine can have.
