@@ -32,7 +32,7 @@ pub enum StoreError {
         source: Option<rusqlite::Error>,
     },
     /// Another process held the store for longer than anybody waits.
-    #[error("{path} is held by another process for more than 10 seconds")]
+    #[error("{path} is held by another process, longer than anybody waits")]
     Busy {
         /// The file.
         path: PathBuf,

@@ -86,6 +86,16 @@ impl Store {
         Ok(Self { connection, path, retention: Retention::default() })
     }
 
+    /// Waits so long for others' commits from now on, where it would wait for ten seconds: hundreds of
+    /// machines that start at once wait for each other longer than anybody waits for an answer.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn wait_at_most(&mut self, patience: Duration) -> Result<(), StoreError> {
+        let set = self.connection.busy_handler(Some(wait(patience)));
+        set.map_err(|e| Fault::from(e).at(&self.path))
+    }
+
     /// Gives back the memory that only speed needs, of somebody who will not need the store soon.
     ///
     /// # Errors
@@ -173,7 +183,7 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
 }
 
 fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_handler(Some(wait()))?;
+    connection.busy_handler(Some(wait(PATIENCE)))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -189,7 +199,7 @@ fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 /// What SQLite asks when another process holds the lock that it needs: whether to try again.
-fn wait() -> impl FnMut(i32) -> bool + Send + 'static {
+fn wait(patience: Duration) -> impl FnMut(i32) -> bool + Send + 'static {
     let mut since = Instant::now();
     move |tries| {
         if tries == 0 {
@@ -197,7 +207,7 @@ fn wait() -> impl FnMut(i32) -> bool + Send + 'static {
         }
         let waited = since.elapsed();
         thread::sleep(pause(tries, waited));
-        waited < PATIENCE
+        waited < patience
     }
 }
 

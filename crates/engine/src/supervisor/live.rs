@@ -32,6 +32,9 @@ use svirt_model::{
 };
 use svirt_store::{Outcome, Store};
 
+/// A start, or an end, waits so long for those of others: two hundred at once take a few seconds on a
+/// small host, and many more on a busy one.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// QEMU greets in less than a tenth of a second; a loaded machine may take a while.
 const GREETING: Duration = Duration::from_secs(30);
 /// A VMM that says more before it fails, in bytes, says it to nobody: it is more than its socket holds.
@@ -74,6 +77,7 @@ impl Live {
         let (id, transient, alone) = (birth.identity.id, birth.transient, birth.alone);
         let request = birth.request;
         let mut store = engine.store()?;
+        store.wait_at_most(PATIENCE)?;
         engine.recover_in(&mut store)?;
         let (spec, which) = (&birth.spec, streams.which()?);
         let (machine, pins) = resolve::machine(engine, &mut store, spec, birth.identity, &which)?;
