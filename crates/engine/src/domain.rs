@@ -11,6 +11,7 @@ use svirt_model::{
     ImageFormat, MachineName, Plan, Uuid,
     label::{MachineLabel, SecurityModel},
 };
+use svirt_plan::label_obstacles;
 use svirt_store::{Run, Store};
 
 impl Engine {
@@ -32,7 +33,7 @@ impl Engine {
             None => describe(&self.completed(&mut store, spec, id)?, name, id)?,
         };
         if let Some(run) = &run {
-            live(&store, run)?.add_to(&mut document).map_err(impossible)?;
+            self.live(&store, run)?.add_to(&mut document).map_err(impossible)?;
         }
         Ok(document.write())
     }
@@ -71,13 +72,15 @@ impl Engine {
         let (path, format) = (Some(path), Some(ImageFormat::Qcow2));
         DiskSpec { path, format, new: None, ..disk }
     }
-}
 
-/// What the kernel was told of a machine that runs. Its number is its supervisor's.
-fn live(store: &Store, run: &Run) -> Result<Live, Failure> {
-    let plan = store.plan(run.id)?;
-    let labels = plan.iter().flat_map(labels).collect();
-    Ok(Live { number: run.supervisor.pid, uuid: run.id, labels })
+    /// What the kernel was told of a machine that runs. Its number is its supervisor's.
+    fn live(&self, store: &Store, run: &Run) -> Result<Live, Failure> {
+        let plan = store.plan(run.id)?;
+        let labels = plan.iter().flat_map(labels).collect();
+        let mut models = label_obstacles(self.facts()).into_iter();
+        let first = models.find(|(_, there, _)| *there).map(|(model, ..)| model);
+        Ok(Live { number: run.supervisor.pid, uuid: run.id, labels, first })
+    }
 }
 
 /// What each security model calls the VMM.

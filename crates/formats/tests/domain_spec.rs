@@ -243,10 +243,53 @@ fn a_running_domain_has_what_libvirt_adds_and_all_else_as_it_was_written() {
         label(SecurityModel::Selinux, "u:r:t:s0:c1,c2", Some("u:object_r:i:s0:c1,c2")),
         label(SecurityModel::Dac, "+7:+7", None),
     ];
-    Live { number: 7, uuid, labels }.add_to(&mut document).unwrap();
+    Live { number: 7, uuid, labels, first: None }.add_to(&mut document).unwrap();
     let live = document.write();
     insta::assert_snapshot!("live", live);
     // What libvirt adds is passed over when it is read again.
     assert_eq!(told(&live).guest, told(text).guest);
     assert_eq!(told(&live).uuid, Some(uuid));
+}
+
+#[test]
+fn each_model_has_one_label_of_a_running_domain_and_what_was_asked_of_it_stays() {
+    let uuid = "4dea22b3-1d52-d8f3-2516-782e98ab3fa1".parse().unwrap();
+    let live = |said: &str, first, image: Option<&str>| {
+        let text = format!(
+            "<domain type='kvm'><name>a</name><uuid>{uuid}</uuid><memory>65536</memory>\
+             <os><type>hvm</type></os>{said}</domain>"
+        );
+        let mut document = Document::read(text.as_bytes()).unwrap();
+        let (model, image) = (SecurityModel::Selinux, image.map(str::to_owned));
+        let selinux = LiveLabel { model, label: "u:r:t:s0:c1,c2".into(), image };
+        let dac = LiveLabel { model: SecurityModel::Dac, label: "+7:+7".into(), image: None };
+        Live { number: 7, uuid, labels: vec![selinux, dac], first }.add_to(&mut document).unwrap();
+        let live = document.write();
+        read(live.as_bytes(), "live").unwrap().to_spec().unwrap();
+        let (_, labels) = live.split_once("</os>").unwrap();
+        let flat: String = labels.split('\n').map(str::trim).collect();
+        flat.strip_suffix("</domain>").unwrap().to_owned()
+    };
+    let (first, image) = (Some(SecurityModel::Selinux), Some("u:object_r:i:s0:c1,c2"));
+    let full = "<label>u:r:t:s0:c1,c2</label><imagelabel>u:object_r:i:s0:c1,c2</imagelabel>\
+                </seclabel>";
+    let dac = "<seclabel type='dynamic' relabel='yes' model='dac'><label>+7:+7</label></seclabel>";
+    let fixed = "<seclabel type='static' relabel='yes'><label>u:r:t:s0:c1,c2</label></seclabel>";
+    assert_eq!(
+        live(fixed, first, image),
+        format!("<seclabel type='static' relabel='yes' model='selinux'>{full}{dac}")
+    );
+    // Of a host whose first model is another one it says nothing of this one.
+    let added = format!("<seclabel type='dynamic' relabel='yes' model='selinux'>{full}");
+    let other = live(fixed, Some(SecurityModel::Apparmor), image);
+    assert_eq!(other, format!("{fixed}{added}{dac}"));
+    // The element that names the model is the model's.
+    let both = "<seclabel type='none'/><seclabel type='dynamic' model='selinux'/>";
+    let rest = format!("<seclabel type='dynamic' model='selinux'>{full}{dac}");
+    assert_eq!(live(both, first, image), format!("<seclabel type='none'/>{rest}"));
+    // None stays none, and what was another run's image label is gone.
+    let none = "<seclabel type='none' model='dac'/><seclabel model='selinux' type='static'>\
+                <label>u:r:t:s0:c1,c2</label><imagelabel>u:object_r:old:s0</imagelabel></seclabel>";
+    let kept = none.replace("<imagelabel>u:object_r:old:s0</imagelabel>", "");
+    assert_eq!(live(none, first, None), kept);
 }

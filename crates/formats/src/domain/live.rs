@@ -13,6 +13,8 @@ pub struct Live {
     pub uuid: Uuid,
     /// What each security model calls it.
     pub labels: Vec<LiveLabel>,
+    /// The first model that the host has: a `<seclabel>` that names none is about this one.
+    pub first: Option<SecurityModel>,
 }
 
 /// What one security model calls a machine that runs.
@@ -37,31 +39,46 @@ impl Live {
         if root.element("uuid").is_none() {
             root.insert_after("name", text("uuid", &self.uuid.to_string())?);
         }
-        self.labels.iter().try_for_each(|label| label.add_to(root))
+        self.labels.iter().try_for_each(|label| label.add_to(root, self.first))
     }
 }
 
 impl LiveLabel {
-    fn add_to(&self, root: &mut Element) -> Result<(), Problem> {
-        let word = self.model.word();
-        let own = |element: &&mut Element| {
-            element.name() == "seclabel" && element.attribute("model") == Some(word)
+    /// Fills in the element that the document has for the model, or adds one. An element of type
+    /// `none` stays as it is: the model gives the machine nothing of its own.
+    fn add_to(&self, root: &mut Element, first: Option<SecurityModel>) -> Result<(), Problem> {
+        let about = |root: &Element, model: Option<&str>| {
+            let same = |e: &Element| e.name() == "seclabel" && e.attribute("model") == model;
+            root.elements().position(same)
         };
-        if let Some(element) = root.elements_mut().find(own) {
-            return self.fill(element);
+        let unnamed = || about(root, None).filter(|_| first == Some(self.model));
+        match about(root, Some(self.model.word())).or_else(unnamed) {
+            Some(at) => root.elements_mut().nth(at).map_or(Ok(()), |element| self.fill(element)),
+            None => {
+                let mut element = Element::new("seclabel")?;
+                element.set_attribute("type", "dynamic")?;
+                element.set_attribute("relabel", "yes")?;
+                self.fill(&mut element)?;
+                root.append(element);
+                Ok(())
+            }
         }
-        let mut element = Element::new("seclabel")?;
-        for (name, value) in [("type", "dynamic"), ("model", word), ("relabel", "yes")] {
-            element.set_attribute(name, value)?;
-        }
-        self.fill(&mut element)?;
-        root.append(element);
-        Ok(())
     }
 
     fn fill(&self, element: &mut Element) -> Result<(), Problem> {
+        if element.attribute("type") == Some("none") {
+            return Ok(());
+        }
+        element.set_attribute("model", self.model.word())?;
         put(element, "label", &self.label)?;
-        self.image.iter().try_for_each(|image| put(element, "imagelabel", image))
+        match &self.image {
+            Some(image) => put(element, "imagelabel", image),
+            // Of a document that was taken while the machine had another one.
+            None => {
+                element.remove_elements(|inner| inner.name() == "imagelabel");
+                Ok(())
+            }
+        }
     }
 }
 
