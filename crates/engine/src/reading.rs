@@ -153,7 +153,7 @@ impl Resolver<'_> {
     fn images(&mut self, image: &Image, access: Access, origin: &Origin) {
         let (name, object) = (image.name.clone(), image.object.clone());
         let disk = object.kind == FileKind::BlockDevice;
-        let named = Named { name, object, access, sharing: Sharing::Private };
+        let named = Named { name, object, access, sharing: Sharing::Private, labels: Vec::new() };
         self.add(
             if disk { DeviceKind::HostDevice(named) } else { DeviceKind::File(named) },
             origin,

@@ -8,8 +8,8 @@ use crate::{
 };
 use std::{io::Read, path::Path};
 use svirt_formats::spec::{
-    self, CommandSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, NetSpec, RelabelSpec,
-    SeclabelSpec, SerialSpec, Spec,
+    self, CommandSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, NetSpec, SeclabelSpec,
+    SerialSpec, Spec,
 };
 use svirt_host::{
     Doing,
@@ -109,7 +109,8 @@ impl Resolver<'_> {
             // The same name again, now with what writing to it demands.
             self.pins.pin(path, Purpose::WriteFile)?;
         }
-        Ok(Named { name: absolute(path)?, object, access, sharing: Sharing::Private })
+        let (sharing, labels) = (Sharing::Private, Vec::new());
+        Ok(Named { name: absolute(path)?, object, access, sharing, labels })
     }
 
     /// Something that is yet to be made: its name, and where that leads without links in the
@@ -221,6 +222,7 @@ impl Resolver<'_> {
         self.add(kind, origin(guest, "firmware", code));
         if let Some(vars) = vars {
             let named = self.pin_named(vars, Purpose::ReadFile, Access::Write)?;
+            let named = Named { labels: guest.labels_of(vars)?, ..named };
             self.add(DeviceKind::Variables(named), origin(guest, "firmware", vars));
         }
         Ok(())
@@ -238,7 +240,7 @@ impl Resolver<'_> {
                     continue;
                 }
                 SerialSpec::Null => (SerialEnd::Null, "serial".into()),
-                SerialSpec::File(path) => (self.serial_file(path)?, origin(guest, "serial", path)),
+                SerialSpec::File(path) => (self.serial_file(guest, path)?, origin(guest, "serial", path)),
                 SerialSpec::Listen(path) => {
                     let end = SerialEnd::Listen(self.future_output(path)?.path);
                     (end, origin(guest, "serial", path))
@@ -250,10 +252,15 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn serial_file(&mut self, path: &Path) -> Result<SerialEnd, Failure> {
+    fn serial_file(&mut self, guest: &GuestSpec, path: &Path) -> Result<SerialEnd, Failure> {
         if path.exists() {
             let named = self.pin_named(path, Purpose::ReadFile, Access::Write)?;
-            return Ok(SerialEnd::File(named));
+            return Ok(SerialEnd::File(Named { labels: guest.labels_of(path)?, ..named }));
+        }
+        if !guest.labels_of(path)?.is_empty() {
+            let message = format!("{} is not there, and has no label yet", path.display());
+            return Err(Failure::new(Code::Data, message)
+                .hint("make the file, or leave its seclabel out: it gets the machine's"));
         }
         self.future_output(path).map(SerialEnd::Output)
     }
@@ -265,9 +272,10 @@ impl Resolver<'_> {
         if let Some(path) = &guest.cdrom {
             let access = Access::Read;
             let named = NamedImage { path, format: None, access, follow: true, below: None };
-            let image = Some(self.image(&named)?);
+            let mut image = self.image(&named)?;
+            image.labels = guest.labels_of(path)?;
             let (access, sharing, media) = (Access::Read, Sharing::Private, Media::Cdrom);
-            let disc = Disk { image, access, sharing, media, scratch: None, relabelling: None };
+            let disc = Disk { image: Some(image), access, sharing, media, scratch: None };
             self.add(DeviceKind::Disk(disc), origin(guest, "--cdrom", path));
         }
         Ok(())
@@ -291,13 +299,13 @@ impl Resolver<'_> {
         let opened = if throw_away { Access::Read } else { access };
         let below = disk.backing.as_deref();
         let named = NamedImage { path: &path, format, access: opened, follow: true, below };
-        let image = self.image(&named)?;
+        let mut image = self.image(&named)?;
+        label_chain(guest, disk, &mut image)?;
         let limit = guest.scratch.unwrap_or(SCRATCH);
         let scratch = throw_away.then_some(Scratch { limit, virtual_size: image.virtual_size });
         let media = if disk.cdrom { Media::Cdrom } else { Media::Disk };
         let image = Some(image);
-        let relabelling = disk.seclabel.as_ref().map(RelabelSpec::read).transpose()?;
-        let kind = DeviceKind::Disk(Disk { image, access, sharing, media, scratch, relabelling });
+        let kind = DeviceKind::Disk(Disk { image, access, sharing, media, scratch });
         self.add(kind, origin(guest, "--disk", &path));
         Ok(())
     }
@@ -308,7 +316,7 @@ impl Resolver<'_> {
         let limit = Bytes(size.0.saturating_add(size.0 / 512).saturating_add(1 << 20));
         let scratch = Some(Scratch { limit, virtual_size: size.0 });
         let (sharing, media) = (Sharing::Private, Media::Disk);
-        let disk = Disk { image: None, access, sharing, media, scratch, relabelling: None };
+        let disk = Disk { image: None, access, sharing, media, scratch };
         let kind = DeviceKind::Disk(disk);
         self.add(kind, format!("--disk new:{size}"));
         Ok(())
@@ -435,6 +443,21 @@ impl Resolver<'_> {
         self.add(DeviceKind::File(script), "the script");
         self.plain_program(&interpreter)
     }
+}
+
+/// What the user says of the labels of a disk's images, which he names from the top down.
+fn label_chain(guest: &GuestSpec, disk: &DiskSpec, top: &mut Image) -> Result<(), Failure> {
+    if let Some(label) = &disk.seclabel {
+        top.labels.push(label.read()?);
+    }
+    let below = disk.backing.iter().flatten().map(|below| below.path.as_path());
+    let mut next = Some(top);
+    for path in disk.path.as_deref().into_iter().chain(below) {
+        let Some(image) = next else { break };
+        image.labels.extend(guest.labels_of(path)?);
+        next = image.backing.as_deref_mut();
+    }
+    Ok(())
 }
 
 /// Which of the user's words named a path: those that the specification carries with it, or else

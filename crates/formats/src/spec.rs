@@ -12,8 +12,14 @@ pub use label::{LabelKind, RelabelSpec, SeclabelSpec};
 use crate::{command_line::ReadError, domain::DomainError, qemu};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, path::PathBuf};
-use svirt_model::{Bytes, GroupName, ImageFormat, Layer, MachineName, Uuid, label::LabelError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+use svirt_model::{
+    Bytes, GroupName, ImageFormat, Layer, MachineName, Uuid,
+    label::{LabelError, SourceLabel},
+};
 
 /// The version of the form that this program reads and writes.
 pub const VERSION: u32 = 1;
@@ -120,6 +126,10 @@ pub struct GuestSpec {
     /// For paths, which of the user's words named them: shown in place of this form's own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: BTreeMap<PathBuf, String>,
+    /// For images and files that it names, how they are labelled where that differs from the
+    /// machine's resources: at most once for each model.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub seclabels: BTreeMap<PathBuf, Vec<RelabelSpec>>,
     /// How guest code is run; found out by trying where it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<svirt_model::Accelerator>,
@@ -149,6 +159,7 @@ impl Default for GuestSpec {
             watchdog: None,
             extra: Vec::new(),
             origins: BTreeMap::new(),
+            seclabels: BTreeMap::new(),
             accelerator: None,
         }
     }
@@ -160,6 +171,28 @@ impl GuestSpec {
         let names_nothing =
             self.disks.is_empty() && self.cdrom.is_none() && self.firmware.is_none();
         self.kernel.is_none() && (names_nothing || self.append.is_some())
+    }
+
+    /// What is said of the label of what it names by a path.
+    ///
+    /// # Errors
+    /// A label that its model cannot have, or words that exclude each other.
+    pub fn labels_of(&self, path: &Path) -> Result<Vec<SourceLabel>, LabelError> {
+        self.seclabels.get(path).into_iter().flatten().map(RelabelSpec::read).collect()
+    }
+
+    /// The images and files that can have a label of their own.
+    pub fn labelled(&self) -> impl Iterator<Item = &Path> {
+        let disks = self.disks.iter().flat_map(|disk| {
+            let below = disk.backing.iter().flatten().map(|below| &below.path);
+            disk.path.iter().chain(below)
+        });
+        let vars = self.firmware.iter().filter_map(|firmware| firmware.vars.as_ref());
+        let ports = self.serial.iter().filter_map(|port| match port {
+            SerialSpec::File(path) => Some(path),
+            _ => None,
+        });
+        disks.chain(&self.cdrom).chain(vars).chain(ports).map(PathBuf::as_path)
     }
 
     /// Its network, where nothing is said too.
@@ -338,6 +371,15 @@ pub enum SpecError {
         #[source]
         error: LabelError,
     },
+    /// The label of an image or a file is not usable.
+    #[error("a security label of {} is refused", .path.display())]
+    SourceLabel {
+        /// The image or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: LabelError,
+    },
     /// Arguments of QEMU's own are not understood, or may not stand beside those that sVirt writes.
     #[error(transparent)]
     Extra(#[from] ReadError),
@@ -386,7 +428,9 @@ fn objects(spec: &Value) -> Result<(), SpecError> {
         items().filter_map(|item| item.get("backing")).filter_map(Value::as_array).flatten();
     let labels = items().filter_map(|item| item.get("seclabel")).filter(said);
     let firmware = parts().filter_map(|part| part.get("firmware")).filter(said);
-    let nested = items().chain(below).chain(labels).chain(firmware);
+    let sources = parts().filter_map(|part| part.get("seclabels")).filter_map(Value::as_object);
+    let sources = sources.flat_map(serde_json::Map::values).filter_map(Value::as_array).flatten();
+    let nested = items().chain(below).chain(labels).chain(firmware).chain(sources);
     let all = std::iter::once(spec).chain(parts()).chain(nested).all(Value::is_object);
     if all { Ok(()) } else { Err(SpecError::Shape) }
 }
@@ -492,6 +536,26 @@ fn check_labels(spec: &Spec) -> Result<(), SpecError> {
     for (number, disk) in (1..).zip(disks) {
         let label = disk.seclabel.as_ref().map(RelabelSpec::read).transpose();
         label.map_err(|error| SpecError::DiskLabel { number, error })?;
+    }
+    spec.guest.iter().try_for_each(check_sources)
+}
+
+/// A label of one source is one of something that the guest names, and said once.
+fn check_sources(guest: &GuestSpec) -> Result<(), SpecError> {
+    let refuse = |why| Err(SpecError::Contradiction(why));
+    let named: BTreeSet<&Path> = guest.labelled().collect();
+    for path in guest.seclabels.keys() {
+        let labels = guest.labels_of(path);
+        let labels =
+            labels.map_err(|error| SpecError::SourceLabel { path: path.clone(), error })?;
+        if !named.contains(path.as_path()) {
+            return refuse("a security label is one of an image or file that the guest names");
+        }
+        let models: BTreeSet<_> = labels.iter().map(|label| label.model).collect();
+        let twice = |disk: &DiskSpec| disk.seclabel.is_some() && disk.path.as_ref() == Some(path);
+        if models.len() != labels.len() || guest.disks.iter().any(twice) {
+            return refuse("a source has one security label of each model, said in one place");
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Bytes, GroupName, Layer, MachineName, Object, Program, Scratch,
-    label::{Relabelling, Seclabel},
+    label::{Seclabel, SourceLabel},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, path::PathBuf};
@@ -304,9 +304,6 @@ pub struct Disk {
     pub media: Media,
     /// For a disk that is thrown away: where what is written goes. The image is then read-only.
     pub scratch: Option<Scratch>,
-    /// How its image is labelled, where that differs from its machine's resources.
-    #[serde(default)]
-    pub relabelling: Option<Relabelling>,
 }
 
 /// How the guest sees a disk.
@@ -332,6 +329,10 @@ pub struct Image {
     pub virtual_size: u64,
     /// The image below it, for one that holds only differences.
     pub backing: Option<Box<Image>>,
+    /// How it is labelled, where that differs from its machine's resources: at most once for each
+    /// model.
+    #[serde(default)]
+    pub labels: Vec<SourceLabel>,
 }
 
 /// A format of disk images, under the name that QEMU gives its driver.
@@ -417,6 +418,10 @@ pub struct Named {
     pub access: Access,
     /// Who else may use it.
     pub sharing: Sharing,
+    /// How it is labelled, where that differs from its machine's resources: at most once for each
+    /// model.
+    #[serde(default)]
+    pub labels: Vec<SourceLabel>,
 }
 
 /// A file that is made for the VMM.

@@ -1,12 +1,13 @@
 //! The one walk over a machine: which device touches what on the host, and how the process gets it.
 //! Nothing else in sVirt knows that.
 
-use crate::{Inputs, Place, choice::Choice};
+use crate::{Inputs, Place, choice::Choice, label_obstacles};
 use std::{ops::Range, path::PathBuf};
 use svirt_model::{
     Access, Channel, Delivery, Device, DeviceKind, Disk, Embedded, Endpoint, Firmware, Image,
     KernelSource, Listen, Machine, Manifest, Named, Object, Origin, Output, Program, Resource,
-    Serial, SerialEnd, Sharing, Target, Vmm, label::Relabelling,
+    Serial, SerialEnd, Sharing, Target, Vmm,
+    label::{Relabelling, SecurityModel, SourceLabel},
 };
 
 /// The first descriptor number after the standard streams.
@@ -28,9 +29,8 @@ impl Walked {
 
 /// Walks the VMM's program and every device.
 pub(crate) fn walk(inputs: Inputs<'_>, choice: &Choice<'_>) -> Walked {
-    let own_root = choice.own_root();
-    let mut walk =
-        Walk { place: inputs.place, own_root, next: FIRST_DESCRIPTOR, found: Vec::new() };
+    let mut walk = Walk::new(inputs.place, choice);
+    walk.model = labelling(inputs);
     walk.program(inputs.machine.vmm.program(), "the VMM's program");
     if let Vmm::Command(command) = &inputs.machine.vmm {
         command.may_start.iter().for_each(|p| walk.program(p, "--allow-exec"));
@@ -59,8 +59,7 @@ pub(crate) fn network_helper<'a>(machine: &'a Machine, choice: &Choice<'_>) -> O
     });
     let (program, origin) = cards.next()?;
     let place = Place { run: PathBuf::new() };
-    let own_root = choice.own_root();
-    let mut walk = Walk { place: &place, own_root, next: FIRST_DESCRIPTOR, found: Vec::new() };
+    let mut walk = Walk::new(&place, choice);
     walk.program(program, "the network helper");
     let channel = Target::Channel(Channel::Network);
     walk.descriptor(channel, Access::Write, Sharing::Private, origin);
@@ -77,11 +76,26 @@ pub(crate) fn network_helper<'a>(machine: &'a Machine, choice: &Choice<'_>) -> O
     Some(Helper { program, manifest: Manifest { resources: walk.found } })
 }
 
+/// The model that puts labels on objects, of which a kernel has at most one.
+fn labelling(inputs: Inputs<'_>) -> Option<SecurityModel> {
+    let mut models = label_obstacles(inputs.host).into_iter();
+    let labels = |model| matches!(model, SecurityModel::Selinux | SecurityModel::Smack);
+    models.find(|(model, there, _)| *there && labels(*model)).map(|(model, ..)| model)
+}
+
 struct Walk<'a> {
     place: &'a Place,
     own_root: bool,
+    model: Option<SecurityModel>,
     next: i32,
     found: Vec<Resource>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(place: &'a Place, choice: &Choice<'_>) -> Self {
+        let own_root = choice.own_root();
+        Self { place, own_root, model: None, next: FIRST_DESCRIPTOR, found: Vec::new() }
+    }
 }
 
 impl Walk<'_> {
@@ -110,9 +124,10 @@ impl Walk<'_> {
                 let target = Target::Object(image.clone());
                 self.descriptor(target, Access::Read, Sharing::Private, origin);
             }
-            DeviceKind::Variables(Named { object, access, sharing, .. }) => {
+            DeviceKind::Variables(Named { object, access, sharing, labels, .. }) => {
                 let target = Target::Object(object.clone());
                 self.descriptor(target, *access, sharing.clone(), origin);
+                self.says(labels);
             }
             DeviceKind::DeviceTree(object) => self.boot_file(object, "/boot/dtb", origin),
             DeviceKind::Serial(Serial { number, end }) => self.serial(*number, end, origin),
@@ -153,12 +168,11 @@ impl Walk<'_> {
             self.descriptor(target, Access::Write, Sharing::Private, origin);
         }
         let top = if disk.scratch.is_some() { Access::Read } else { disk.access };
-        let mut top_relabelling = disk.relabelling.clone();
         let mut next = disk.image.as_ref().map(|image| (image, top));
         while let Some((image, access)) = next {
-            let Image { object, backing, .. } = image;
+            let Image { object, backing, labels, .. } = image;
             self.descriptor(Target::Object(object.clone()), access, disk.sharing.clone(), origin);
-            self.relabel(top_relabelling.take());
+            self.says(labels);
             // What lies below is never written through the image above it.
             next = backing.as_deref().map(|below| (below, Access::Read));
         }
@@ -188,6 +202,7 @@ impl Walk<'_> {
     fn named(&mut self, named: &Named, origin: &Origin, target: fn(Object) -> Target) {
         let at = Delivery::At(named.name.clone());
         self.add((target(named.object.clone()), named.access, at), named.sharing.clone(), origin);
+        self.says(&named.labels);
     }
 
     fn channel(&mut self, channel: Channel, origin: &Origin) {
@@ -249,6 +264,13 @@ impl Walk<'_> {
         let origin = origin.clone();
         let relabelling = None;
         self.found.push(Resource { target, access, sharing, delivery, relabelling, origin });
+    }
+
+    /// What the user says of the label of the last resource: what is said of a model that this host
+    /// does not have counts on another one.
+    fn says(&mut self, labels: &[SourceLabel]) {
+        let said = self.model.and_then(|model| SourceLabel::of(labels, model));
+        self.relabel(said.cloned());
     }
 
     /// How the last resource is labelled, where that does not follow from its use.

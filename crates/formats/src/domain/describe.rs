@@ -127,7 +127,7 @@ fn os(guest: &GuestSpec) -> Built {
         loader.set_attribute("type", if *rom { "rom" } else { "pflash" })?;
         os.append(loader);
         if let Some(vars) = vars {
-            os.append(text("nvram", &path_text(vars))?);
+            os.append(variables(guest, vars)?);
         }
     }
     let files = [("kernel", &guest.kernel), ("initrd", &guest.initrd), ("dtb", &guest.dtb)];
@@ -140,6 +140,14 @@ fn os(guest: &GuestSpec) -> Built {
         os.append(text("cmdline", words)?);
     }
     Ok(os)
+}
+
+/// The short form, or where something is said of its label, the one that has a source.
+fn variables(guest: &GuestSpec, path: &Path) -> Built {
+    match guest.seclabels.contains_key(path) {
+        true => Ok(around(element("nvram", &[("type", "file")])?, image(guest, path)?)),
+        false => text("nvram", &path_text(path)),
+    }
 }
 
 fn devices(guest: &GuestSpec) -> Built {
@@ -163,7 +171,7 @@ fn devices(guest: &GuestSpec) -> Built {
     let said = guest.serial.contains(&SerialSpec::Console);
     let unsaid = (!said).then_some(&SerialSpec::Console);
     for port in guest.serial.iter().chain(unsaid) {
-        devices.append(serial(port)?);
+        devices.append(serial(guest, port)?);
     }
     if guest.display == DisplaySpec::Vnc {
         devices.append(graphics(guest)?);
@@ -189,8 +197,15 @@ fn kind(path: &Path) -> (&'static str, &'static str) {
     if path.starts_with("/dev") { ("block", "dev") } else { ("file", "file") }
 }
 
-fn image(path: &Path) -> Built {
-    element("source", &[(kind(path).1, &path_text(path))])
+fn image(guest: &GuestSpec, path: &Path) -> Built {
+    labelled(guest, path, element("source", &[(kind(path).1, &path_text(path))])?)
+}
+
+/// A source with what is said of its label.
+fn labelled(guest: &GuestSpec, path: &Path, mut source: Element) -> Built {
+    let mut labels = guest.seclabels.get(path).into_iter().flatten();
+    labels.try_for_each(|label| relabel(label).map(|label| source.append(label)))?;
+    Ok(source)
 }
 
 fn disk(guest: &GuestSpec, spec: &DiskSpec, number: u32) -> Built {
@@ -203,7 +218,7 @@ fn disk(guest: &GuestSpec, spec: &DiskSpec, number: u32) -> Built {
         driver.set_attribute("type", format)?;
     }
     disk.append(driver);
-    let mut source = image(path)?;
+    let mut source = image(guest, path)?;
     if let Some(label) = &spec.seclabel {
         source.append(relabel(label)?);
     }
@@ -213,7 +228,7 @@ fn disk(guest: &GuestSpec, spec: &DiskSpec, number: u32) -> Built {
         let chain = images.iter().rev().try_fold(end, |below, below_it| {
             let mut store = element("backingStore", &[("type", kind(&below_it.path).0)])?;
             store.append(element("format", &[("type", below_it.format.word())])?);
-            store.append(image(&below_it.path)?);
+            store.append(image(guest, &below_it.path)?);
             store.append(below);
             Ok::<_, Problem>(store)
         })?;
@@ -241,13 +256,14 @@ fn target(prefix: &str, number: u32) -> String {
     }
 }
 
-fn serial(port: &SerialSpec) -> Built {
+fn serial(guest: &GuestSpec, port: &SerialSpec) -> Built {
     let of = |kind| element("serial", &[("type", kind)]);
     match port {
         SerialSpec::Console => of("pty"),
         SerialSpec::Null => of("null"),
         SerialSpec::File(path) => {
-            Ok(around(of("file")?, element("source", &[("path", &path_text(path))])?))
+            let source = element("source", &[("path", &path_text(path))])?;
+            Ok(around(of("file")?, labelled(guest, path, source)?))
         }
         SerialSpec::Listen(path) => {
             let words = [("mode", "bind"), ("path", &*path_text(path))];

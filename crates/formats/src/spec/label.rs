@@ -1,7 +1,9 @@
 //! Security labels in a specification: libvirt's words, in JSON. What they mean is `model`'s.
 
 use serde::{Deserialize, Serialize};
-use svirt_model::label::{LabelError, Relabelling, Seclabel, SeclabelWords, SecurityModel};
+use svirt_model::label::{
+    LabelError, Relabelling, Seclabel, SeclabelWords, SecurityModel, SourceLabel,
+};
 
 /// How a machine gets its label.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +50,11 @@ pub struct SeclabelSpec {
     pub relabel: Option<bool>,
 }
 
-/// How one disk is labelled, where that differs from its machine's other resources.
+/// How one file or device is labelled by one model, where that differs from its machine's other resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RelabelSpec {
-    /// The model that the label is one of.
+    /// The model; without it, each of which nothing else is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<SecurityModel>,
     /// Its label.
@@ -103,11 +105,14 @@ impl RelabelSpec {
     /// # Errors
     /// It says nothing, or two things that exclude each other, or has a label that its model cannot
     /// have.
-    pub fn read(&self) -> Result<Relabelling, LabelError> {
+    pub fn read(&self) -> Result<SourceLabel, LabelError> {
         let refuse = |why| Err(LabelError::Contradiction { kind: "label", why });
         let said = [self.label.is_some(), self.relabel == Some(false), self.labelskip];
         if said.into_iter().filter(|said| *said).count() > 1 {
-            return refuse("of a disk says one of label, relabel and labelskip, not several");
+            return refuse("of one source says one of label, relabel and labelskip, not several");
+        }
+        if self.model == Some(SecurityModel::Dac) && self.relabel != Some(false) {
+            return refuse("of the model dac cannot be set: the owner of a file is never changed");
         }
         let relabelling = Relabelling::read(SeclabelWords {
             kind: None,
@@ -117,7 +122,9 @@ impl RelabelSpec {
             label: self.label.as_deref(),
             baselabel: None,
         })?;
-        relabelling
-            .map_or_else(|| refuse("of a disk says nothing: write label, relabel or labelskip"), Ok)
+        match relabelling {
+            Some(what) => Ok(SourceLabel { model: self.model, what }),
+            None => refuse("of one source says nothing: write label, relabel or labelskip"),
+        }
     }
 }

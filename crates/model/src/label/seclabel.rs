@@ -206,6 +206,23 @@ pub enum Relabelling {
     Skip,
 }
 
+/// How one model labels one resource, where that differs from its machine's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceLabel {
+    /// The model; `None` means each of which nothing else is said.
+    pub model: Option<SecurityModel>,
+    /// How.
+    pub what: Relabelling,
+}
+
+impl SourceLabel {
+    /// What is said for a model: under its name, or else under none.
+    pub fn of(labels: &[Self], model: SecurityModel) -> Option<&Relabelling> {
+        let about = |model| labels.iter().find(move |label| label.model == model);
+        about(Some(model)).or_else(|| about(None)).map(|label| &label.what)
+    }
+}
+
 impl Relabelling {
     /// Reads a device's element; `None` where it asks for nothing else than its machine's.
     ///

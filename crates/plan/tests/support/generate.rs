@@ -98,7 +98,7 @@ fn disk() -> impl Strategy<Value = DeviceKind> {
         (images(), scratch).prop_map(|(image, scratch)| (Some(image), Some(scratch))),
     ];
     (place, access(), sharing(), media).prop_map(|((image, scratch), access, sharing, media)| {
-        DeviceKind::Disk(Disk { image, access, sharing, media, scratch, relabelling: None })
+        DeviceKind::Disk(Disk { image, access, sharing, media, scratch })
     })
 }
 

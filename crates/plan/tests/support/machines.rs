@@ -73,7 +73,6 @@ pub(crate) fn disk(image: Image) -> Disk {
         sharing,
         media: Media::Disk,
         scratch: None,
-        relabelling: None,
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn device(path: &str, mode: u32) -> Object {
 }
 
 pub(crate) fn named(object: Object, access: Access) -> Named {
-    Named { name: object.path.clone(), object, access, sharing: Sharing::Private }
+    Named { name: object.path.clone(), object, access, sharing: Sharing::Private, labels: Vec::new() }
 }
 
 pub(crate) fn image(path: &str, format: ImageFormat, backing: Option<Image>) -> Image {

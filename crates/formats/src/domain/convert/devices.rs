@@ -7,6 +7,7 @@ use crate::{
         chardev::{Backend, Port, PortKind},
         hostdev::{HostAddress, Hostdev},
         interface::{Interface, Link, Rom},
+        label::SourceLabel,
         parts::Watchdog,
         screen::{Graphics, Listen},
         secrets::Rng,
@@ -56,9 +57,6 @@ impl Convert<'_> {
         if source.log.is_some() {
             return self.refuse(line, &refused::PORT_LOG);
         }
-        if !source.labels.is_empty() {
-            return self.refuse(source.line, &refused::PORT_LABEL);
-        }
         let end = match end_of_port(&source.backend) {
             Ok(end) => end,
             Err(refused) => return self.refuse(source.line, refused),
@@ -69,8 +67,20 @@ impl Convert<'_> {
         if let SerialSpec::File(path) | SerialSpec::Listen(path) = &end {
             self.origin(path, &source.origin);
         }
+        match &end {
+            SerialSpec::File(path) => {
+                self.labels(path, &source.labels, "devices/serial/source/seclabel")?;
+            }
+            _ => self.no_label(&source.labels)?,
+        }
         self.guest.serial.push(end);
         Ok(())
+    }
+
+    /// Sockets and terminals are made for the machine. What is said of an owner says nothing.
+    fn no_label(&mut self, labels: &[SourceLabel]) -> Done {
+        let mut own = labels.iter().filter(|label| label.model.as_deref() != Some("dac"));
+        own.next().map_or(Ok(()), |label| self.refuse(label.line, &refused::SOCKET_LABEL))
     }
 
     /// The first console, which is the first serial port said again.

@@ -13,7 +13,7 @@ use crate::{
     spec::{BackingSpec, DiskSpec, RelabelSpec},
 };
 use refused::Refused;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use svirt_model::{ImageFormat, label::SecurityModel};
 
 impl Convert<'_> {
@@ -39,7 +39,7 @@ impl Convert<'_> {
         let share = shared.then(|| group_of(&path)).flatten();
         let format = Some(self.format(source)?);
         let backing = self.below(source)?;
-        let seclabel = self.relabel(source)?;
+        self.labels(&path, &source.labels, "devices/disk/source/seclabel")?;
         self.looks(disk, cdrom);
         self.guest.disks.push(DiskSpec {
             path: Some(path),
@@ -50,7 +50,7 @@ impl Convert<'_> {
             cdrom,
             ephemeral: disk.transient && !disk.read_only,
             backing,
-            seclabel,
+            seclabel: None,
         });
         Ok(())
     }
@@ -102,10 +102,9 @@ impl Convert<'_> {
         }
         let mut below = Vec::new();
         for source in top.chain().skip(1) {
-            if let Some(label) = self.own_labels(source).first() {
-                return self.refuse(label.line, &refused::LABEL_BELOW);
-            }
             let (path, format) = (self.image(source)?, self.format(source)?);
+            let place = "devices/disk/backingStore/source/seclabel";
+            self.labels(&path, &source.labels, place)?;
             below.push(BackingSpec { path, format });
             if source.below == Below::Unsaid && format != ImageFormat::Raw {
                 return self.refuse(source.line, &refused::OPEN_CHAIN);
@@ -115,28 +114,38 @@ impl Convert<'_> {
     }
 
     /// What a source says of its own labels. Owners are never changed, so that saying that they shall
-    /// not be says nothing.
-    pub(super) fn own_labels<'a>(&mut self, source: &'a Source) -> Vec<&'a SourceLabel> {
-        let says_nothing = |label: &&SourceLabel| {
-            label.model.as_deref() == Some("dac") && label.what == Relabel::Leave
+    /// not be says nothing. What names one thing twice says the same of it twice, or less.
+    pub(super) fn labels(
+        &mut self,
+        path: &Path,
+        labels: &[SourceLabel],
+        place: &'static str,
+    ) -> Done {
+        let mut own = Vec::new();
+        for label in labels {
+            if label.model.as_deref() == Some("dac") && label.what == Relabel::Leave {
+                self.note(label.line, "the owner of an image is never changed");
+                continue;
+            }
+            own.push(self.source_label(label, place)?);
+        }
+        let Some(line) = labels.first().map(|label| label.line).filter(|_| !own.is_empty()) else {
+            return Ok(());
         };
-        let (nothing, own): (Vec<_>, Vec<_>) = source.labels.iter().partition(says_nothing);
-        for label in nothing {
-            self.note(label.line, "the owner of an image is never changed");
-        }
-        own
-    }
-
-    fn relabel(&mut self, source: &Source) -> Result<Option<RelabelSpec>, DomainError> {
-        match self.own_labels(source)[..] {
-            [] => Ok(None),
-            [label] => self.source_label(label).map(Some),
-            [_, second, ..] => self.refuse(second.line, &refused::TWO_LABELS),
+        match self.guest.seclabels.insert(path.to_owned(), own.clone()) {
+            Some(other) if other != own => {
+                let why = "what is said of its label elsewhere in the document is something else";
+                Err(self.domain.error(line, place, Problem::Contradiction(why)))
+            }
+            _ => Ok(()),
         }
     }
 
-    fn source_label(&self, label: &SourceLabel) -> Result<RelabelSpec, DomainError> {
-        let place = "devices/disk/source/seclabel";
+    fn source_label(
+        &self,
+        label: &SourceLabel,
+        place: &'static str,
+    ) -> Result<RelabelSpec, DomainError> {
         let refused = |error| self.domain.error(label.line, place, Problem::Label(error));
         let model = label.model.as_deref().map(SecurityModel::from_word).transpose();
         let mut spec = RelabelSpec { model: model.map_err(refused)?, ..RelabelSpec::default() };

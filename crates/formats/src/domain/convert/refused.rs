@@ -89,11 +89,6 @@ pub(super) const VARIABLES_OF_ROM: Refused = no(
     "variables of firmware in a ROM",
     "write <loader type='pflash' readonly='yes'>, or leave <nvram> out",
 );
-pub(super) const VARIABLES_LABEL: Refused = no(
-    "os/nvram/source/seclabel",
-    "a label of the variables' own",
-    "leave it out: they are labelled as the machine's disks are",
-);
 pub(super) const VARIABLES_ELSEWHERE: Refused = no(
     "os/nvram",
     "variables elsewhere than in a raw file",
@@ -167,13 +162,6 @@ pub(super) const IMAGE_FORMAT: Refused = no(
     "this format of images",
     "convert it with `qemu-img convert -O qcow2`, and name that",
 );
-pub(super) const TWO_LABELS: Refused =
-    no("devices/disk/source/seclabel", "labels of several models for one source", KEEP);
-pub(super) const LABEL_BELOW: Refused = no(
-    "devices/disk/backingStore/source/seclabel",
-    "a label of an image below another",
-    "leave it out; the disk's own source can have one",
-);
 pub(super) const OPEN_CHAIN: Refused = no(
     "devices/disk/backingStore",
     "a chain whose end is not said",
@@ -218,8 +206,11 @@ pub(super) const PORT_LOG: Refused = no(
     "a log of a port",
     "leave it out: what the console says is kept; a port of type file keeps its own",
 );
-pub(super) const PORT_LABEL: Refused =
-    no("devices/serial/source/seclabel", "a label of a port's own", LEAVE);
+pub(super) const SOCKET_LABEL: Refused = no(
+    "devices/serial/source/seclabel",
+    "a label of what is no file",
+    LEAVE,
+);
 pub(super) const TWO_CONSOLES: Refused = no(
     "devices/serial",
     "more than one pseudo-terminal: a machine has one console",

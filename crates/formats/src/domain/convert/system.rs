@@ -143,9 +143,7 @@ impl Convert<'_> {
             Place::File { path, group: None } if raw && !more(source) => path.clone(),
             _ => return self.refuse(nvram.line, &refused::VARIABLES_ELSEWHERE),
         };
-        if !self.own_labels(source).is_empty() {
-            return self.refuse(nvram.line, &refused::VARIABLES_LABEL);
-        }
+        self.labels(&path, &source.labels, "os/nvram/source/seclabel")?;
         if nvram.template.is_some() {
             self.note(nvram.line, "the file of variables must be there: no template is copied");
         }
