@@ -20,7 +20,8 @@ use svirt_host::{
 use svirt_model::{
     Accelerator, Access, Argument, Bytes, Command, Demands, Device, DeviceKind, Dialect, Disk,
     FileKind, Firmware, Guest, Image, ImageFormat, KernelSource, Machine, MachineName, Media,
-    Named, Object, Origin, Output, Program, Scratch, Serial, SerialEnd, Sharing, Stream, Uuid, Vmm,
+    Named, Object, Origin, Output, Program, Scratch, Serial, SerialEnd, Sharing, Stream, Uuid, VirtioPort,
+    Vmm,
 };
 use svirt_store::Store;
 
@@ -145,6 +146,7 @@ impl Resolver<'_> {
             self.guest_firmware(guest, firmware)?;
         }
         self.disks(guest)?;
+        self.channels(guest)?;
         self.surroundings(guest)?;
         let program = self.qemu(guest, accelerator)?;
         let extra = self.read_extra(guest, &program)?;
@@ -263,6 +265,21 @@ impl Resolver<'_> {
                 .hint("make the file, or leave its seclabel out: it gets the machine's"));
         }
         self.future_output(path).map(SerialEnd::Output)
+    }
+
+    fn channels(&mut self, guest: &GuestSpec) -> Result<(), Failure> {
+        for (number, channel) in (0..).zip(&guest.channels) {
+            let link = channel.listen.as_deref().map(|path| self.future_output(path));
+            let link = link.transpose()?.map(|output| output.path);
+            let from = match (&channel.listen, &channel.name) {
+                (Some(path), _) => origin(guest, "channel", path),
+                (None, Some(name)) => format!("channel {name}").into(),
+                (None, None) => "a further console".into(),
+            };
+            let port = VirtioPort { number, name: channel.name.clone(), link };
+            self.add(DeviceKind::Port(port), from);
+        }
+        Ok(())
     }
 
     fn disks(&mut self, guest: &GuestSpec) -> Result<(), Failure> {

@@ -110,6 +110,9 @@ pub struct GuestSpec {
     /// is not in the list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub serial: Vec<SerialSpec>,
+    /// Channels between programs in the guest and the host, and further consoles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelSpec>,
     /// A device of the host from which the guest's randomness is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random: Option<PathBuf>,
@@ -154,6 +157,7 @@ impl Default for GuestSpec {
             gdb: false,
             vnc_socket: None,
             serial: Vec::new(),
+            channels: Vec::new(),
             random: None,
             balloon: false,
             watchdog: None,
@@ -228,6 +232,24 @@ pub enum SerialSpec {
     File(PathBuf),
     /// A unix socket on which whoever connects is served.
     Listen(PathBuf),
+}
+
+/// The most channels that a guest has: QEMU's virtio serial device has 31 ports, of which the first is
+/// a console's.
+pub const CHANNELS_MAX: usize = 30;
+/// The longest name of a channel, in bytes: what the guest's kernel makes a link's name of.
+const CHANNEL_NAME_MAX: usize = 128;
+
+/// A port of the guest's virtio serial device, which is a unix socket on the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ChannelSpec {
+    /// The name under which a program in the guest finds it. Without one it is a console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A path at which its socket is found as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<PathBuf>,
 }
 
 /// An image below another.
@@ -422,7 +444,7 @@ fn objects(spec: &Value) -> Result<(), SpecError> {
     let said = |value: &&Value| !value.is_null();
     let parts =
         || ["guest", "command", "domain"].into_iter().filter_map(|p| spec.get(p)).filter(said);
-    let lists = parts().flat_map(|part| ["disks", "share"].into_iter().filter_map(|l| part.get(l)));
+    let lists = parts().flat_map(|part| ["disks", "share", "channels"].into_iter().filter_map(|l| part.get(l)));
     let items = || lists.clone().chain(spec.get("seclabels")).filter_map(Value::as_array).flatten();
     let below =
         items().filter_map(|item| item.get("backing")).filter_map(Value::as_array).flatten();
@@ -480,6 +502,7 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.disks.iter().any(|d| d.cdrom && (d.ephemeral || d.share.is_some())) {
         return refuse("a disc is only read: it is neither thrown away nor shared for writing");
     }
+    check_channels(guest)?;
     qemu::read_beside(&guest.extra)?;
     if guest.memory.0 < 1 << 20 || guest.memory.0 > 1 << 43 {
         return refuse("the memory must be at least 1M and at most 8T");
@@ -502,6 +525,24 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     }
     if guest.disks.len() > 64 {
         return refuse("a machine has at most 64 disks");
+    }
+    Ok(())
+}
+
+fn check_channels(guest: &GuestSpec) -> Result<(), SpecError> {
+    let refuse = |why| Err(SpecError::Contradiction(why));
+    if guest.channels.len() > CHANNELS_MAX {
+        return refuse("a guest has at most 30 channels");
+    }
+    let names: Vec<&str> = guest.channels.iter().filter_map(|c| c.name.as_deref()).collect();
+    let odd = |name: &&str| name.is_empty() || name.contains(|c: char| c.is_control() || c == '/');
+    if names.iter().any(|name| odd(name) || name.len() > CHANNEL_NAME_MAX) {
+        return refuse(
+            "the name of a channel has 1 to 128 bytes, and neither '/' nor control characters",
+        );
+    }
+    if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
+        return refuse("two channels have one name");
     }
     Ok(())
 }

@@ -201,6 +201,8 @@ pub enum DeviceKind {
     DeviceTree(Object),
     /// A serial port other than the console.
     Serial(Serial),
+    /// A port of the guest's virtio serial device.
+    Port(VirtioPort),
     /// The device from which the guest's randomness is read.
     Random(Named),
     /// The guest can be asked to give memory back.
@@ -260,6 +262,17 @@ pub enum SerialEnd {
     Output(Output),
     /// A unix socket that the host finds at this path.
     Listen(PathBuf),
+}
+
+/// A port of a guest's virtio serial device: a unix socket on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtioPort {
+    /// Its number among these ports: 0 and so on.
+    pub number: u32,
+    /// The name under which a program in the guest finds it; a console where it has none.
+    pub name: Option<String>,
+    /// Where on the host its socket is found as well.
+    pub link: Option<PathBuf>,
 }
 
 /// What happens when a guest no longer answers its watchdog, in QEMU's words.

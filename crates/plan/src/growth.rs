@@ -64,6 +64,7 @@ fn device_growth(kind: &DeviceKind) -> Growth {
         | DeviceKind::Firmware(_)
         | DeviceKind::DeviceTree(_)
         | DeviceKind::Serial(_)
+        | DeviceKind::Port(_)
         | DeviceKind::Random(_)
         | DeviceKind::Balloon
         | DeviceKind::Watchdog(_)

@@ -6,6 +6,7 @@ use std::path::Path;
 use svirt_model::{
     Accelerator, Access, Argument, Channel, Delivery, DeviceKind, Disk, FileKind, Firmware, Guest,
     Image, Machine, Manifest, Media, Piece, Resource, Serial, SerialEnd, Target,
+    VirtioPort,
 };
 
 /// QEMU's arguments, without the zeroth.
@@ -104,6 +105,7 @@ impl Line {
             DeviceKind::Variables(_) => self.flash(1, resources),
             DeviceKind::DeviceTree(_) => self.add("-dtb", place(resources)),
             DeviceKind::Serial(serial) => self.serial(serial, resources),
+            DeviceKind::Port(port) => self.port(port, resources),
             DeviceKind::Random(_) => {
                 let path = value(&place(resources));
                 self.add("-object", format!("rng-random,id=rng,filename={path}"));
@@ -153,6 +155,20 @@ impl Line {
         };
         self.add("-chardev", backend);
         self.add("-serial", format!("chardev:{id}"));
+    }
+
+    /// The device that the ports are on comes before the first of them.
+    fn port(&mut self, port: &VirtioPort, resources: &[Resource]) {
+        if port.number == 0 {
+            self.add("-device", "virtio-serial-pci,id=ports");
+        }
+        let (id, path) = (format!("channel{}", port.number), value(&place(resources)));
+        self.add("-chardev", format!("socket,id={id},path={path},server=on,wait=off"));
+        let device = match &port.name {
+            Some(name) => format!("virtserialport,bus=ports.0,chardev={id},name={}", value(name)),
+            None => format!("virtconsole,bus=ports.0,chardev={id}"),
+        };
+        self.add("-device", device);
     }
 
     fn socket(&mut self, id: &str, resources: &[Resource]) {

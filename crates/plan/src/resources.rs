@@ -6,7 +6,7 @@ use std::{ops::Range, path::PathBuf};
 use svirt_model::{
     Access, Channel, Delivery, Device, DeviceKind, Disk, Embedded, Endpoint, Firmware, Image,
     KernelSource, Listen, Machine, Manifest, Named, Object, Origin, Output, Program, Resource,
-    Serial, SerialEnd, Sharing, Target, Vmm,
+    Serial, SerialEnd, Sharing, Target, VirtioPort, Vmm,
     label::{Relabelling, SecurityModel, SourceLabel},
 };
 
@@ -131,6 +131,9 @@ impl Walk<'_> {
             }
             DeviceKind::DeviceTree(object) => self.boot_file(object, "/boot/dtb", origin),
             DeviceKind::Serial(Serial { number, end }) => self.serial(*number, end, origin),
+            DeviceKind::Port(VirtioPort { number, link, .. }) => {
+                self.endpoint(&format!("channel{number}"), link.clone(), origin);
+            }
             DeviceKind::Random(named) => self.named(named, origin, Target::Device),
             // Of the guest alone.
             DeviceKind::Balloon | DeviceKind::Watchdog(_) => {}

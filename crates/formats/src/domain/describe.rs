@@ -5,7 +5,7 @@ use super::live::text;
 use crate::{
     image::format_from_extension,
     spec::{
-        DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, LabelKind, NetSpec, RelabelSpec,
+        ChannelSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, LabelKind, NetSpec, RelabelSpec,
         SeclabelSpec, SerialSpec, Spec,
     },
     xml::{Document, Element, Problem},
@@ -173,6 +173,9 @@ fn devices(guest: &GuestSpec) -> Built {
     for port in guest.serial.iter().chain(unsaid) {
         devices.append(serial(guest, port)?);
     }
+    for port in &guest.channels {
+        devices.append(channel(port)?);
+    }
     if guest.display == DisplaySpec::Vnc {
         devices.append(graphics(guest)?);
     }
@@ -270,6 +273,21 @@ fn serial(guest: &GuestSpec, port: &SerialSpec) -> Built {
             Ok(around(of("unix")?, element("source", &words)?))
         }
     }
+}
+
+fn channel(port: &ChannelSpec) -> Built {
+    let name = if port.name.is_some() { "channel" } else { "console" };
+    let mut source = element("source", &[("mode", "bind")])?;
+    if let Some(path) = &port.listen {
+        source.set_attribute("path", &path_text(path))?;
+    }
+    let mut target = element("target", &[("type", "virtio")])?;
+    if let Some(name) = &port.name {
+        target.set_attribute("name", name)?;
+    }
+    let mut channel = around(element(name, &[("type", "unix")])?, source);
+    channel.append(target);
+    Ok(channel)
 }
 
 fn graphics(guest: &GuestSpec) -> Built {

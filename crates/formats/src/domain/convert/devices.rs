@@ -13,9 +13,10 @@ use crate::{
         secrets::Rng,
         words::{GraphicsType, RngBackend, SocketMode, WatchdogAction as Asked},
     },
-    spec::{DisplaySpec, NetSpec, SerialSpec},
+    spec::{ChannelSpec, DisplaySpec, NetSpec, SerialSpec},
 };
 use refused::Refused;
+use std::path::Path;
 use svirt_model::WatchdogAction;
 
 impl Convert<'_> {
@@ -51,6 +52,10 @@ impl Convert<'_> {
 
     pub(super) fn port(&mut self, port: &Port) -> Done {
         let (source, line) = (&port.source, port.line);
+        let virtio = port.target.as_deref() == Some("virtio");
+        if virtio && matches!(port.kind, PortKind::Channel | PortKind::Console) {
+            return self.channel(port);
+        }
         if let Some(refused) = kind_of_port(port) {
             return self.refuse(line, refused);
         }
@@ -74,6 +79,39 @@ impl Convert<'_> {
             _ => self.no_label(&source.labels)?,
         }
         self.guest.serial.push(end);
+        Ok(())
+    }
+
+    /// A channel, or a console that is no serial port. A path within libvirt's own directories is one
+    /// that it chose: the machine's directory of sockets takes its place.
+    fn channel(&mut self, port: &Port) -> Done {
+        let (source, line) = (&port.source, port.line);
+        if source.log.is_some() {
+            return self.refuse(line, &refused::PORT_LOG);
+        }
+        self.no_label(&source.labels)?;
+        let listen = match (port.kind, &source.backend) {
+            (PortKind::Console, Backend::Pty(_)) => {
+                self.note(line, "a further console is a socket of the machine's own");
+                None
+            }
+            (_, Backend::Unix(Some(_), SocketMode::Connect)) => {
+                return self.refuse(source.line, &refused::CHANNEL_CONNECTS);
+            }
+            (_, Backend::Unix(path, _)) => path.clone().filter(|path| !is_libvirts(path)),
+            (_, Backend::SpiceVmc | Backend::SpicePort(_)) => {
+                return self.refuse(line, &refused::CHANNEL_SPICE);
+            }
+            _ => return self.refuse(line, &refused::CHANNEL_END),
+        };
+        if let Some(path) = &listen {
+            self.origin(path, &source.origin);
+        }
+        let name = port.name.clone().filter(|_| port.kind == PortKind::Channel);
+        if name.is_none() && port.kind == PortKind::Channel {
+            return self.refuse(line, &refused::CHANNEL_NAME);
+        }
+        self.guest.channels.push(ChannelSpec { name, listen });
         Ok(())
     }
 
@@ -112,17 +150,23 @@ impl Convert<'_> {
         if graphics.render_node.is_some() || graphics.accelerated || graphics.authority.is_some() {
             return self.refuse(line, &refused::SCREEN_FILES);
         }
-        let [Listen::Socket(path)] = &graphics.listens[..] else {
-            return self.refuse(line, &refused::VNC_PORT);
+        let path = match &graphics.listens[..] {
+            [Listen::Socket(path)] => path.clone(),
+            // A port that is chosen, for viewers on this host: nobody knows it before the start.
+            listens if is_chosen(graphics) && listens.iter().all(is_local) => {
+                self.note(line, "the screen is on a socket of the machine's own, and on no port");
+                None
+            }
+            _ => return self.refuse(line, &refused::VNC_PORT),
         };
         if self.guest.display == DisplaySpec::Vnc {
             return self.refuse(line, &refused::SCREENS);
         }
         self.guest.display = DisplaySpec::Vnc;
-        self.guest.vnc_socket.clone_from(path);
-        if let Some(path) = path {
+        if let Some(path) = &path {
             self.origin(path, &graphics.origin);
         }
+        self.guest.vnc_socket = path;
         Ok(())
     }
 
@@ -165,6 +209,30 @@ impl Convert<'_> {
             Some(_) => self.refuse(line, &refused::WATCHDOGS),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether a socket's path is one that libvirt chooses for itself.
+fn is_libvirts(path: &Path) -> bool {
+    ["/var/lib/libvirt/qemu/channel", "/run/libvirt/qemu/channel"]
+        .iter()
+        .any(|directory| path.starts_with(directory))
+}
+
+/// Whether a screen's port is one that libvirt chooses.
+fn is_chosen(graphics: &Graphics) -> bool {
+    let [plain, encrypted, web] = graphics.ports;
+    matches!(plain, None | Some(-1)) && encrypted.is_none() && web.is_none()
+}
+
+/// Whether a screen is served to this host alone, as it is where nothing is said.
+fn is_local(listen: &Listen) -> bool {
+    match listen {
+        Listen::Address(None) => true,
+        Listen::Address(Some(address)) => {
+            matches!(address.as_str(), "127.0.0.1" | "localhost" | "::1")
+        }
+        _ => false,
     }
 }
 

@@ -190,16 +190,36 @@ pub(super) const CARD_FILES: Refused =
 
 // Ports.
 pub(super) const CHANNEL: Refused = no(
+    "devices/channel/target@type",
+    "channels other than virtio ones",
+    "write <target type='virtio' name='NAME'/>",
+);
+pub(super) const CHANNEL_NAME: Refused = no(
+    "devices/channel/target",
+    "a channel without a name",
+    "write <target type='virtio' name='NAME'/>: a program in the guest finds it by that",
+);
+pub(super) const CHANNEL_CONNECTS: Refused = no(
+    "devices/channel/source@mode",
+    "a channel that connects to a socket",
+    "write mode='bind', and let the other side connect",
+);
+pub(super) const CHANNEL_SPICE: Refused = no(
+    "devices/channel@type",
+    "channels of Spice's",
+    "leave it out: a screen is VNC's, which needs none; in the guest, spice-vdagent then does nothing",
+);
+pub(super) const CHANNEL_END: Refused = no(
     "devices/channel",
-    "channels",
-    "leave it out; a <serial type='unix'> port carries bytes as well",
+    "a channel that is no unix socket",
+    "write type='unix' with <source mode='bind'/>, with a path or without one",
 );
 pub(super) const PARALLEL: Refused =
     no("devices/parallel", "parallel ports", "leave it out, or use a <serial> port");
 pub(super) const OTHER_CONSOLE: Refused = no(
     "devices/console",
-    "consoles that are no serial port",
-    "write <target type='serial'/> in it, or a <serial> port",
+    "consoles that are neither a serial port nor a virtio one",
+    "write <target type='serial'/> or <target type='virtio'/> in it",
 );
 pub(super) const PORT_LOG: Refused = no(
     "devices/serial/log",
