@@ -70,7 +70,14 @@ impl<'a> Chain<'a> {
         let object = self.pins.keep(pin);
         refuse_unsupported(&header, &object)?;
         let backing = self.backing(&header, &name, &object)?.map(Box::new);
-        Ok(Image { name, object, format, virtual_size: header.virtual_size, backing, labels: Vec::new() })
+        Ok(Image {
+            name,
+            object,
+            format,
+            virtual_size: header.virtual_size,
+            backing,
+            labels: Vec::new(),
+        })
     }
 
     /// Format and name of the image below are what they were at the first use: a guest that has

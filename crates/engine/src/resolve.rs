@@ -19,10 +19,11 @@ use svirt_host::{
 };
 use svirt_model::{
     Accelerator, Access, Argument, Bytes, Command, Demands, Device, DeviceKind, Dialect, Disk,
-    FileKind, Firmware, Guest, Image, ImageFormat, KernelSource, Machine, MachineName, Media,
-    Named, Object, Origin, Output, Program, Scratch, Serial, SerialEnd, Sharing, Stream, Uuid, VirtioPort,
-    Vmm,
+    FileKind, Firmware, GroupName, Guest, Image, ImageFormat, KernelSource, Machine, MachineName,
+    Media, Named, Object, Origin, Output, Program, Scratch, Serial, SerialEnd, Sharing, Stream,
+    Uuid, VirtioPort, Vmm,
 };
+use svirt_plan::identity;
 use svirt_store::Store;
 
 /// What a throw-away disk may hold without a limit of the user's.
@@ -242,7 +243,9 @@ impl Resolver<'_> {
                     continue;
                 }
                 SerialSpec::Null => (SerialEnd::Null, "serial".into()),
-                SerialSpec::File(path) => (self.serial_file(guest, path)?, origin(guest, "serial", path)),
+                SerialSpec::File(path) => {
+                    (self.serial_file(guest, path)?, origin(guest, "serial", path))
+                }
                 SerialSpec::Listen(path) => {
                     let end = SerialEnd::Listen(self.future_output(path)?.path);
                     (end, origin(guest, "serial", path))
@@ -299,7 +302,6 @@ impl Resolver<'_> {
     }
 
     fn disk(&mut self, guest: &GuestSpec, index: usize, disk: &DiskSpec) -> Result<(), Failure> {
-        let sharing = disk.share.clone().map_or(Sharing::Private, Sharing::Group);
         let access = if disk.ro || disk.cdrom { Access::Read } else { Access::Write };
         let (path, format) = match (&disk.path, disk.new) {
             (Some(path), _) => (path.clone(), disk.format),
@@ -318,6 +320,11 @@ impl Resolver<'_> {
         let named = NamedImage { path: &path, format, access: opened, follow: true, below };
         let mut image = self.image(&named)?;
         label_chain(guest, disk, &mut image)?;
+        let sharing = match (&disk.share, disk.shareable) {
+            (Some(group), _) => Sharing::Group(group.clone()),
+            (None, true) => Sharing::Group(GroupName::of_object(identity(&image.object))),
+            (None, false) => Sharing::Private,
+        };
         let limit = guest.scratch.unwrap_or(SCRATCH);
         let scratch = throw_away.then_some(Scratch { limit, virtual_size: image.virtual_size });
         let media = if disk.cdrom { Media::Cdrom } else { Media::Disk };

@@ -281,6 +281,9 @@ pub struct DiskSpec {
     /// The group of machines that share it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<GroupName>,
+    /// Whether it is shared with the machines that say so of the same image too, and with no other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shareable: bool,
     /// Whether the guest sees an optical disc; it can only read it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cdrom: bool,
@@ -444,7 +447,8 @@ fn objects(spec: &Value) -> Result<(), SpecError> {
     let said = |value: &&Value| !value.is_null();
     let parts =
         || ["guest", "command", "domain"].into_iter().filter_map(|p| spec.get(p)).filter(said);
-    let lists = parts().flat_map(|part| ["disks", "share", "channels"].into_iter().filter_map(|l| part.get(l)));
+    let lists = parts()
+        .flat_map(|part| ["disks", "share", "channels"].into_iter().filter_map(|l| part.get(l)));
     let items = || lists.clone().chain(spec.get("seclabels")).filter_map(Value::as_array).flatten();
     let below =
         items().filter_map(|item| item.get("backing")).filter_map(Value::as_array).flatten();
@@ -473,6 +477,11 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
         return refuse("an identity of nothing but zeros is nobody's");
     }
     check_labels(spec)?;
+    let disks = spec.guest.iter().flat_map(|guest| &guest.disks).filter_map(|d| d.share.as_ref());
+    let things = spec.command.iter().flat_map(|command| &command.share).map(|share| &share.with);
+    if disks.chain(things).any(GroupName::is_of_object) {
+        return refuse("the name of a group starts with a letter or a digit");
+    }
     if spec.command.as_ref().is_some_and(|c| c.command.is_empty()) {
         return refuse("the command is empty");
     }
@@ -499,7 +508,10 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.disks.iter().any(|d| d.new.is_some() && (d.cdrom || d.backing.is_some())) {
         return refuse("a new disk is no disc and has nothing below it");
     }
-    if guest.disks.iter().any(|d| d.cdrom && (d.ephemeral || d.share.is_some())) {
+    if guest.disks.iter().any(|d| d.shareable && (d.share.is_some() || d.new.is_some() || d.ro)) {
+        return refuse("a shareable disk has a path and no group of the user's, and is written");
+    }
+    if guest.disks.iter().any(|d| d.cdrom && (d.ephemeral || d.share.is_some() || d.shareable)) {
         return refuse("a disc is only read: it is neither thrown away nor shared for writing");
     }
     check_channels(guest)?;

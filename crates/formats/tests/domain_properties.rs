@@ -66,7 +66,17 @@ fn devices(of: &'static LazyLock<Vec<String>>) -> impl Strategy<Value = String> 
 /// Every path in a specification.
 fn spec_paths(guest: &GuestSpec) -> BTreeSet<PathBuf> {
     let GuestSpec {
-        kernel, dtb, firmware, initrd, disks, cdrom, vnc_socket, serial, random, ..
+        kernel,
+        dtb,
+        firmware,
+        initrd,
+        disks,
+        cdrom,
+        vnc_socket,
+        serial,
+        channels,
+        random,
+        ..
     } = guest;
     let flash = firmware.iter().flat_map(|f| std::iter::once(&f.code).chain(&f.vars));
     let below = disks.iter().flat_map(|disk| disk.backing.iter().flatten()).map(|b| &b.path);
@@ -74,6 +84,7 @@ fn spec_paths(guest: &GuestSpec) -> BTreeSet<PathBuf> {
         SerialSpec::File(path) | SerialSpec::Listen(path) => Some(path),
         SerialSpec::Console | SerialSpec::Null => None,
     });
+    let ports = ports.chain(channels.iter().filter_map(|channel| channel.listen.as_ref()));
     let plain = [kernel, dtb, initrd, cdrom, vnc_socket, random].into_iter().flatten();
     let disks = disks.iter().flat_map(|disk| &disk.path);
     plain.chain(flash).chain(disks).chain(below).chain(ports).cloned().collect()
@@ -84,7 +95,10 @@ fn stands_for(guest: &GuestSpec, thing: &Thing) -> bool {
     match thing {
         Thing::Terminal => guest.serial.contains(&SerialSpec::Console),
         Thing::HostNetwork => guest.net == Some(NetSpec::User),
-        Thing::Listen(None) => guest.display == DisplaySpec::Vnc,
+        Thing::Listen(None) => {
+            let own = guest.channels.iter().any(|channel| channel.listen.is_none());
+            own || (guest.display == DisplaySpec::Vnc && guest.vnc_socket.is_none())
+        }
         _ => false,
     }
 }

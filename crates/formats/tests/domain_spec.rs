@@ -61,26 +61,50 @@ fn an_image_is_raw_unless_another_format_is_said() {
 }
 
 #[test]
-fn two_domains_that_share_an_image_are_of_one_group_and_of_no_other() {
-    let group = |path: &str| {
-        let disk = format!("<disk><source file='{path}'/><target dev='vda'/><shareable/></disk>");
-        spec_of(&disk).unwrap().disks[0].share.clone().unwrap()
+fn a_shareable_image_is_of_no_group_that_has_a_name() {
+    let disk = |more: &str| {
+        let disk = format!("<disk><source file='/a'/><target dev='vda'/><shareable/>{more}</disk>");
+        spec_of(&disk).map(|guest| guest.disks[0].clone())
     };
-    assert_eq!(group("/a"), group("/a"));
-    assert_ne!(group("/a"), group("/b"));
-    // Readers need no group.
-    let read_only = "<disk><source file='/a'/><target dev='vda'/><shareable/><readonly/></disk>";
-    assert_eq!(spec_of(read_only).unwrap().disks[0].share, None);
+    let shared = disk("").unwrap();
+    assert!(shared.shareable && shared.share.is_none());
+    // Readers need no group, and what several write has no map of its own.
+    assert!(!disk("<readonly/>").unwrap().shareable);
+    let refused = disk("<driver type='qcow2'/>").unwrap_err();
+    assert!(
+        refused.starts_with("d.xml line 2, devices/disk/shareable: not supported: "),
+        "{refused}"
+    );
 }
 
 #[test]
 fn no_promise_is_broken_silently() {
     for (devices, expected) in [
         (
-            "<disk><source file='/a'><seclabel model='selinux' relabel='no'/>\
-             <seclabel model='smack' relabel='no'/></source><target dev='vda'/></disk>",
-            "d.xml line 2, devices/disk/source/seclabel: not supported: labels of several models \
-             for one source",
+            "<disk><source file='/a'><seclabel model='dac'><label>+0:+0</label></seclabel>\
+             </source><target dev='vda'/></disk>",
+            "d.xml line 2, devices/disk/source/seclabel: a label of type dac cannot be set: the \
+             owner of a file is never changed",
+        ),
+        (
+            "<disk><source file='/a'><seclabel relabel='no'/></source><target dev='vda'/></disk>\
+             \n<disk><source file='/a'><seclabel labelskip='yes'/></source><target dev='vdb'/></disk>",
+            "d.xml line 3, devices/disk/source/seclabel: what is said of its label elsewhere in the \
+             document is something else",
+        ),
+        (
+            "<channel type='unix'><source mode='bind'><seclabel relabel='no'/></source>\
+             <target type='virtio' name='a'/></channel>",
+            "d.xml line 2, devices/serial/source/seclabel: not supported: a label of what is no file",
+        ),
+        (
+            "<channel type='unix'><target type='virtio' name='a'/></channel>\
+             <channel type='unix'><target type='virtio' name='a'/></channel>",
+            "d.xml line 1, domain: two channels have one name",
+        ),
+        (
+            "<graphics type='vnc' port='-1' listen='0.0.0.0'/>",
+            "d.xml line 2, devices/graphics: not supported: VNC on the host's network",
         ),
         (
             "<disk><source file='/a'><seclabel model='selinux'><label>x</label></seclabel>\
@@ -158,13 +182,79 @@ fn the_labels_of_a_domain_are_the_machines() {
 fn a_disks_label_is_its_own_and_an_owner_is_never_changed() {
     let disk = |labels: &str| {
         let disk = format!("<disk><source file='/a'>{labels}</source><target dev='vda'/></disk>");
-        serde_json::to_value(&spec_of(&disk).unwrap().disks[0].seclabel).unwrap()
+        serde_json::to_value(spec_of(&disk).unwrap().seclabels).unwrap()
     };
-    assert_eq!(disk("<seclabel relabel='no'/>"), serde_json::json!({ "relabel": false }));
-    assert_eq!(disk("<seclabel model='dac' relabel='no'/>"), serde_json::Value::Null);
+    assert_eq!(disk("<seclabel relabel='no'/>"), serde_json::json!({"/a": [{"relabel": false}]}));
+    assert_eq!(disk("<seclabel model='dac' relabel='no'/>"), serde_json::json!({}));
+    let two = "<seclabel model='smack'><label>shared</label></seclabel>\
+               <seclabel model='selinux' relabel='no'/>";
+    let labels = serde_json::json!([
+        { "model": "smack", "label": "shared" },
+        { "model": "selinux", "relabel": false },
+    ]);
+    assert_eq!(disk(two), serde_json::json!({ "/a": labels }));
+}
+
+/// Wherever a source is, and back again.
+#[test]
+fn what_is_said_of_the_label_of_any_source_is_kept_with_its_path() {
+    let no = "<seclabel model='selinux' relabel='no'/>";
+    let text = format!(
+        "<domain type='kvm'><name>a</name><memory unit='MiB'>64</memory>\
+         <os><type>hvm</type><loader readonly='yes' type='pflash'>/CODE</loader>\
+         <nvram type='file'><source file='/VARS'>{no}</source></nvram></os><devices>\
+         <disk><driver type='qcow2'/><source file='/top'/><backingStore><format type='raw'/>\
+         <source file='/base'>{no}</source><backingStore/></backingStore><target dev='vda'/></disk>\
+         <serial type='file'><source path='/log'>{no}</source></serial></devices></domain>"
+    );
+    let spec = told(&text);
+    let guest = spec.guest.as_ref().unwrap();
+    let said: Vec<_> = guest.seclabels.keys().map(|path| path.to_str().unwrap()).collect();
+    assert_eq!(said, ["/VARS", "/base", "/log"]);
+    let id = "4dea22b3-1d52-d8f3-2516-782e98ab3fa1".parse().unwrap();
+    let again = told(&describe(&spec, &spec.name.clone().unwrap(), id).unwrap().write());
+    assert_eq!(again.guest.unwrap().seclabels, guest.seclabels);
+    // What nobody names, and what is said twice, is refused.
+    for (guest, why) in [
+        (r#"{"seclabels":{"/b":[{"relabel":false}]}}"#, "that the guest names"),
+        (
+            r#"{"disks":[{"path":"/a","seclabel":{"relabel":false}}],
+                "seclabels":{"/a":[{"relabel":false}]}}"#,
+            "said in one place",
+        ),
+        (
+            r#"{"disks":[{"path":"/a"}],"seclabels":{"/a":[{"relabel":false},{"labelskip":true}]}}"#,
+            "one security label of each model",
+        ),
+        (r#"{"disks":[{"path":"/a"}],"seclabels":{"/a":[[null,"a",null,false]]}}"#, "a list"),
+    ] {
+        let text = format!(r#"{{"version":1,"guest":{guest}}}"#);
+        let refused = spec::read(text.as_bytes()).unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+}
+
+/// Documents as virt-install 4.1 prints them.
+#[test]
+fn what_virt_install_prints_becomes_a_machine_or_says_why_not() {
+    for (name, display, net) in [
+        ("user-vnc", spec::DisplaySpec::Vnc, spec::NetSpec::User),
+        ("none-vnc", spec::DisplaySpec::Vnc, spec::NetSpec::None),
+        ("user-none", spec::DisplaySpec::None, spec::NetSpec::User),
+        ("none-none", spec::DisplaySpec::None, spec::NetSpec::None),
+    ] {
+        let text = seed(&format!("virt-install-{name}"));
+        let guest = read(&text, name).unwrap().to_spec().unwrap().spec.guest.unwrap();
+        assert_eq!((guest.display, guest.network()), (display, net), "{name}");
+        let agent = spec::ChannelSpec { name: Some("org.qemu.guest_agent.0".into()), listen: None };
+        assert_eq!((guest.channels, guest.vnc_socket), (vec![agent], None), "{name}");
+        assert_eq!(guest.serial, [spec::SerialSpec::Console], "{name}");
+        assert!(guest.balloon && guest.random.is_some(), "{name}");
+    }
+    let spice = read(&seed("virt-install-spice"), "spice").unwrap().to_spec().unwrap_err();
     assert_eq!(
-        disk("<seclabel model='smack'><label>shared</label></seclabel>"),
-        serde_json::json!({ "model": "smack", "label": "shared" })
+        spice.to_string(),
+        "spice line 62, devices/channel@type: not supported: channels of Spice's"
     );
 }
 
@@ -215,7 +305,7 @@ fn the_document_that_describes_a_machine_says_all_of_it_that_the_form_can_say() 
 
     // What is left open has the meaning that it has here, and what has no words is a comment.
     let text = r#"{"version":1,"guest":{"gdb":true,"ephemeral":true,"scratch":"1G","disks":[
-        {"path":"/a.qcow2","share":"pa--ir"},{"path":"/b","ro":true},{"new":"1G"}]},
+        {"path":"/a.raw","share":"pa--ir"},{"path":"/b","ro":true},{"new":"1G"}]},
         "weaken":["cgroup"],"require":["landlock"]}"#;
     let spec = spec::read(text.as_bytes()).unwrap();
     let document = describe(&spec, &name, id).unwrap().write();

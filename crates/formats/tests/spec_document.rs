@@ -8,7 +8,7 @@ use svirt_model::{ImageFormat, Layer, NAME_MAX};
 const DOCUMENT: &str = include_str!("../../../docs/reference/spec.md");
 
 /// Each object of the form: its heading, and a text in which an unknown `WORD` stands in it.
-const OBJECTS: [(&str, &str); 10] = [
+const OBJECTS: [(&str, &str); 11] = [
     ("The machine", r#"{"WORD":0}"#),
     ("The guest", r#"{"guest":{"WORD":0}}"#),
     ("A disk", r#"{"guest":{"disks":[{"WORD":0}]}}"#),
@@ -16,7 +16,8 @@ const OBJECTS: [(&str, &str); 10] = [
     ("Firmware", r#"{"guest":{"firmware":{"WORD":0}}}"#),
     ("The command", r#"{"command":{"WORD":0}}"#),
     ("A security label", r#"{"seclabels":[{"WORD":0}]}"#),
-    ("A disk's label", r#"{"guest":{"disks":[{"seclabel":{"WORD":0}}]}}"#),
+    ("A channel", r#"{"guest":{"channels":[{"WORD":0}]}}"#),
+    ("A label of one source", r#"{"guest":{"disks":[{"seclabel":{"WORD":0}}]}}"#),
     ("The domain", r#"{"domain":{"WORD":0}}"#),
     ("A share", r#"{"command":{"share":[{"WORD":0}]}}"#),
 ];
@@ -114,7 +115,8 @@ fn complete(heading: &str, fields: &str) -> String {
             r#"{{"version":1,"guest":{{"disks":[{{"path":"/a","backing":[{{"path":"/b","format":"raw"{comma}{fields}}}]}}]}}}}"#
         ),
         "A security label" => format!(r#"{{"version":1,"seclabels":[{{{fields}}}]}}"#),
-        "A disk's label" => format!(
+        "A channel" => format!(r#"{{"version":1,"guest":{{"channels":[{{{fields}}}]}}}}"#),
+        "A label of one source" => format!(
             r#"{{"version":1,"guest":{{"disks":[{{"path":"/a","seclabel":{{"label":"b"{comma}{fields}}}}}]}}}}"#
         ),
         "The domain" => format!(

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use svirt_model::{
-    Access, Claim, FileId, FileKind, Ground, HeldClaim, MachineName, Plan, Resource, Sharing,
-    Target,
+    Access, Claim, FileId, FileKind, Ground, HeldClaim, MachineName, Object, Plan, Resource,
+    Sharing, Target,
 };
 
 /// Two machines cannot have an object at the same time.
@@ -21,6 +21,10 @@ pub struct Conflict {
     pub machine: MachineName,
     /// What that machine does with it.
     pub access: Access,
+    /// Which file it is.
+    pub file: FileId,
+    /// Whom the machine that wants it would let use it as well.
+    pub sharing: Sharing,
 }
 
 fn word(access: Access) -> &'static str {
@@ -34,6 +38,12 @@ impl Conflict {
     /// What the user can do about it.
     pub fn hint(&self) -> String {
         format!("declare it shared in both (share=GROUP), or stop {}", self.machine)
+    }
+
+    /// The same where that machine is defined to share it alike, but was started before it was.
+    pub fn hint_to_restart(&self) -> String {
+        let machine = &self.machine;
+        format!("restart {machine}: it is defined to share it now, and was not when it was started")
     }
 }
 
@@ -69,15 +79,20 @@ fn of(resource: &Resource) -> Vec<Claim> {
         Target::Device(object) if object.kind == FileKind::BlockDevice => object,
         _ => return Vec::new(),
     };
-    let itself = match object.kind {
-        FileKind::BlockDevice => device(object.rdev),
-        _ => object.id,
-    };
+    let itself = identity(object);
     let beneath = object.lies_on.iter().map(|ground| match ground {
         Ground::Device(number) => claim(device(*number), &object.path, true),
         Ground::File { id, path } => claim(*id, path, true),
     });
     std::iter::once(claim(itself, &object.path, false)).chain(beneath).collect()
+}
+
+/// What an object is known by, under whatever name: a block device by its own number.
+pub fn identity(object: &Object) -> FileId {
+    match object.kind {
+        FileKind::BlockDevice => device(object.rdev),
+        _ => object.id,
+    }
 }
 
 /// Numbers that no file system has: block devices by their own, places by their paths'.
@@ -99,12 +114,16 @@ fn place_number(path: &Path) -> u64 {
 pub fn conflict(new: &[Claim], live: &[HeldClaim]) -> Option<Conflict> {
     // Most claims on both sides are reads of libraries, which clash with no other read.
     let writers: Vec<&HeldClaim> = live.iter().filter(|l| writes(&l.claim)).collect();
-    let held = new.iter().find_map(|n| match writes(n) {
-        true => live.iter().find(|l| clash(n, &l.claim)),
-        false => writers.iter().copied().find(|l| clash(n, &l.claim)),
+    let (wanted, held) = new.iter().find_map(|n| {
+        let held = match writes(n) {
+            true => live.iter().find(|l| clash(n, &l.claim)),
+            false => writers.iter().copied().find(|l| clash(n, &l.claim)),
+        };
+        held.map(|held| (n, held))
     })?;
-    let (path, access) = (held.claim.path.clone(), held.claim.access);
-    Some(Conflict { path, machine: held.name.clone(), access })
+    let Claim { path, access, file, .. } = held.claim.clone();
+    let sharing = wanted.sharing.clone();
+    Some(Conflict { path, machine: held.name.clone(), access, file, sharing })
 }
 
 fn writes(claim: &Claim) -> bool {

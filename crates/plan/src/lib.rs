@@ -21,7 +21,7 @@ mod reserved;
 mod resources;
 mod status;
 
-pub use claims::{Conflict, claims, conflict};
+pub use claims::{Conflict, claims, conflict, identity};
 pub use labels::{label_obstacles, stand_in};
 pub use reserved::{Needs, Other, Others, Reserved};
 

@@ -5,8 +5,7 @@ use crate::{PlanError, resources::Walked};
 use std::path::Path;
 use svirt_model::{
     Accelerator, Access, Argument, Channel, Delivery, DeviceKind, Disk, FileKind, Firmware, Guest,
-    Image, Machine, Manifest, Media, Piece, Resource, Serial, SerialEnd, Target,
-    VirtioPort,
+    Image, Machine, Manifest, Media, Piece, Resource, Serial, SerialEnd, Target, VirtioPort,
 };
 
 /// QEMU's arguments, without the zeroth.

@@ -172,11 +172,13 @@ impl Walk<'_> {
         }
         let top = if disk.scratch.is_some() { Access::Read } else { disk.access };
         let mut next = disk.image.as_ref().map(|image| (image, top));
+        let mut sharing = disk.sharing.clone();
         while let Some((image, access)) = next {
             let Image { object, backing, labels, .. } = image;
-            self.descriptor(Target::Object(object.clone()), access, disk.sharing.clone(), origin);
+            self.descriptor(Target::Object(object.clone()), access, sharing, origin);
             self.says(labels);
-            // What lies below is never written through the image above it.
+            // What lies below is never written through the image above it, and so by nobody.
+            sharing = Sharing::Private;
             next = backing.as_deref().map(|below| (below, Access::Read));
         }
     }

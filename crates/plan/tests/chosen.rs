@@ -13,7 +13,7 @@ use svirt_model::{
     DeviceKind, HostFacts, ImageFormat, Machine,
     label::{
         MachineLabel, Observations, Observed, Permits, Relabelling, Seclabel, SeclabelKind,
-        SecurityModel,
+        SecurityModel, SourceLabel,
     },
 };
 use svirt_plan::{Other, Others, PlanError};
@@ -21,7 +21,9 @@ use svirt_plan::{Other, Others, PlanError};
 /// A machine with one disk, for which its user may have chosen a label.
 fn machine(chosen: Option<&str>) -> Machine {
     let mut disk = disk(image("/srv/disk.raw", ImageFormat::Raw, None));
-    disk.relabelling = chosen.map(|label| Relabelling::Label(label.into()));
+    let labels =
+        chosen.map(|label| SourceLabel { model: None, what: Relabelling::Label(label.into()) });
+    disk.image.iter_mut().for_each(|image| image.labels.extend(labels.clone()));
     kvm(vec![from(DeviceKind::Disk(disk), "--disk /srv/disk.raw")])
 }
 

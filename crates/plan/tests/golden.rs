@@ -198,7 +198,9 @@ fn a_kernel_command_line_with_a_control_character_is_refused() {
 #[test]
 fn what_a_domain_of_libvirts_adds_is_reached_and_on_the_command_line() {
     use support::objects::{device, file, named};
-    use svirt_model::{Access, DeviceKind, Firmware, Output, Serial, SerialEnd, WatchdogAction};
+    use svirt_model::{
+        Access, DeviceKind, Firmware, Output, Serial, SerialEnd, VirtioPort, WatchdogAction,
+    };
     let from = |kind| machines::from(kind, "domain.xml line 7, <x>");
     let output = Output { name: "/var/log/a,b".into(), path: "/var/log/a,b".into() };
     let serial = |number, end| from(DeviceKind::Serial(Serial { number, end }));
@@ -209,6 +211,12 @@ fn what_a_domain_of_libvirts_adds_is_reached_and_on_the_command_line() {
         serial(0, SerialEnd::Output(output)),
         serial(1, SerialEnd::Listen("/run/guest.sock".into())),
         serial(2, SerialEnd::Null),
+        from(DeviceKind::Port(VirtioPort {
+            number: 0,
+            name: Some("org.a,b".into()),
+            link: Some("/run/a.sock".into()),
+        })),
+        from(DeviceKind::Port(VirtioPort { number: 1, name: None, link: None })),
         from(DeviceKind::Vnc(Some("/run/vnc.sock".into()))),
         from(DeviceKind::Random(named(device("/dev/hwrng", 0o600), Access::Read))),
         from(DeviceKind::Balloon),

@@ -14,7 +14,7 @@ use svirt_model::{
     Machine, Object, Plan, Resource, Sharing, Target, Value, Want,
     label::{
         Context, MachineLabel, Observations, Observed, Permits, Relabelling, Seclabel,
-        SeclabelKind, SecurityModel, SmackLabel,
+        SeclabelKind, SecurityModel, SmackLabel, SourceLabel,
     },
 };
 use svirt_plan::{Inputs, Other, Others, PlanError, needs};
@@ -184,16 +184,61 @@ fn a_directory_is_not_labelled() {
 
 #[test]
 fn one_disk_can_be_labelled_otherwise() {
-    let given = |relabelling| {
-        let disk = svirt_model::Disk { relabelling: Some(relabelling), ..raw("/a") };
+    let said = |labels: Vec<SourceLabel>| {
+        let mut disk = raw("/a");
+        disk.image.iter_mut().for_each(|image| image.labels.clone_from(&labels));
         plan(&kvm(vec![device(disk)]))
     };
+    let given = |what| said(vec![SourceLabel { model: Some(SELINUX), what }]);
     let label = "system_u:object_r:other_t:s0";
     let chosen = given(Relabelling::Label(label.into())).expect("a plan");
     assert_eq!(changes(&chosen), [found("/a", label)]);
     assert_eq!(changes(&given(Relabelling::Leave).expect("a plan")), []);
     assert_eq!(changes(&given(Relabelling::Skip).expect("a plan")), []);
     assert!(given(Relabelling::Label("no label".into())).is_err());
+    // What is said of another model counts on hosts that have it, and what is said of none on each.
+    let of = |model, what| SourceLabel { model, what };
+    let smack = of(Some(SecurityModel::Smack), Relabelling::Label("own".into()));
+    assert_eq!(changes(&said(vec![smack.clone()]).expect("a plan")), [found("/a", IMAGE)]);
+    let both = vec![smack, of(Some(SELINUX), Relabelling::Leave)];
+    assert_eq!(changes(&said(both).expect("a plan")), []);
+    assert_eq!(changes(&said(vec![of(None, Relabelling::Leave)]).expect("a plan")), []);
+}
+
+/// Each image of a chain, and the firmware's variables, can be labelled otherwise.
+#[test]
+fn every_source_can_be_labelled_otherwise() {
+    let labels = |what| vec![SourceLabel { model: Some(SELINUX), what }];
+    let (top, below) = ("system_u:object_r:top_t:s0", "system_u:object_r:below_t:s0");
+    let mut base = image("/base", ImageFormat::Raw, None);
+    base.labels = labels(Relabelling::Label(below.into()));
+    let mut chain = image("/top", ImageFormat::Qcow2, Some(base));
+    chain.labels = labels(Relabelling::Label(top.into()));
+    let mut vars = named(file("/vars"), Access::Write);
+    let variables = |vars| from(DeviceKind::Variables(vars), "<nvram>");
+    let machine = |vars| kvm(vec![device(disk(chain.clone())), variables(vars)]);
+    let usual = plan(&machine(vars.clone())).expect("a plan");
+    let chosen = [found("/top", top), found("/base", below)];
+    assert_eq!(changes(&usual), [&chosen[..], &[found("/vars", IMAGE)]].concat());
+    vars.labels = labels(Relabelling::Leave);
+    assert_eq!(changes(&plan(&machine(vars)).expect("a plan")), chosen);
+}
+
+/// What lies below a shared image is only read, and no group's.
+#[test]
+fn a_group_shares_the_image_that_is_written() {
+    let base = image("/base", ImageFormat::Raw, None);
+    let sharing = Sharing::Group("pair".parse().expect("a name"));
+    let shared =
+        svirt_model::Disk { sharing, ..disk(image("/top", ImageFormat::Qcow2, Some(base))) };
+    let plan = plan(&kvm(vec![device(shared)])).expect("a plan");
+    let claims = svirt_plan::claims(&plan);
+    let sharing = |path: &str| {
+        let claim = claims.iter().find(|claim| claim.path.to_str() == Some(path)).expect("a claim");
+        (claim.access, matches!(claim.sharing, Sharing::Group(_)))
+    };
+    assert_eq!(sharing("/top"), (Access::Write, true));
+    assert_eq!(sharing("/base"), (Access::Read, false));
 }
 
 #[test]

@@ -73,7 +73,9 @@ fn a_label_that_was_chosen_for_an_object_gets_no_rule_of_smacks() {
     let mut machine = machines::kvm(vec![base("/srv/one")]);
     for device in &mut machine.devices {
         if let DeviceKind::Disk(disk) = &mut device.kind {
-            disk.relabelling = Some(svirt_model::label::Relabelling::Label("Anybodys".into()));
+            let what = svirt_model::label::Relabelling::Label("Anybodys".into());
+            let label = svirt_model::label::SourceLabel { model: None, what };
+            disk.image.iter_mut().for_each(|image| image.labels.push(label.clone()));
         }
     }
     let seen = with_labels(&[("/srv/one", "System")]);

@@ -271,9 +271,10 @@ fn what_a_document_cannot_be_is_named_with_its_line_and_changes_nothing() {
                 .into(),
         ),
         (
-            domain("<devices><console type='pty'><target type='virtio'/></console></devices>"),
-            "svirt: d.xml line 5, devices/console: not supported: consoles that are no serial port\n\
-             hint: write <target type='serial'/> in it, or a <serial> port\n"
+            domain("<devices><console type='pty'><target type='sclp'/></console></devices>"),
+            "svirt: d.xml line 5, devices/console: not supported: consoles that are neither a serial \
+             port nor a virtio one\nhint: write <target type='serial'/> or <target type='virtio'/> in \
+             it\n"
                 .into(),
         ),
         (
@@ -361,4 +362,101 @@ fn a_document_is_edited_as_the_document() {
     let definition = &host.json(&["inspect", "edited", "--json"])["definition"];
     assert_eq!(definition["weaken"], serde_json::json!(["cgroup"]));
     assert_eq!(definition["guest"]["memory"], "65M");
+}
+
+/// A document as virt-install prints it, with the guest that is inside sVirt in place of the disk's.
+#[test]
+fn a_document_of_virt_installs_starts_and_its_agent_has_a_socket() {
+    let Some((host, _)) = host_with("web", "") else { return };
+    let name = "../../fuzz/corpus/domain_xml/ok-virt-install-none-vnc.xml";
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let disk = host.path("d.qcow2");
+    assert!(
+        std::process::Command::new("qemu-img")
+            .args(["create", "-q", "-f", "qcow2"])
+            .arg(&disk)
+            .arg("1M")
+            .status()
+            .unwrap()
+            .success()
+    );
+    let boot = format!("<kernel>{}</kernel><cmdline/></os>", host.path("guest.elf").display());
+    let console = "<channel type='unix'><source mode='bind' path='PATH'/>\
+                   <target type='virtio' name='org.a.0'/></channel>\
+                   <console type='pty'><target type='virtio'/></console></devices>";
+    let text = text
+        .replace("/tmp/x2/d.qcow2", disk.to_str().unwrap())
+        .replace("1048576", "65536")
+        .replace("</os>", &boot)
+        .replace("</devices>", console)
+        .replace("PATH", host.path("a.sock").to_str().unwrap());
+    fs::write(host.path("d.xml"), text).unwrap();
+    assert_eq!(host.out(&["start", "--xml", "d.xml"]), "web\n");
+    let run = fs::read_dir(host.path("run")).unwrap().map(|entry| entry.unwrap().path());
+    let mut run = run.filter(|path| path.file_stem().is_some_and(|stem| stem == "web"));
+    let sockets = host.json(&["inspect", "web", "--json"]).to_string();
+    for socket in ["channel0", "channel1", "channel2", "vnc"] {
+        assert!(sockets.contains(&format!("/run/svirt/{socket}")), "{sockets}");
+    }
+    std::os::unix::net::UnixStream::connect(host.path("a.sock")).unwrap();
+    assert!(run.next().is_some());
+    host.out(&["kill", "web"]);
+    assert!(host.path("a.sock").symlink_metadata().is_err());
+}
+
+/// `<shareable/>` is about the object: who says so of the same one shares it, and nobody else.
+#[test]
+fn what_is_shareable_is_shared_by_those_that_say_so_of_the_same_object() {
+    let Some((host, text)) = host_with("one", "") else { return };
+    for name in ["shared.raw", "other.raw"] {
+        fs::write(host.path(name), [0; 65536]).unwrap();
+    }
+    std::os::unix::fs::symlink(host.path("shared.raw"), host.path("link.raw")).unwrap();
+    let create = |verb: &[&str], name: &str, disk: &str, shareable: &str| {
+        let disk = format!(
+            "<disk type='file'><driver name='qemu' type='raw'/><source file='{}'/>\
+             <target dev='vda'/>{shareable}</disk></devices>",
+            host.path(disk).display()
+        );
+        let named = text.replace("<name>one<", &format!("<name>{name}<"));
+        fs::write(host.path("s.xml"), named.replace("</devices>", &disk)).unwrap();
+        host.out(&[verb, &["--xml", "s.xml"][..]].concat());
+    };
+    create(&["create"], "one", "shared.raw", "");
+    create(&["create"], "two", "link.raw", "<shareable/>");
+    create(&["create"], "three", "shared.raw", "");
+    create(&["create"], "four", "other.raw", "<shareable/>");
+    host.out(&["start", "one"]);
+    // The one that runs does not share it yet.
+    let refused = host.say(&["start", "two"]);
+    assert_eq!(refused.code, Some(75), "{refused:?}");
+    assert!(refused.err.contains("hint: declare it shared in both"), "{refused:?}");
+    create(&["edit", "one"], "one", "shared.raw", "<shareable/>");
+    let refused = host.say(&["start", "two"]);
+    assert_eq!(refused.code, Some(75), "{refused:?}");
+    assert!(
+        refused.err.contains("hint: restart one: it is defined to share it now"),
+        "{refused:?}"
+    );
+    host.out(&["kill", "one"]);
+    host.out(&["start", "one"]);
+    host.out(&["start", "two"]);
+    host.out(&["start", "four"]);
+    let refused = host.say(&["start", "three"]);
+    assert_eq!(refused.code, Some(75), "{refused:?}");
+    assert!(refused.err.contains("hint: declare it shared in both"), "{refused:?}");
+    // Nor can a user write the name of that group.
+    let plan = host.json(&["inspect", "one", "--json"]).to_string();
+    let (_, group) = plan.split_once("\"group\":\"").unwrap();
+    let (group, _) = group.split_once('"').unwrap();
+    assert!(group.starts_with(".object-"), "{group}");
+    let guest =
+        serde_json::json!({ "disks": [{ "path": host.path("shared.raw"), "share": group }] });
+    let spec = serde_json::json!({ "version": 1, "guest": guest });
+    fs::write(host.path("spec.json"), spec.to_string()).unwrap();
+    let refused = host.say(&["run", "--spec", "spec.json"]);
+    assert_eq!(refused.code, Some(65), "{refused:?}");
+    for name in ["one", "two", "four"] {
+        host.out(&["kill", name]);
+    }
 }

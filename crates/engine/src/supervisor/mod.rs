@@ -18,6 +18,7 @@ mod monitor;
 mod request;
 mod reserve;
 mod serve;
+mod shared;
 mod users;
 
 pub(crate) use alive::{end_what_it_left, is_alive};

@@ -2,7 +2,7 @@
 //! and what follows becomes durable, all in one transaction of the store, so that what the plan rests
 //! on is still true then.
 
-use super::{alive::this_process, labels, users::reserve_user};
+use super::{alive::this_process, labels, shared, users::reserve_user};
 use crate::{Code, Engine, Failure, resolve::Pins};
 use std::os::fd::AsFd;
 use svirt_host::{
@@ -59,7 +59,9 @@ pub(crate) fn reserve<T>(
     }
     let claims = claims(&plan);
     if let Some(conflict) = conflict(&claims, &start.claims_near(&claims)?) {
-        return Err(conflict.into());
+        // The store is this transaction's until then.
+        drop(start);
+        return Err(shared::refused(engine, &conflict));
     }
     let begun = meanwhile(&plan)?;
     start.commit(&plan, &wants, &claims)?;

@@ -5,8 +5,8 @@ use super::live::text;
 use crate::{
     image::format_from_extension,
     spec::{
-        ChannelSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, LabelKind, NetSpec, RelabelSpec,
-        SeclabelSpec, SerialSpec, Spec,
+        ChannelSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, LabelKind, NetSpec,
+        RelabelSpec, SeclabelSpec, SerialSpec, Spec,
     },
     xml::{Document, Element, Problem},
 };
@@ -241,7 +241,7 @@ fn disk(guest: &GuestSpec, spec: &DiskSpec, number: u32) -> Built {
     let transient = (guest.ephemeral || spec.ephemeral) && !spec.ro && !spec.cdrom;
     let flags = [
         ("readonly", spec.ro || spec.cdrom),
-        ("shareable", spec.share.is_some()),
+        ("shareable", spec.share.is_some() || spec.shareable),
         ("transient", transient),
     ];
     for (name, _) in flags.into_iter().filter(|(_, said)| *said) {

@@ -112,7 +112,8 @@ impl RelabelSpec {
             return refuse("of one source says one of label, relabel and labelskip, not several");
         }
         if self.model == Some(SecurityModel::Dac) && self.relabel != Some(false) {
-            return refuse("of the model dac cannot be set: the owner of a file is never changed");
+            let why = "cannot be set: the owner of a file is never changed";
+            return Err(LabelError::Contradiction { kind: "dac", why });
         }
         let relabelling = Relabelling::read(SeclabelWords {
             kind: None,

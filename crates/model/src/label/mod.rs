@@ -27,5 +27,7 @@ pub use facts::{ApparmorAbi, ApparmorFacts, LabelFacts, SelinuxFacts, SelinuxTyp
 pub use level::{Level, LevelRange};
 pub use observed::{Observations, Observed, Permits};
 pub use pool::{GROUP_BLOCK, Pair, Pool};
-pub use seclabel::{LABEL_MAX, Relabelling, Seclabel, SeclabelKind, SeclabelWords, SecurityModel, SourceLabel};
+pub use seclabel::{
+    LABEL_MAX, Relabelling, Seclabel, SeclabelKind, SeclabelWords, SecurityModel, SourceLabel,
+};
 pub use smack::{SMACK_MAX, SmackLabel};

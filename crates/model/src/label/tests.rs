@@ -354,3 +354,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_said_of_a_model_counts_before_what_is_said_of_each() {
+    use super::{Relabelling::*, SecurityModel::*, SourceLabel};
+    let every = SourceLabel { model: None, what: Leave };
+    let smack = SourceLabel { model: Some(Smack), what: Skip };
+    let both = [every.clone(), smack.clone()];
+    assert_eq!(SourceLabel::of(&both, Smack), Some(&Skip));
+    assert_eq!(SourceLabel::of(&both, Selinux), Some(&Leave));
+    assert_eq!(SourceLabel::of(&[smack], Selinux), None);
+}

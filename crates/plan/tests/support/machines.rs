@@ -67,13 +67,7 @@ pub(crate) fn kernel() -> Vec<Device> {
 
 pub(crate) fn disk(image: Image) -> Disk {
     let (access, sharing) = (Access::Write, Sharing::Private);
-    Disk {
-        image: Some(image),
-        access,
-        sharing,
-        media: Media::Disk,
-        scratch: None,
-    }
+    Disk { image: Some(image), access, sharing, media: Media::Disk, scratch: None }
 }
 
 /// An image on an image on a raw image.

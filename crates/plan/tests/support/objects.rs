@@ -33,12 +33,25 @@ pub(crate) fn device(path: &str, mode: u32) -> Object {
 }
 
 pub(crate) fn named(object: Object, access: Access) -> Named {
-    Named { name: object.path.clone(), object, access, sharing: Sharing::Private, labels: Vec::new() }
+    Named {
+        name: object.path.clone(),
+        object,
+        access,
+        sharing: Sharing::Private,
+        labels: Vec::new(),
+    }
 }
 
 pub(crate) fn image(path: &str, format: ImageFormat, backing: Option<Image>) -> Image {
     let backing = backing.map(Box::new);
-    Image { name: path.into(), object: file(path), format, virtual_size: 1 << 30, backing }
+    Image {
+        name: path.into(),
+        object: file(path),
+        format,
+        virtual_size: 1 << 30,
+        backing,
+        labels: Vec::new(),
+    }
 }
 
 /// A program with a linker, a library that is found through a link, and a directory of data.

@@ -98,7 +98,11 @@ impl Convert<'_> {
             (_, Backend::Unix(Some(_), SocketMode::Connect)) => {
                 return self.refuse(source.line, &refused::CHANNEL_CONNECTS);
             }
-            (_, Backend::Unix(path, _)) => path.clone().filter(|path| !is_libvirts(path)),
+            (_, Backend::Unix(Some(path), _)) if is_libvirts(path) => {
+                self.note(source.line, "the channel's socket is in the machine's own directory");
+                None
+            }
+            (_, Backend::Unix(path, _)) => path.clone(),
             (_, Backend::SpiceVmc | Backend::SpicePort(_)) => {
                 return self.refuse(line, &refused::CHANNEL_SPICE);
             }

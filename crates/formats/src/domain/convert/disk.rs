@@ -6,7 +6,6 @@ use crate::{
         DomainError, Problem,
         disk::Disk,
         label::{Relabel, SourceLabel},
-        resources::group_of,
         storage::{Below, Place, Source},
         words::{Bus, DiskDevice, Format},
     },
@@ -35,9 +34,13 @@ impl Convert<'_> {
         if disk.encryption.is_some() || disk.secret.is_some() {
             return self.refuse(disk.line, &refused::SECRETS);
         }
-        let shared = disk.shareable && !disk.read_only;
-        let share = shared.then(|| group_of(&path)).flatten();
-        let format = Some(self.format(source)?);
+        // What is only read needs no group.
+        let shareable = disk.shareable && !disk.read_only;
+        let format = self.format(source)?;
+        if shareable && format != ImageFormat::Raw {
+            return self.refuse(disk.line, &refused::SHARED_FORMAT);
+        }
+        let format = Some(format);
         let backing = self.below(source)?;
         self.labels(&path, &source.labels, "devices/disk/source/seclabel")?;
         self.looks(disk, cdrom);
@@ -46,7 +49,8 @@ impl Convert<'_> {
             new: None,
             format,
             ro: disk.read_only && !cdrom,
-            share,
+            share: None,
+            shareable,
             cdrom,
             ephemeral: disk.transient && !disk.read_only,
             backing,

@@ -162,6 +162,11 @@ pub(super) const IMAGE_FORMAT: Refused = no(
     "this format of images",
     "convert it with `qemu-img convert -O qcow2`, and name that",
 );
+pub(super) const SHARED_FORMAT: Refused = no(
+    "devices/disk/shareable",
+    "an image that several machines write and that is not raw: each would overwrite the other's map",
+    "convert it with `qemu-img convert -O raw`, and name that with type='raw'",
+);
 pub(super) const OPEN_CHAIN: Refused = no(
     "devices/disk/backingStore",
     "a chain whose end is not said",
@@ -226,11 +231,8 @@ pub(super) const PORT_LOG: Refused = no(
     "a log of a port",
     "leave it out: what the console says is kept; a port of type file keeps its own",
 );
-pub(super) const SOCKET_LABEL: Refused = no(
-    "devices/serial/source/seclabel",
-    "a label of what is no file",
-    LEAVE,
-);
+pub(super) const SOCKET_LABEL: Refused =
+    no("devices/serial/source/seclabel", "a label of what is no file", LEAVE);
 pub(super) const TWO_CONSOLES: Refused = no(
     "devices/serial",
     "more than one pseudo-terminal: a machine has one console",

@@ -4,15 +4,15 @@
 use super::{HostResource, Thing};
 use crate::domain::label::{Relabel, SourceLabel};
 use std::{fmt, path::Path};
-use svirt_model::{Access, GroupName, label::SecurityModel};
+use svirt_model::{Access, label::SecurityModel};
 
 /// What label a thing gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LabelClass {
     /// The one of the machine's private things.
     Private,
-    /// The one of a group, whose machines share it.
-    Group(GroupName),
+    /// The one of the group of machines that declare it shareable. Its name follows from the object.
+    Shared,
     /// The one of what every machine may read and none may write.
     Content,
     /// It keeps its own: the document says so, or it is not the machine's to label.
@@ -25,7 +25,7 @@ impl fmt::Display for LabelClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Private => f.write_str("private"),
-            Self::Group(name) => write!(f, "group:{name}"),
+            Self::Shared => f.write_str("shared"),
             Self::Content => f.write_str("content"),
             Self::Left => f.write_str("left"),
             Self::Given(label) => write!(f, "given:{label}"),
@@ -78,13 +78,12 @@ impl HostResource {
             | Thing::TpmState
             | Thing::CardReader => return None,
         };
-        let group = || group_of(path).map_or(LabelClass::Private, LabelClass::Group);
         Some(match (kind, self.access) {
             (Kind::Foreign, _) => LabelClass::Left,
             (Kind::Device, Access::Read) => LabelClass::Left,
             (Kind::Device | Kind::Data, Access::Write) if is_everybodys(path) => LabelClass::Left,
             (Kind::Data, Access::Read) => LabelClass::Content,
-            _ if self.shareable => group(),
+            _ if self.shareable => LabelClass::Shared,
             _ => LabelClass::Private,
         })
     }
@@ -130,14 +129,4 @@ fn is_everybodys(path: &Path) -> bool {
     ];
     let Ok(name) = path.strip_prefix("/dev") else { return false };
     NODES.iter().any(|node| name == Path::new(node)) || name.starts_with("dri")
-}
-
-/// The group of the machines that share an image: one for each path, so that a machine shares
-/// nothing but what both name. libvirt's form has no name for it. FNV-1a, 64 bits.
-pub(in crate::domain) fn group_of(path: &Path) -> Option<GroupName> {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("shareable-{hash:016x}").parse().ok()
 }

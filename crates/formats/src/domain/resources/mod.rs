@@ -14,7 +14,6 @@ mod storage;
 mod thing;
 
 pub use class::LabelClass;
-pub(in crate::domain) use class::group_of;
 pub use thing::Thing;
 
 use super::{
