@@ -58,12 +58,17 @@ fn commands(text: &str) -> Vec<String> {
 
 /// A disk that is booted: one sector of code.
 fn disk(host: &Host, name: &str, code: &[u8]) {
-    let mut sector = [0; 512];
-    sector[..code.len()].copy_from_slice(code);
-    sector[510..].copy_from_slice(b"\x55\xaa");
-    let raw = host.file("sector", &[&sector[..], &[0; 1 << 20]].concat());
+    let raw = host.file("sector", &sector(code));
     let made = ["convert", "-f", "raw", "-O", "qcow2", raw.to_str().unwrap(), name];
     host.run_program("qemu-img", &made).exits(0);
+}
+
+/// A disk of a mebibyte that begins with this code.
+fn sector(code: &[u8]) -> Vec<u8> {
+    let mut disk = vec![0; 1 << 20];
+    disk[..code.len()].copy_from_slice(code);
+    disk[510..512].copy_from_slice(b"\x55\xaa");
+    disk
 }
 
 /// A domain of libvirt's with that disk.
@@ -91,6 +96,7 @@ fn furnish(host: &Host) -> Outcome {
     disk(host, "disk.qcow2", SWITCH_OFF);
     disk(host, "web.qcow2", WAIT);
     disk(host, "news.qcow2", SWITCH_OFF);
+    host.file("data.raw", &sector(WAIT));
     host.file("news.xml", domain(&host.path("news.qcow2")).as_bytes());
     host.directory("data", 0o755);
     host.file("data/vm.json", b"{}");

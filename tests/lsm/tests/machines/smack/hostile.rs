@@ -19,7 +19,6 @@ const SCRIPT: &str = "
     ln -s victim.raw away.raw
     told away.stop as root svirt kill w
     told away.left labels gone.raw victim.raw
-    told away.said as root svirt events
 
     told theirs behind t --disk /run/lab/theirs.raw
     set_label Theirs theirs.raw
@@ -49,9 +48,7 @@ labs! {
         assert_eq!(report.said("hard.left").out, "hard.raw _\n");
         report.said("away").exits(0);
         let left = report.said("away.left").out;
-        assert!(left.contains("victim.raw Precious\n"), "{left}");
-        let said = report.said("away.said").out;
-        assert!(said.contains("it was replaced"), "{said}");
+        assert_eq!(left, "gone.raw _\nvictim.raw Precious\n", "the file is found by its number");
         report.said("theirs").exits(0);
         assert_eq!(report.said("theirs.left").out, "theirs.raw Theirs\n");
         let said = report.said("theirs.said").out;

@@ -7,7 +7,9 @@ use svirt_testkit::lab::Lab;
 const SCRIPT: &str = r#"
     export SVIRT_STATE_DIR=/run/lab/state SVIRT_RUNTIME_DIR=/run/lab/machines
     told check svirt policy check
-    told create svirt create --name web --accel tcg --memory 64M --net none
+    dd if=/dev/zero of=both.raw bs=512 count=1
+    told create svirt create --name web --accel tcg --memory 64M --net none \
+        --disk /run/lab/both.raw,format=raw,share=pair
     told show svirt policy show web
     told other svirt policy show web --model ${OTHER}
     told id svirt inspect web --json
