@@ -3,7 +3,6 @@
 //!
 //! Each line is one argument.
 
-use std::path::{Path, PathBuf};
 use svirt_formats::command_line::{ReadError, Thing};
 use svirt_formats::qemu::{Reading, read};
 use svirt_model::{Argument, ImageFormat, Piece};
@@ -33,7 +32,7 @@ fn check_reading(reading: &Reading) {
     for found in &reading.found {
         assert!(found.origin.0.ends_with(')'), "{:?}", found.origin);
         assert!(!found.origin.0.contains(char::is_control), "{:?}", found.origin);
-        if let Some(path) = path(&found.what) {
+        if let Some(path) = found.what.path() {
             let bytes = path.as_os_str().as_encoded_bytes();
             assert!(!bytes.is_empty() && !bytes.contains(&0), "{found:?}");
         }
@@ -82,23 +81,4 @@ fn endpoints(arguments: &[Argument]) -> Vec<u32> {
     let mut numbers: Vec<u32> = pieces.filter_map(number).collect();
     numbers.sort_unstable();
     numbers
-}
-
-fn path(thing: &Thing) -> Option<&Path> {
-    let path: &PathBuf = match thing {
-        Thing::Image(image) => &image.path,
-        Thing::File { path, .. }
-        | Thing::Firmware { path }
-        | Thing::Library { path }
-        | Thing::Directory { path, .. }
-        | Thing::Memory { path, .. }
-        | Thing::HostDevice { path, .. }
-        | Thing::Passthrough { path }
-        | Thing::Connect { path }
-        | Thing::Listen { path, .. }
-        | Thing::Output { path }
-        | Thing::Pipe { path } => path,
-        Thing::Descriptor { .. } | Thing::Stream(_) => return None,
-    };
-    Some(path)
 }

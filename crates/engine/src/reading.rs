@@ -72,7 +72,7 @@ impl Resolver<'_> {
             if matches!(found.what, Thing::Stream(_)) {
                 return refuse(&found, "a guest has no streams of its command's");
             }
-            if let Some(path) = path_of(&found.what)
+            if let Some(path) = found.what.path()
                 && let Some(words) = guest.origins.get(&Path::new("/").join(path))
             {
                 found.origin = words.as_str().into();
@@ -204,24 +204,6 @@ impl Resolver<'_> {
             return ends.iter().try_for_each(|end| self.file(end, Access::Write, origin));
         }
         self.file(path, Access::Write, origin)
-    }
-}
-
-fn path_of(thing: &Thing) -> Option<&Path> {
-    match thing {
-        Thing::Image(image) => Some(&image.path),
-        Thing::File { path, .. }
-        | Thing::Firmware { path }
-        | Thing::Library { path }
-        | Thing::Directory { path, .. }
-        | Thing::Memory { path, .. }
-        | Thing::HostDevice { path, .. }
-        | Thing::Passthrough { path }
-        | Thing::Connect { path }
-        | Thing::Listen { path, .. }
-        | Thing::Output { path }
-        | Thing::Pipe { path } => Some(path),
-        Thing::Descriptor { .. } | Thing::Stream(_) => None,
     }
 }
 

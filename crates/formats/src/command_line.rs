@@ -7,7 +7,10 @@
 //! classify is an error, because a resource that it overlooked would be one that the machine is
 //! denied without an explanation, and a kind that it guessed would be a grant nobody asked for.
 
-use std::{borrow::Cow, path::PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 use svirt_model::{Access, ImageFormat, Origin, Stream};
 
 /// The most arguments that are read.
@@ -108,6 +111,27 @@ pub enum Thing {
     },
     /// A standard stream.
     Stream(Stream),
+}
+
+impl Thing {
+    /// Where it is on the host, if it has a place there.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Thing::Image(image) => Some(&image.path),
+            Thing::File { path, .. }
+            | Thing::Firmware { path }
+            | Thing::Library { path }
+            | Thing::Directory { path, .. }
+            | Thing::Memory { path, .. }
+            | Thing::HostDevice { path, .. }
+            | Thing::Passthrough { path }
+            | Thing::Connect { path }
+            | Thing::Listen { path, .. }
+            | Thing::Output { path }
+            | Thing::Pipe { path } => Some(path),
+            Thing::Descriptor { .. } | Thing::Stream(_) => None,
+        }
+    }
 }
 
 /// An image as a command line names it.

@@ -39,7 +39,7 @@ pub fn qcow2_empty(virtual_size: u64) -> Result<Vec<u8>, ImageError> {
 /// `virtual_size` is in bytes and is rounded up to whole sectors of 512; where it is larger than
 /// the image below, the rest reads as zero. `backing` is written as it is, relative to where the
 /// overlay will lie. Where the VMM's command line states the backing node the name is only for
-/// people and other tools, and may be a placeholder. `cluster_bits` is 16 to 21: one block of
+/// people and other tools, and may lead nowhere. `cluster_bits` is 16 to 21: one block of
 /// refcounts covers everything written here from 16 on.
 ///
 /// # Errors

@@ -13,7 +13,11 @@ pub(crate) use machine::{CreateArgs, ExecArgs, ExecSpec, MachineArgs, RunArgs};
 pub(crate) use manage::*;
 pub(crate) use policy::*;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use crate::escape;
+use clap::{
+    CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 use std::ffi::OsString;
 
 /// Every virtual machine in its own mandatory access control context
@@ -64,7 +68,22 @@ pub(crate) enum Command {
 /// # Errors
 /// It makes no sense, or it asks for help or for the version.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Command, clap::Error> {
-    Ok(Cli::try_parse_from(arguments)?.command)
+    Ok(Cli::try_parse_from(arguments).map_err(escaped)?.command)
+}
+
+/// So much of what was given is repeated, in characters.
+const SHOWN_MAX: usize = 200;
+
+/// The same error with what was given fit for a terminal: a script may have taken it from anywhere.
+fn escaped(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
+        if let Some(ContextValue::String(given)) = error.get(kind) {
+            let shown: String = given.chars().take(SHOWN_MAX).collect();
+            let shown = ContextValue::String(escape::line(&shown).into_owned());
+            error.insert(kind, shown);
+        }
+    }
+    error
 }
 
 /// The whole command, for the manual and completions.
@@ -79,6 +98,21 @@ mod tests {
     #[test]
     fn the_description_of_the_command_line_holds_together() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn what_was_given_reaches_no_terminal_raw_or_whole() {
+        let long = "x".repeat(1000);
+        for word in ["a\u{1b}[2J", "a\nb", "\u{1b}]0;x\u{7}", long.as_str()] {
+            for given in
+                [vec!["svirt", "run", "--memory", word], vec!["svirt", "run", "--name", word]]
+            {
+                let error = parse(given.iter().map(OsString::from).collect()).unwrap_err();
+                let text = error.render().to_string();
+                assert!(!text.contains(['\u{1b}', '\u{7}']) && !text.contains("a\nb"), "{text:?}");
+                assert!(text.len() < 600, "{text}");
+            }
+        }
     }
 
     #[test]

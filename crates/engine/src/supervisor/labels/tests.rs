@@ -246,7 +246,7 @@ const PROCESSES: u128 = 500;
 
 /// One machine, which lives until its input ends: `id user first-category directory`.
 #[test]
-#[ignore = "the other tests start it in processes of its own"]
+#[ignore = "it is no test: `processes_of_two_users` and others here run it, as processes"]
 fn worker() {
     let task = env::var(TASK).expect("a task");
     let mut words = task.splitn(4, ' ');
@@ -347,7 +347,7 @@ fn five_hundred_processes_of_two_users_at_once_get_what_is_theirs() {
 /// What a reservation costs where few live, and where ten thousand do, in milliseconds; `cargo xtask
 /// bench --only reserve` reads this and says what the samples come to.
 #[test]
-#[ignore = "it says how long something takes, which depends on the host"]
+#[ignore = "it measures, which depends on the host: `cargo xtask bench --only reserve` runs it"]
 fn ten_thousand_live() {
     many_descriptors();
     let mut stored = Stored::new();
