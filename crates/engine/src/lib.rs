@@ -22,6 +22,7 @@ mod resolve;
 mod rules;
 mod start;
 mod supervisor;
+mod verify;
 
 pub use client::{StopLimits, Waiter};
 pub use definitions::{Logs, Outcome};

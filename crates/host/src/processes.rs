@@ -11,11 +11,11 @@ use rustix::{
     },
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
-        unix::fs::FileExt,
+        unix::fs::{FileExt, MetadataExt},
     },
     path::Path,
     time::{Duration, Instant},
@@ -52,7 +52,7 @@ fn stat(pid: u32) -> Option<Stat> {
 }
 
 /// Every process that `/proc` shows.
-fn all() -> Result<Vec<u32>, HostError> {
+pub(crate) fn all() -> Result<Vec<u32>, HostError> {
     let entries = fs::read_dir("/proc").doing(|| "list the host's processes")?;
     let number = |e: fs::DirEntry| e.file_name().to_str()?.parse().ok();
     Ok(entries.filter_map(Result::ok).filter_map(number).take(PROCESSES_MAX).collect())
@@ -87,7 +87,7 @@ pub fn end(pid: u32, started: u64) -> Result<(), HostError> {
         return Ok(());
     }
     let mut below = Vec::new();
-    for number in descendants(pid)? {
+    for number in Family::of_the_host()?.below(pid) {
         below.extend(open(number)?);
     }
     below.push(process);
@@ -215,22 +215,54 @@ pub fn end_what_was_left() -> Result<(), HostError> {
     }
 }
 
-/// The processes that descend from this one now, without those that left their parents behind.
-fn descendants(pid: u32) -> Result<BTreeSet<u32>, HostError> {
-    let parents: Vec<_> = all()?.into_iter().filter_map(|p| Some((p, stat(p)?.parent))).collect();
-    let mut found = BTreeSet::from([pid]);
-    loop {
-        let next: Vec<u32> = parents
-            .iter()
-            .filter(|(child, parent)| found.contains(parent) && !found.contains(child))
-            .map(|(child, _)| *child)
-            .collect();
-        if next.is_empty() {
-            found.remove(&pid);
-            return Ok(found);
+/// Which process came of which, and which are together in a pid namespace, at one moment.
+#[derive(Debug)]
+pub struct Family {
+    children: BTreeMap<u32, Vec<u32>>,
+    /// The processes of each pid namespace, by its inode, of those that this user may look at.
+    together: BTreeMap<u64, BTreeSet<u32>>,
+}
+
+impl Family {
+    /// All processes that `/proc` shows.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn of_the_host() -> Result<Self, HostError> {
+        let (mut children, mut together) = (BTreeMap::new(), BTreeMap::new());
+        for pid in all()? {
+            // One that has ended meanwhile has no parent to be asked for.
+            if let Some(stat) = stat(pid) {
+                children.entry(stat.parent).or_insert_with(Vec::new).push(pid);
+            }
+            if let Some(namespace) = pid_namespace(pid) {
+                together.entry(namespace).or_insert_with(BTreeSet::new).insert(pid);
+            }
         }
-        found.extend(next);
+        Ok(Self { children, together })
     }
+
+    /// The processes that are in the pid namespace of this one; none where that is this process's own,
+    /// or cannot be seen.
+    pub fn beside(&self, pid: u32) -> BTreeSet<u32> {
+        let own = pid_namespace(std::process::id());
+        let namespace = pid_namespace(pid).filter(|its| Some(*its) != own);
+        namespace.and_then(|its| self.together.get(&its)).cloned().unwrap_or_default()
+    }
+
+    /// The processes that descend from this one, without those that left their parents behind.
+    pub fn below(&self, pid: u32) -> BTreeSet<u32> {
+        let (mut found, mut next) = (BTreeSet::new(), vec![pid]);
+        while let Some(parent) = next.pop() {
+            let children = self.children.get(&parent).map_or(&[][..], Vec::as_slice);
+            next.extend(children.iter().filter(|child| found.insert(**child)));
+        }
+        found
+    }
+}
+
+fn pid_namespace(pid: u32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/pid")).ok().map(|found| found.ino())
 }
 
 #[cfg(test)]

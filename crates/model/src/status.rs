@@ -123,4 +123,6 @@ pub enum EventKind {
     Removed,
     /// What a dead supervisor left was cleaned up.
     Recovered,
+    /// The kernel does not say any more what the plan says.
+    Doubted,
 }

@@ -152,7 +152,13 @@ fn evidence() -> Evidence {
         expected: "2".to_owned(),
         observed: "2".to_owned(),
     };
-    Evidence { role: Role::Vmm, pid: 1, findings: (0..30).map(finding).collect() }
+    Evidence {
+        role: Role::Vmm,
+        pid: 1,
+        findings: (0..30).map(finding).collect(),
+        descriptors: Default::default(),
+        mounts: 0,
+    }
 }
 
 fn confinement() -> Confinement {

@@ -19,7 +19,7 @@ use crate::store::Durability;
 use crate::{Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
-use svirt_model::{EventKind, Evidence, MachineName, Plan, State, Uuid};
+use svirt_model::{Doubt, EventKind, Evidence, MachineName, Plan, State, Uuid, Verification};
 
 /// A process, told from any later one with the same number in the same boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +123,40 @@ impl Store {
     pub fn evidence(&self, id: Uuid) -> Result<Vec<Evidence>, StoreError> {
         let found = self.read(|c| text(c, "SELECT evidence FROM evidence WHERE run = ?1", id));
         found.map(Option::unwrap_or_default)
+    }
+
+    /// When a live machine was last verified, in milliseconds since 1970 (UTC), and what did not hold
+    /// then; nothing if it never was.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn doubts(&self, id: Uuid) -> Result<Option<(u64, Vec<Doubt>)>, StoreError> {
+        let query = "SELECT verified_ms, doubts FROM evidence
+                     WHERE run = ?1 AND verified_ms IS NOT NULL";
+        let one = |row: &Row<'_>| Ok((row.get::<_, Bits>(0)?.0, row.get::<_, Json<_>>(1)?.0));
+        self.read(|c| Ok(c.query_row(query, [Word(id)], one).optional()?))
+    }
+
+    /// Machines were verified: each with what did not hold, and an event for each that has something
+    /// new. One that has ended meanwhile is passed over.
+    ///
+    /// # Errors
+    /// Only when the store cannot be written.
+    pub fn verified(&mut self, all: &[Verification]) -> Result<(), StoreError> {
+        let keep = self.retention.events;
+        self.write_as(Durability::Lazy, |tx| {
+            let update = "UPDATE evidence SET verified_ms = ?2, doubts = ?3 WHERE run = ?1";
+            let mut update = tx.prepare(update)?;
+            for Verification { id, name, time_ms, doubts, .. } in all {
+                let row = params![Word(*id), Bits(*time_ms), Json(doubts)];
+                let new = doubts.iter().filter(|doubt| doubt.seen_ms == *time_ms);
+                let new: Vec<_> = new.map(|doubt| doubt.what.as_str()).collect();
+                if update.execute(row)? > 0 && !new.is_empty() {
+                    append(tx, name, EventKind::Doubted, &new.join("; "), keep)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// The processes of a live machine, in the order in which they are to be ended; none until it

@@ -3,3 +3,7 @@
 CREATE INDEX wants_label ON wants (attribute) WHERE attribute <> '"presence"';
 CREATE INDEX ledger_open_label ON ledger (attribute)
   WHERE phase IN ('intent', 'done') AND attribute <> '"presence"';
+
+-- And when the kernel was last asked about it again, with what did not hold since when (JSON).
+ALTER TABLE evidence ADD COLUMN verified_ms INTEGER;
+ALTER TABLE evidence ADD COLUMN doubts TEXT;

@@ -34,7 +34,13 @@ fn evidence() -> Vec<Evidence> {
         expected: "2".to_owned(),
         observed: "2".to_owned(),
     };
-    vec![Evidence { role: Role::Vmm, pid: 42, findings: vec![row("Seccomp of every thread")] }]
+    vec![Evidence {
+        role: Role::Vmm,
+        pid: 42,
+        findings: vec![row("Seccomp of every thread")],
+        descriptors: Default::default(),
+        mounts: 0,
+    }]
 }
 
 fn kinds(store: &Store) -> Vec<EventKind> {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int lock(size_t bytes) {
@@ -27,6 +28,24 @@ static int raise_limit(int which) {
     return setrlimit(which, &limit) ? errno : 0;
 }
 
+/* Takes a descriptor from its standard input, says so, and keeps it until that ends. */
+static int take(void) {
+    char byte, room[CMSG_SPACE(sizeof(int))];
+    struct iovec place = {&byte, 1};
+    struct msghdr message = {0};
+    message.msg_iov = &place;
+    message.msg_iovlen = 1;
+    message.msg_control = room;
+    message.msg_controllen = sizeof room;
+    if (recvmsg(0, &message, 0) != 1 || !CMSG_FIRSTHDR(&message))
+        return errno ? errno : 255;
+    if (write(1, "taken\n", 6) != 6)
+        return errno;
+    while (read(0, &byte, 1) > 0)
+        ;
+    return 0;
+}
+
 int main(int count, char **words) {
     long number = count > 2 ? atol(words[2]) : 0;
     if (count < 2)
@@ -39,5 +58,7 @@ int main(int count, char **words) {
         return raise_limit(number);
     if (!strcmp(words[1], "call"))
         return syscall(number) == -1 ? errno : 0;
+    if (!strcmp(words[1], "take"))
+        return take();
     return 255;
 }

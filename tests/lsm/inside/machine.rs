@@ -16,7 +16,7 @@ use std::{
 };
 use svirt_host::{
     apply::{self, Means, Undone},
-    evidence::{self, Handed, Moment},
+    evidence::{self, Handed},
     launch::{LaunchError, Launcher, Running},
     mac::{
         Lsm,
@@ -163,7 +163,7 @@ impl Machine {
         let lines = BufReader::new(UnixStream::from(output)).lines();
         let lines = lines.map(|line| line.expect("text"));
         let said = lines.take_while(|line| line != READY).collect();
-        let again = evidence::threads(running.pid, planned, Moment::Running, profiles);
+        let again = evidence::threads(running.pid, planned, profiles);
         let again = again.expect("it runs");
         let failures: Vec<_> = again.into_iter().filter(|f| !f.holds()).collect();
         assert!(failures.is_empty(), "{failures:#?}");

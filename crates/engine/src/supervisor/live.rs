@@ -20,15 +20,15 @@ use svirt_formats::image::qcow2_empty;
 use svirt_host::{
     Doing,
     apply::{self, Means},
-    evidence::{self, Handed, Moment},
+    evidence::{self, Handed},
     launch::{Assigned, Held, Launcher, Running},
     processes,
     reserve::Reservation,
     sources::{self, Supplies},
 };
 use svirt_model::{
-    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Op, Plan, Process, Uuid, Value,
-    label::SecurityModel,
+    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, Op, Plan, Process, Role,
+    Uuid, Value, label::SecurityModel,
 };
 use svirt_store::{Outcome, Store};
 
@@ -236,10 +236,9 @@ impl Live {
     fn check_threads(&self, profiles: &Path) -> Result<(), Failure> {
         self.plan.processes.iter().zip(&self.running).try_for_each(|(process, running)| {
             let (pid, confinement) = (running.pid, &process.confinement);
-            let read = evidence::threads(pid, confinement, Moment::Running, profiles);
-            let again = read.map_err(Failure::from).and_then(|findings| {
-                agree(&Evidence { role: process.role, pid: running.pid, findings })
-            });
+            let read = evidence::threads(pid, confinement, profiles);
+            let again =
+                read.map_err(Failure::from).and_then(|findings| agree(process.role, &findings));
             match again {
                 // Of one that has ended nothing can be read, or its number is already another's.
                 Err(_) if readable_soon(running) => Ok(()),
@@ -399,7 +398,8 @@ pub(crate) fn agree_before_running(
     profiles: &Path,
 ) -> Result<(Evidence, Running), Failure> {
     let read = evidence::read(process.role, held.pid(), &process.confinement, handed, profiles);
-    let agreed = read.map_err(Failure::from).and_then(|e| agree(&e).map(|()| e));
+    let agreed =
+        read.map_err(Failure::from).and_then(|e| agree(process.role, &e.findings).map(|()| e));
     match agreed.map_err(|failure| taken_away(process, failure)) {
         Ok(evidence) => Ok((evidence, held.release()?)),
         Err(failure) => {
@@ -422,9 +422,9 @@ fn taken_away(process: &Process, failure: Failure) -> Failure {
     }
 }
 
-fn agree(evidence: &Evidence) -> Result<(), Failure> {
-    let Some(wrong) = evidence.failures().next() else { return Ok(()) };
-    let message = format!("the kernel does not confirm the confinement of the {}", evidence.role);
+fn agree(role: Role, findings: &[Finding]) -> Result<(), Failure> {
+    let Some(wrong) = findings.iter().find(|finding| !finding.holds()) else { return Ok(()) };
+    let message = format!("the kernel does not confirm the confinement of the {role}");
     let cause = format!("{}: planned {:?}, found {:?}", wrong.what, wrong.expected, wrong.observed);
     Err(Failure { causes: vec![cause], ..Failure::new(Code::Unconfined, message) })
 }

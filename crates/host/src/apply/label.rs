@@ -85,6 +85,28 @@ pub(super) fn put_back(
     }
 }
 
+/// The label that it has now; an error where it is gone or another.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn now(
+    op: &Op,
+    model: SecurityModel,
+    file: Option<FileId>,
+) -> Result<String, HostError> {
+    let path = &op.object;
+    let change = Change::of(op, model).on("look at the label of", path)?;
+    let object = match find(path, file).on("open", path)? {
+        Found::Same(object) => object,
+        Found::Another => return Ok("it was replaced".into()),
+        Found::Gone => return Ok("it is not there".into()),
+    };
+    let label = Attributes::open()?.read(&object, change.attribute);
+    let label = label.map_err(io::Error::other).on("read the label of", path)?;
+    let ours = label.as_deref().is_some_and(|l| attribute::same(change.attribute, l, change.after));
+    Ok(words(if ours { Some(change.after) } else { label.as_deref() }))
+}
+
 /// What is there before a label is written.
 #[derive(Clone, Copy)]
 enum Before<'a> {
@@ -242,7 +264,7 @@ fn selinux_default(path: &Path) -> Result<Vec<u8>, HostError> {
 }
 
 /// A label for people: not more than a line of it.
-fn words(label: Option<&[u8]>) -> String {
+pub(super) fn words(label: Option<&[u8]>) -> String {
     let Some(label) = label else { return "no label".into() };
     let text = String::from_utf8_lossy(label);
     let text: String = text.trim_end_matches('\0').chars().take(80).collect();

@@ -3,9 +3,11 @@
 //! Undoing removes only what is still as it was made: what somebody else has put there stays.
 
 mod label;
+mod look;
 mod profile;
 mod rules;
 
+pub use look::look;
 pub(crate) use profile::loaded;
 
 use crate::{Doing, HostError, subordinate, text};

@@ -41,6 +41,18 @@ pub(super) fn revoke(object: &Path, lines: &[String]) -> Result<Undone, HostErro
     }
 }
 
+/// Those of these rules that are in force, as they are written in the plan.
+///
+/// # Errors
+/// A line that is no rule of this label; the kernel's.
+pub(super) fn now(object: &Path, lines: &[String]) -> Result<Vec<String>, HostError> {
+    let (label, rules) = read(object, lines)?;
+    let Some(smack) = Smack::open()? else { return Ok(Vec::new()) };
+    let found = of(&smack, &label)?;
+    let pairs = lines.iter().zip(rules);
+    Ok(pairs.filter(|(_, rule)| found.contains(rule)).map(|(line, _)| line.clone()).collect())
+}
+
 fn read(object: &Path, lines: &[String]) -> Result<(SmackLabel, Vec<Rule>), HostError> {
     let text = object.to_str().unwrap_or_default();
     let label = SmackLabel::for_machine(text).map_err(io::Error::other);

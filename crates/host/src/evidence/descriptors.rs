@@ -1,4 +1,5 @@
-//! The descriptors that a process holds: how many, open for what, and which object each leads to.
+//! The descriptors that a process holds at its first instruction: how many, open for what, and which
+//! object each leads to. What it opens later is judged by [`super::strangers`].
 
 use super::procfs::Directory;
 use crate::{
@@ -6,13 +7,15 @@ use crate::{
     pin::{kind, word},
 };
 use rustix::fs::{OFlags, Stat};
-use std::{collections::BTreeMap, fmt, os::fd::OwnedFd};
-use svirt_model::{Confinement, DescriptorSource, FileId, FileKind, Finding, Layer, Object};
+use std::{collections::BTreeMap, os::fd::OwnedFd};
+use svirt_model::{
+    Confinement, DescriptorSource, FileId, FileKind, Finding, Layer, Object, OpenFile, OpenMode,
+};
 
 /// What was handed over to a process for each of its descriptors: the plan knows the objects that
 /// have a path; which connection and which nameless file it is, only who made them knows.
 #[derive(Debug)]
-pub struct Handed(Vec<Open>);
+pub struct Handed(Vec<OpenFile>);
 
 impl Handed {
     /// Looks at what [`crate::sources::open`] opened, while it is there.
@@ -22,111 +25,85 @@ impl Handed {
     pub fn of(confinement: &Confinement, opened: &[OwnedFd]) -> Result<Self, HostError> {
         let held = opened.iter().skip(confinement.entries.len());
         let held = held.take(confinement.descriptors.len());
-        held.map(Open::of).collect::<Result<_, _>>().map(Self)
+        held.map(look).collect::<Result<_, _>>().map(Self)
     }
 }
 
-/// What a descriptor is: how it is open, and what it leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Open {
-    mode: OpenMode,
-    kind: Option<FileKind>,
-    id: FileId,
+const NONE: OpenFile =
+    OpenFile { mode: OpenMode::Path, kind: None, id: FileId { device: 0, inode: 0 } };
+
+fn look(descriptor: &OwnedFd) -> Result<OpenFile, HostError> {
+    let flags = rustix::fs::fcntl_getfl(descriptor);
+    let flags = flags.doing(|| "look at a descriptor")?;
+    let stat = rustix::fs::fstat(descriptor).doing(|| "look at a descriptor")?;
+    Ok(open_file(mode(flags), &stat))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OpenMode {
-    Read,
-    Write,
-    ReadWrite,
-    /// It names the object and can do nothing with it (`O_PATH`).
-    Path,
+fn open_file(mode: OpenMode, stat: &Stat) -> OpenFile {
+    OpenFile { mode, kind: kind(stat), id: FileId { device: stat.st_dev, inode: stat.st_ino } }
 }
 
-impl Open {
-    const NONE: Self =
-        Self { mode: OpenMode::Path, kind: None, id: FileId { device: 0, inode: 0 } };
-
-    fn of(descriptor: &OwnedFd) -> Result<Self, HostError> {
-        let flags = rustix::fs::fcntl_getfl(descriptor);
-        let flags = flags.doing(|| "look at a descriptor")?;
-        let stat = rustix::fs::fstat(descriptor).doing(|| "look at a descriptor")?;
-        Ok(Self::new(OpenMode::of(flags), &stat))
-    }
-
-    fn new(mode: OpenMode, stat: &Stat) -> Self {
-        Self { mode, kind: kind(stat), id: FileId { device: stat.st_dev, inode: stat.st_ino } }
-    }
-
-    /// What the plan says of a descriptor, and where it says nothing, what was handed over.
-    fn planned(source: &DescriptorSource, handed: Self) -> Self {
-        let object = |object: &Object, mode| Self { mode, kind: Some(object.kind), id: object.id };
-        let made = |kind| Self { mode: OpenMode::ReadWrite, kind: Some(kind), ..handed };
-        match source {
-            DescriptorSource::Read(read) => object(read, OpenMode::Read),
-            DescriptorSource::ReadWrite(written) => object(written, OpenMode::ReadWrite),
-            DescriptorSource::Scratch(_) => made(FileKind::File),
-            DescriptorSource::Channel(_) => made(FileKind::Socket),
-            DescriptorSource::Null => made(FileKind::CharDevice),
-            // Whatever the user's command had.
-            DescriptorSource::Stream(_) => handed,
-        }
+fn mode(flags: OFlags) -> OpenMode {
+    let access = flags & OFlags::RWMODE;
+    match flags {
+        _ if flags.contains(OFlags::PATH) => OpenMode::Path,
+        _ if access == OFlags::RDONLY => OpenMode::Read,
+        _ if access == OFlags::WRONLY => OpenMode::Write,
+        _ => OpenMode::ReadWrite,
     }
 }
 
-impl OpenMode {
-    fn of(flags: OFlags) -> Self {
-        let access = flags & OFlags::RWMODE;
-        match flags {
-            _ if flags.contains(OFlags::PATH) => Self::Path,
-            _ if access == OFlags::RDONLY => Self::Read,
-            _ if access == OFlags::WRONLY => Self::Write,
-            _ => Self::ReadWrite,
-        }
+/// What the plan says of a descriptor, and where it says nothing, what was handed over.
+fn planned(source: &DescriptorSource, handed: OpenFile) -> OpenFile {
+    let object = |object: &Object, mode| OpenFile { mode, kind: Some(object.kind), id: object.id };
+    let made = |kind| OpenFile { mode: OpenMode::ReadWrite, kind: Some(kind), ..handed };
+    match source {
+        DescriptorSource::Read(read) => object(read, OpenMode::Read),
+        DescriptorSource::ReadWrite(written) => object(written, OpenMode::ReadWrite),
+        DescriptorSource::Scratch(_) => made(FileKind::File),
+        DescriptorSource::Channel(_) => made(FileKind::Socket),
+        DescriptorSource::Null => made(FileKind::CharDevice),
+        // Whatever the user's command had.
+        DescriptorSource::Stream(_) => handed,
     }
 }
 
-impl fmt::Display for Open {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = match self.mode {
-            OpenMode::Read => "reads",
-            OpenMode::Write => "writes",
-            OpenMode::ReadWrite => "reads and writes",
-            OpenMode::Path => "names",
-        };
-        let kind = self.kind.map_or("something else", word);
-        write!(f, "{mode} {kind} {}:{}", self.id.device, self.id.inode)
-    }
+pub(super) fn words(open: &OpenFile) -> String {
+    let kind = open.kind.map_or("something else", word);
+    format!("{} {kind} {}:{}", open.mode, open.id.device, open.id.inode)
 }
 
-/// Every descriptor that the process holds.
+/// What one descriptor of a process is, and the mount through which it was opened.
+pub(super) fn one(process: &Directory, number: i32) -> Result<(OpenFile, u32), HostError> {
+    let info = process.text(&format!("fdinfo/{number}"))?;
+    let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    // In octal (`proc_pid_fdinfo(5)`). One that says nothing is taken for what no plan has.
+    let bits = field("flags:").and_then(|octal| u32::from_str_radix(octal, 8).ok());
+    let flags = bits.map_or(OFlags::PATH, OFlags::from_bits_retain);
+    let mount = field("mnt_id:").and_then(|id| id.parse().ok()).unwrap_or(0);
+    Ok((open_file(mode(flags), &process.object(&format!("fd/{number}"))?), mount))
+}
+
+/// Every descriptor that the process holds, beside what was planned.
 pub(super) fn compare(
     process: &Directory,
     confinement: &Confinement,
     handed: &Handed,
-) -> Result<Finding, HostError> {
+) -> Result<(Finding, BTreeMap<i32, OpenFile>), HostError> {
     // For one that was not even handed over, something is expected that no descriptor is.
-    let handed = handed.0.iter().copied().chain(std::iter::repeat(Open::NONE));
-    let planned = confinement.descriptors.iter().zip(handed);
-    let expected = planned.map(|(d, h)| (d.number, Open::planned(&d.source, h))).collect();
+    let handed = handed.0.iter().copied().chain(std::iter::repeat(NONE));
+    let pairs = confinement.descriptors.iter().zip(handed);
+    let expected = pairs.map(|(d, h)| (d.number, planned(&d.source, h))).collect();
     let mut observed = BTreeMap::new();
     for number in process.numbers("fd")? {
-        let mode = OpenMode::of(flags(&process.text(&format!("fdinfo/{number}"))?));
-        observed.insert(number, Open::new(mode, &process.object(&format!("fd/{number}"))?));
+        observed.insert(number, one(process, number)?.0);
     }
     let (layer, what) = (Layer::Limits, "descriptors".to_owned());
-    Ok(Finding { layer, what, expected: listed(&expected), observed: listed(&observed) })
+    let finding = Finding { layer, what, expected: listed(&expected), observed: listed(&observed) };
+    Ok((finding, observed))
 }
 
-/// The line `flags` of a file in `/proc/PID/fdinfo`, which is octal (`proc_pid_fdinfo(5)`). One that
-/// says nothing is taken for what no plan has.
-fn flags(text: &str) -> OFlags {
-    let line = text.lines().find_map(|line| line.strip_prefix("flags:"));
-    let bits = line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok());
-    bits.map_or(OFlags::PATH, OFlags::from_bits_retain)
-}
-
-fn listed(descriptors: &BTreeMap<i32, Open>) -> String {
-    let one = |(number, open): (&i32, &Open)| format!("{number} {open}");
+fn listed(descriptors: &BTreeMap<i32, OpenFile>) -> String {
+    let one = |(number, open): (&i32, &OpenFile)| format!("{number} {}", words(open));
     descriptors.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -9,20 +9,23 @@ mod mounts;
 mod procfs;
 mod program;
 mod reader;
+mod sockets;
+mod strangers;
 mod threads;
 mod user;
 
 pub use descriptors::Handed;
-pub use threads::{Moment, threads};
+pub use threads::threads;
 
 use crate::{HostError, joined};
 use procfs::Directory;
 use reader::Reader;
+use sockets::Sockets;
 use std::{collections::BTreeSet, path::Path};
 use svirt_model::{Confinement, Evidence, Finding, Layer, Role};
+use threads::Moment;
 
-/// Reads everything about a process that stands at its first instruction. What belongs to a
-/// delegated user its owner may read only from within the process's user namespace. `profiles` is where
+/// Reads everything about a process that stands at its first instruction. `profiles` is where
 /// [`crate::apply`] remembers which profiles it has loaded.
 ///
 /// # Errors
@@ -34,42 +37,110 @@ pub fn read(
     handed: &Handed,
     profiles: &Path,
 ) -> Result<Evidence, HostError> {
-    let reader = Reader::this_process(&confinement.namespaces)?;
-    let read = || {
-        Ok(Evidence { role, pid, findings: findings(&reader, pid, confinement, handed, profiles)? })
-    };
-    if confinement.identity.delegated {
-        joined::within(&joined::of_process(pid)?, read)
-    } else {
-        read()
+    let subject = Subject { pid, confinement, profiles };
+    subject.look(|seen| {
+        let mut findings = seen.lasting(Moment::Held)?;
+        let (row, descriptors) = descriptors::compare(&seen.process, confinement, handed)?;
+        findings.push(row);
+        let table =
+            if confinement.own_root { seen.process.text("mountinfo")? } else { String::new() };
+        findings.extend(seen.mounts(&table)?);
+        Ok(Evidence { role, pid, findings, descriptors, mounts: mounts::digest(&table) })
+    })
+}
+
+/// Reads everything about a process that runs: `then` was read when it started, and `machine` are all
+/// processes of its machine.
+///
+/// # Errors
+/// `/proc` does not show the process: it is gone.
+pub fn again(
+    then: &Evidence,
+    confinement: &Confinement,
+    machine: &BTreeSet<u32>,
+    profiles: &Path,
+) -> Result<Evidence, HostError> {
+    let subject = Subject { pid: then.pid, confinement, profiles };
+    subject.look(|seen| {
+        let process = &seen.process;
+        let mut findings = seen.lasting(Moment::Running)?;
+        let sockets = Sockets::seen_by(process)?;
+        findings.push(strangers::compare(process, confinement, then, machine, &sockets)?);
+        findings.push(strangers::listening(process, confinement, &sockets)?);
+        let table = if confinement.own_root { process.text("mountinfo")? } else { String::new() };
+        // What the host mounts or unmounts elsewhere later changes what its paths lead to, and
+        // nothing of what the process sees.
+        let as_then = mounts::digest(&table) == then.mounts;
+        let known = then.findings.iter().find(|finding| finding.what == mounts::WHAT);
+        findings.extend(if as_then { known.cloned() } else { seen.mounts(&table)? });
+        Ok(Evidence { findings, ..then.clone() })
+    })
+}
+
+/// Whose evidence it is.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    pid: u32,
+    confinement: &'a Confinement,
+    profiles: &'a Path,
+}
+
+/// A process as somebody sees it who may look.
+struct Seen<'a> {
+    subject: Subject<'a>,
+    reader: &'a Reader,
+    process: Directory,
+    /// The one that looks. What is said of it, in the same numbers as of the other, is read where the
+    /// looking is done: that may be a copy of the supervisor that has joined a namespace.
+    own: Directory,
+}
+
+impl Subject<'_> {
+    /// What belongs to a delegated user its owner may read only from within the process's user
+    /// namespace.
+    fn look(
+        self,
+        read: impl FnOnce(Seen<'_>) -> Result<Evidence, HostError>,
+    ) -> Result<Evidence, HostError> {
+        let reader = Reader::this_process(&self.confinement.namespaces)?;
+        let seen = || {
+            let (process, own) = (Directory::of(self.pid)?, Directory::own()?);
+            read(Seen { subject: self, reader: &reader, process, own })
+        };
+        if self.confinement.identity.delegated {
+            joined::within(&joined::of_process(self.pid)?, seen)
+        } else {
+            seen()
+        }
     }
 }
 
-/// What is said of this process itself, in the same numbers as of the other, is read here again: it
-/// may be a copy of the supervisor that has joined a namespace.
-fn findings(
-    reader: &Reader,
-    pid: u32,
-    confinement: &Confinement,
-    handed: &Handed,
-    profiles: &Path,
-) -> Result<Vec<Finding>, HostError> {
-    let (process, own) = (Directory::of(pid)?, Directory::own()?);
-    let mut all = labels::compare(pid, confinement, profiles)?;
-    all.extend(threads::read(reader, &process, &own, confinement, Moment::Held)?);
-    all.extend(user::namespaces(reader, &process, confinement)?);
-    all.extend(user::maps(reader, &process, confinement)?);
-    all.push(program::executable(&process, confinement)?);
-    all.push(program::arguments(&process, confinement)?);
-    all.push(program::environment(&process, confinement)?);
-    all.push(descriptors::compare(&process, confinement, handed)?);
-    if confinement.own_root {
-        all.push(mounts::compare(&process, &own, confinement)?);
-        all.extend(mounts::nodes(&process, confinement)?);
+impl Seen<'_> {
+    /// What stays as it is as long as the process lives.
+    fn lasting(&self, moment: Moment) -> Result<Vec<Finding>, HostError> {
+        let Subject { pid, confinement, profiles } = self.subject;
+        let (reader, process) = (self.reader, &self.process);
+        let mut all = labels::compare(pid, confinement, profiles)?;
+        all.extend(threads::read(reader, process, &self.own, confinement, moment)?);
+        all.extend(user::namespaces(reader, process, confinement)?);
+        all.extend(user::maps(reader, process, confinement)?);
+        all.push(program::executable(process, confinement)?);
+        all.push(program::arguments(process, confinement)?);
+        all.push(program::environment(process, confinement)?);
+        if confinement.own_root {
+            all.extend(mounts::nodes(process, confinement)?);
+        }
+        all.extend(program::limits(process, confinement)?);
+        all.extend(program::control_groups(pid, confinement)?);
+        Ok(all)
     }
-    all.extend(program::limits(&process, confinement)?);
-    all.extend(program::control_groups(pid, confinement)?);
-    Ok(all)
+
+    /// The mounts that it sees, where it does not see the host's.
+    fn mounts(&self, table: &str) -> Result<Option<Finding>, HostError> {
+        let confinement = self.subject.confinement;
+        let row = || mounts::compare(table, &self.own, confinement);
+        confinement.own_root.then(row).transpose()
+    }
 }
 
 /// Text with single blanks.

@@ -8,6 +8,7 @@ use crate::HostError;
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
+    hash::{DefaultHasher, Hash, Hasher},
     path::Path,
 };
 use svirt_model::{Confinement, Entry, EntrySource, Finding, Grant, Layer};
@@ -191,18 +192,29 @@ fn join(above: &str, rest: &str) -> String {
 
 /// Every mount that the process sees: nothing more and nothing less than what was planned.
 pub(super) fn compare(
-    process: &Directory,
+    table: &str,
     own: &Directory,
     confinement: &Confinement,
 ) -> Result<Finding, HostError> {
-    let (table, host) = (process.text("mountinfo")?, own.text("mountinfo")?);
+    let host = own.text("mountinfo")?;
     let host = Tree::read(&host);
     let (made, expected) = (made(confinement), rows(planned(confinement, &host)));
     let observed = rows(table.lines().map(|line| match Mount::read(line) {
         Some(mount) => mount.row(&made, &host),
         None => line.to_owned(),
     }));
-    Ok(differences(Layer::Root, "mounts", &expected, &observed))
+    Ok(differences(Layer::Root, WHAT, &expected, &observed))
+}
+
+/// What the row about mounts is called.
+pub(super) const WHAT: &str = "mounts";
+
+/// A digest of a mount table, never 0. One that is made by another version of this program may be
+/// another for the same table: then the table is looked at.
+pub(super) fn digest(table: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    table.hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 /// Where file systems stand that are made for the process.

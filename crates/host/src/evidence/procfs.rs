@@ -63,6 +63,13 @@ impl Directory {
         text::whole(rustix::fs::openat(&self.descriptor, name, flags, Mode::empty())?, TEXT_MAX)
     }
 
+    /// What a link of procfs says, for people: most of them are no paths.
+    pub(super) fn link(&self, name: &str) -> Result<String, HostError> {
+        let text = rustix::fs::readlinkat(&self.descriptor, name, Vec::new());
+        let text = text.on("read", &self.path.join(name))?;
+        Ok(text.to_string_lossy().into_owned())
+    }
+
     /// What a link of procfs leads to.
     pub(super) fn object(&self, name: &str) -> Result<Stat, HostError> {
         let found = rustix::fs::statat(&self.descriptor, name, AtFlags::empty());

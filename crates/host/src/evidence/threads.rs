@@ -10,7 +10,7 @@ use svirt_model::{Confinement, Finding, Layer, Namespace};
 
 /// When a process is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub(super) enum Moment {
     /// At its first instruction: everything is as the launcher made it.
     Held,
     /// Later: it may have put further filters upon itself, and one that keeps privileges may have
@@ -18,18 +18,17 @@ pub enum Moment {
     Running,
 }
 
-/// Reads what every thread of a process has for itself: labels, user, capabilities, filters. `profiles`
-/// is where [`crate::apply`] remembers which profiles it has loaded.
+/// Reads what every thread of a process that runs has for itself: labels, user, capabilities, filters.
+/// `profiles` is where [`crate::apply`] remembers which profiles it has loaded.
 ///
 /// # Errors
 /// `/proc` does not show the process.
 pub fn threads(
     pid: u32,
     confinement: &Confinement,
-    moment: Moment,
     profiles: &Path,
 ) -> Result<Vec<Finding>, HostError> {
-    let reader = Reader::this_process(&BTreeSet::new())?;
+    let (reader, moment) = (Reader::this_process(&BTreeSet::new())?, Moment::Running);
     let mut all = labels::compare(pid, confinement, profiles)?;
     all.extend(read(&reader, &Directory::of(pid)?, &Directory::own()?, confinement, moment)?);
     Ok(all)

@@ -204,6 +204,30 @@ pub(crate) struct RecoverArgs {
     pub(crate) json: bool,
 }
 
+/// Ask the kernel again whether machines are confined as planned
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Ask the kernel again whether machines are confined as planned: labels and filters \
+    of every thread, privileges, users, namespaces, mounts, every descriptor, processes, listening \
+    sockets, limits, profiles, and the labels of objects.\n\n\
+    Prints what does not hold, and between which two looks it ceased to. Exits with 0 only if \
+    everything holds, else with 78. Landlock's domain and the refusal of executable memory are shown \
+    to no other process by any kernel: those are what svirt drill attacks."
+)]
+pub(crate) struct VerifyArgs {
+    /// The machines; all that run if none is named
+    pub(crate) name: Vec<MachineName>,
+    /// Every machine that runs
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) all: bool,
+    /// Show what holds as well
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Attack a machine's confinement from inside
 #[derive(Debug, Args)]
 #[command(

@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     Events(EventsArgs),
     Recover(RecoverArgs),
+    Verify(VerifyArgs),
     Drill(DrillArgs),
     Policy(PolicyArgs),
     Demo(DemoArgs),
@@ -140,6 +141,7 @@ mod tests {
           logs         Print what a machine said
           events       Print what happened to machines
           recover      Clean up after machines whose supervisor died
+          verify       Ask the kernel again whether machines are confined as planned
           drill        Attack a machine's confinement from inside
           policy       Show, check, install and remove what the kernel's security modules are told
           demo         Show all of this on two machines that attack each other

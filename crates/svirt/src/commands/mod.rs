@@ -9,6 +9,7 @@ mod plan;
 mod policy;
 mod run;
 mod stop;
+mod verify;
 
 use crate::{
     args::Command,
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Logs(args) => follow::logs(&args),
         Command::Events(args) => follow::events(&args),
         Command::Recover(args) => stop::recover(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Drill(args) => drill::drill(&args),
         Command::Policy(args) => policy::policy(&args.what),
         Command::Demo(args) => demo::run(&args),

@@ -23,20 +23,21 @@ pub(crate) fn word(kind: EventKind) -> &'static str {
         EventKind::Stopped => "stopped",
         EventKind::Removed => "removed",
         EventKind::Recovered => "recovered",
+        EventKind::Doubted => "doubted",
     }
 }
 
 fn toned(style: Style, kind: EventKind) -> String {
     match kind {
         EventKind::Started => style.good(word(kind)),
-        EventKind::Refused | EventKind::Panicked => style.bad(word(kind)),
+        EventKind::Refused | EventKind::Panicked | EventKind::Doubted => style.bad(word(kind)),
         EventKind::Recovered => style.fair(word(kind)),
         _ => word(kind).to_owned(),
     }
 }
 
 /// A time in milliseconds since 1970, as RFC 3339 has it.
-fn utc(time_ms: u64) -> String {
+pub(super) fn utc(time_ms: u64) -> String {
     let (seconds, milliseconds) = (time_ms / 1000, time_ms % 1000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);

@@ -1,10 +1,13 @@
 //! Answers for programs. Every document is an object with `"version": 1`; fields may be added to
 //! that version, and none is removed or changes its meaning.
 
-use super::machines::{self, Listed};
+use super::{
+    machines::{self, Listed},
+    verification,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use svirt_model::{Event, Evidence};
+use svirt_model::{Event, Evidence, Finding, Role, Verification};
 
 /// The version of every document.
 const VERSION: u32 = 1;
@@ -45,6 +48,35 @@ pub(crate) fn summary(listed: &Listed) -> Value {
         "layers": vmm.map_or(&[][..], |vmm| &vmm.layers),
         "weakened": weakened,
         "evidence_holds": plan.map(|_| machine.evidence.iter().all(Evidence::holds)),
+    })
+}
+
+/// What the kernel says of a machine that runs. Each row says of which process it is and whether it
+/// holds; one that does not says since when.
+pub(crate) fn verification(machine: &Verification) -> Value {
+    let doubt = |role: Option<Role>, finding: &Finding| {
+        machine.doubts.iter().find(|d| d.role == role && d.what == finding.what)
+    };
+    let row = |(role, finding): (Option<Role>, &Finding)| {
+        let since = doubt(role, finding);
+        json!({
+            "process": role,
+            "layer": finding.layer,
+            "what": finding.what,
+            "planned": finding.expected,
+            "found": finding.observed,
+            "holds": finding.holds(),
+            "held_ms": since.map(|doubt| doubt.held_ms),
+            "seen_ms": since.map(|doubt| doubt.seen_ms),
+        })
+    };
+    json!({
+        "id": machine.id,
+        "name": machine.name,
+        "time_ms": machine.time_ms,
+        "holds": machine.holds(),
+        "broken": verification::broken(machine),
+        "facts": machine.rows().map(row).collect::<Vec<_>>(),
     })
 }
 

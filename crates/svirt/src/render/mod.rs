@@ -8,11 +8,13 @@ mod machines;
 mod policy;
 mod resources;
 mod table;
+mod verification;
 
 pub(crate) use event::event;
 pub(crate) use machines::{Listed, machines, status};
 pub(crate) use policy::policy;
 pub(crate) use table::{Table, Tone};
+pub(crate) use verification::verifications;
 
 use crate::{escape, output::Style};
 use std::collections::BTreeSet;

@@ -8,3 +8,4 @@ mod held;
 mod images;
 mod network;
 mod supervised;
+mod verified;
