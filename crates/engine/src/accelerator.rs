@@ -8,6 +8,7 @@ use std::time::Duration;
 use svirt_formats::spec::{GuestSpec, NetSpec, Spec, VERSION};
 use svirt_host::HostError;
 use svirt_model::{Accelerator, Bytes, Ending};
+use svirt_plan::doctor::Kvm;
 use svirt_store::Store;
 
 /// The kernel's virtual machines.
@@ -21,8 +22,16 @@ const CODE: i32 = 42;
 
 /// Chooses the accelerator for a guest that does not say.
 pub(crate) fn choose(engine: &Engine, store: &mut Store) -> Result<Accelerator, Failure> {
+    Ok(match tried(engine, store)? {
+        Kvm::Runs => Accelerator::Kvm,
+        Kvm::Fails | Kvm::Untried => Accelerator::Tcg,
+    })
+}
+
+/// Whether KVM runs a guest: tried, unless it was before.
+pub(crate) fn tried(engine: &Engine, store: &mut Store) -> Result<Kvm, Failure> {
     if allowed().is_err() {
-        return Ok(Accelerator::Tcg);
+        return Ok(Kvm::Untried);
     }
     let key = key(engine)?;
     let works = match store.recall(&key)?.as_deref() {
@@ -33,7 +42,7 @@ pub(crate) fn choose(engine: &Engine, store: &mut Store) -> Result<Accelerator, 
             works
         }
     };
-    Ok(if works { Accelerator::Kvm } else { Accelerator::Tcg })
+    Ok(if works { Kvm::Runs } else { Kvm::Fails })
 }
 
 /// Whether this user may use the device: one who was told to must hear it before QEMU stumbles.

@@ -9,6 +9,7 @@ mod accelerator;
 mod client;
 mod convert;
 mod definitions;
+mod doctor;
 mod domain;
 mod drill;
 mod failure;
@@ -26,6 +27,7 @@ mod verify;
 
 pub use client::{StopLimits, Waiter};
 pub use definitions::{Logs, Outcome};
+pub use doctor::Diagnosis;
 pub use failure::{Code, Failure};
 pub use paths::Paths;
 pub use start::{Started, Streams};

@@ -125,7 +125,7 @@ pub(crate) fn resolve_passt(pins: &mut Pins, store: &mut Store) -> Result<Progra
 
 /// passt, in the build that it would choose for this processor by executing itself anew, which it may
 /// not do in its confinement.
-fn passt() -> Result<PathBuf, Failure> {
+pub(crate) fn passt() -> Result<PathBuf, Failure> {
     let plain = find("passt")?;
     let wide = plain.with_extension("avx2");
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

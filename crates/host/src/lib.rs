@@ -19,6 +19,7 @@ pub mod reserve;
 pub mod seccomp;
 pub mod sources;
 pub mod subordinate;
+pub mod survey;
 pub mod sys;
 mod text;
 

@@ -18,6 +18,7 @@ mod object;
 mod plan;
 mod size;
 mod status;
+mod survey;
 mod want;
 
 pub use claim::*;
@@ -32,6 +33,7 @@ pub use object::*;
 pub use plan::*;
 pub use size::*;
 pub use status::*;
+pub use survey::*;
 pub use want::*;
 
 pub use uuid::Uuid;

@@ -13,6 +13,7 @@ mod claims;
 mod confine;
 mod desire;
 mod diff;
+pub mod doctor;
 mod growth;
 mod labels;
 mod own_user;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod detached;
+mod doctor;
 mod evidence;
 mod layers;
 mod limits;

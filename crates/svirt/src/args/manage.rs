@@ -204,6 +204,23 @@ pub(crate) struct RecoverArgs {
     pub(crate) json: bool,
 }
 
+/// Say what this host is for machines, and what would make it better
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Say what this host is for machines, and what would make it better: what a machine \
+    gets of each layer here, whether KVM runs a guest, which switches of the kernel and weaknesses of \
+    the processor make walls thinner. Each with what follows and what can be done.\n\n\
+    Exits with 0, with 1 if something is bad, and with what a start would if no machine can be started."
+)]
+pub(crate) struct DoctorArgs {
+    /// Show what is well, too
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Ask the kernel again whether machines are confined as planned
 #[derive(Debug, Args)]
 #[command(

@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Drill(DrillArgs),
     Policy(PolicyArgs),
+    Doctor(DoctorArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -144,6 +145,7 @@ mod tests {
           verify       Ask the kernel again whether machines are confined as planned
           drill        Attack a machine's confinement from inside
           policy       Show, check, install and remove what the kernel's security modules are told
+          doctor       Say what this host is for machines, and what would make it better
           demo         Show all of this on two machines that attack each other
           completions  Print the completions of a shell
           man          Write the manual pages, one for each command

@@ -1,6 +1,7 @@
 //! The commands: each reads its flags, asks the engine, and prints the answer.
 
 mod define;
+mod doctor;
 mod drill;
 mod follow;
 mod inspect;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Verify(args) => verify::verify(&args),
         Command::Drill(args) => drill::drill(&args),
         Command::Policy(args) => policy::policy(&args.what),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::pages(&args),

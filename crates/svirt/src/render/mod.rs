@@ -1,5 +1,6 @@
 //! Answers as text for people. Every value that is not ours is escaped on its way into a table.
 
+mod conditions;
 mod confinement;
 mod event;
 pub(crate) mod json;
@@ -10,6 +11,7 @@ mod resources;
 mod table;
 mod verification;
 
+pub(crate) use conditions::conditions;
 pub(crate) use event::event;
 pub(crate) use machines::{Listed, machines, status};
 pub(crate) use policy::policy;

@@ -1,0 +1,35 @@
+//! `svirt doctor`: what this host is for machines.
+
+use super::print_json;
+use crate::{
+    args::DoctorArgs,
+    error::{Outcome, explain},
+    output::{Style, print},
+    render::{self, json},
+};
+use svirt_engine::{Diagnosis, Engine};
+use svirt_model::Grade;
+
+/// Something is bad.
+const BAD: u8 = 1;
+
+/// `svirt doctor`.
+pub(crate) fn doctor(args: &DoctorArgs) -> Outcome {
+    let Diagnosis { conditions, obstacle } = Engine::new()?.doctor()?;
+    if args.json {
+        let obstacle = obstacle.as_ref().map(
+            |failure| serde_json::json!({"message": failure.to_string(), "hint": failure.hint}),
+        );
+        print_json(&json::versioned([
+            ("obstacle", json::of(&obstacle)),
+            ("conditions", json::of(&conditions)),
+        ]))?;
+    } else {
+        print(&render::conditions(&conditions, args.verbose, Style::of_output()))?;
+    }
+    match obstacle {
+        Some(failure) => Ok(explain(&failure)),
+        None if conditions.iter().any(|c| c.grade == Grade::Bad) => Ok(BAD),
+        None => Ok(0),
+    }
+}

@@ -1,0 +1,49 @@
+//! `svirt doctor` on this very host: what it says of layers is what a plan says, and what is missing
+//! is said with a way out.
+
+use svirt_testkit::{Host, Said, claims};
+
+fn doctor(host: &Host, path: Option<&str>) -> Said {
+    let mut svirt = host.svirt(&["doctor", "--json"]);
+    if let Some(path) = path {
+        svirt.env("PATH", path);
+    }
+    svirt_testkit::Talk::start(svirt).finish()
+}
+
+claims! {
+    delegated too:
+    /// The layers are those that a machine gets here; whatever is bad is told by the exit code.
+    fn what_a_host_is_said_to_give_is_what_a_plan_has(host) {
+        let said = doctor(host, None);
+        let bad = said.out.contains(r#""grade":"bad""#);
+        assert_eq!(said.code, Some(i32::from(bad)), "{said:?}");
+        assert!(said.out.contains(r#""obstacle":null"#), "{}", said.out);
+        let plan = host.run(&["plan", "run", "--net", "none"]).exits(0).out;
+        let table = plan.split("VMM: layers").nth(1).expect("a table of layers");
+        let rows = table.lines().skip(2).take_while(|line| !line.trim().is_empty());
+        for row in rows {
+            let mut words = row.split_whitespace();
+            let (layer, enforced) = (words.next().unwrap(), words.nth(1).unwrap());
+            let found = match enforced {
+                "yes" => "in full",
+                "partly" => "in part",
+                _ => "missing",
+            };
+            let start = format!(r#""found":"{found}","grade":"#);
+            let end = format!(r#""what":"{layer}""#);
+            let has = |part: &str| part.contains(&start) && part.contains(&end);
+            assert!(said.out.split("},{").any(has), "{row} in {}", said.out);
+        }
+    }
+
+    /// Without a VMM nothing can be started; without the helper, nothing with a network.
+    fn what_is_not_installed_is_said(host) {
+        let nothing = host.directory("nothing", 0o755);
+        let said = doctor(host, nothing.to_str());
+        assert_eq!(said.code, Some(69), "{said:?}");
+        assert!(said.err.contains("qemu-system-") && said.err.contains("hint: "), "{}", said.err);
+        assert!(said.out.contains(r#""what":"passt""#), "{}", said.out);
+        assert!(said.out.contains(r#""what":"KVM""#), "{}", said.out);
+    }
+}
