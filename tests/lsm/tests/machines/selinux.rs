@@ -130,6 +130,18 @@ const LIVES: &str = "
     finish
     told u.end labels user/u.raw
 
+    told v behind v --disk /run/lab/a.raw
+    told v.holds as root svirt verify v
+    ours=$(label a.raw)
+    chcon -t tmpfs_t a.raw
+    told v.relabelled as root svirt verify v
+    chcon $ours a.raw
+    echo 0 >/sys/fs/selinux/enforce
+    told v.permissive as root svirt verify v
+    echo 1 >/sys/fs/selinux/enforce
+    told v.again as root svirt verify v
+    as root svirt kill v
+
     told killed behind k --disk /run/lab/a.raw
     kill -9 $(as root svirt inspect k | grep supervisor | tr -dc 0-9)
     told recover as root svirt recover
@@ -349,6 +361,11 @@ labs! {
             assert_eq!(contexts(&report, &format!("{name}.end"))[image].kind(), "tmpfs_t");
         }
         assert_eq!(report.layer("u.status", Layer::Selinux).enforced, Enforced::Fully);
+        ["v", "v.holds", "v.again"].iter().for_each(|name| drop(report.said(name).exits(0)));
+        for (name, what) in [("relabelled", "label of /run/lab/a.raw"), ("permissive", "permissive")] {
+            let found = report.said(&format!("v.{name}")).exits(78).out;
+            assert!(found.contains(what) && found.contains("NOT AS PLANNED"), "{found}");
+        }
         report.said("killed").exits(0);
         report.said("recover").exits(0);
         assert_eq!(contexts(&report, "recovered")["a.raw"].kind(), "tmpfs_t");

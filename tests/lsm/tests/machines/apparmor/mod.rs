@@ -32,6 +32,12 @@ const TWO: &str = "
     told own drill a read-file /dev/null
     told signal drill a signal $(vmm b)
     told during loaded
+    told holds as root svirt verify
+    printf 'profile %s { }\\n' $(current b | cut -d ' ' -f 1) | load
+    told replaced as root svirt verify
+    as root svirt policy show b | load
+    told restored as root svirt verify
+    records >/dev/null
     finish
     told stop as root svirt stop b
     told left loaded
@@ -115,6 +121,10 @@ fn two_machines(report: &Report, floor: &[Layer]) {
     report.said("own").exits(1);
     report.said("signal").exits(0);
     assert_eq!(report.said("during").out, loaded, "a drill leaves no profile");
+    report.said("holds").exits(0);
+    let replaced = report.said("replaced").exits(78).out;
+    assert!(replaced.contains("another profile, or none"), "{replaced}");
+    report.said("restored").exits(0);
     let ended = report.said("a").exits(0);
     assert!(ended.out.matches("svirt guest: ready").count() == 2, "{ended:#?}");
     assert!(ended.err.is_empty(), "{ended:#?}");

@@ -33,6 +33,11 @@ const SCRIPT: &str = "
     told disk drill a read-file /run/lab/b.raw
     told third behind c --disk /run/lab/both.raw
     told other behind c --disk /run/lab/both.raw,share=others
+    told holds as root svirt verify
+    ours=$(label a.raw)
+    set_label _ a.raw
+    told relabelled as root svirt verify a
+    set_label $ours a.raw
     finish
     told after labels *.raw
     told stop as root svirt stop b
@@ -122,6 +127,9 @@ labs! {
         for other in ["third", "other"] {
             report.said(other).exits(75).complains("/run/lab/both.raw is labelled otherwise for machine");
         }
+        report.said("holds").exits(0);
+        let relabelled = report.said("relabelled").exits(78).out;
+        assert!(relabelled.contains("label of /run/lab/a.raw"), "{relabelled}");
         let ended = report.said("a").exits(0);
         assert!(ended.out.contains("svirt guest: ready") && ended.err.is_empty(), "{ended:#?}");
         let before = report.said("before").exits(0).out;
