@@ -4,7 +4,7 @@ use crate::{
     Code, Engine, Failure, Started,
     client::no_machine,
     resolve::{self, Identity},
-    supervisor::{end_what_it_left, finish, is_alive},
+    supervisor::{again, end_what_it_left, finish, is_alive},
 };
 use std::{
     fs,
@@ -199,8 +199,8 @@ impl Engine {
         Ok(self.store()?.events_since(since, limit)?)
     }
 
-    /// Puts back what machines left whose supervisors died, and says which they were. Every command
-    /// that looks at machines does this first.
+    /// Puts back what machines left whose supervisors died, and what could not be put back before, and
+    /// says which machines the former were. Every command that looks at machines does this first.
     ///
     /// # Errors
     /// The store cannot be read or written.
@@ -218,6 +218,7 @@ impl Engine {
                 recovered.push(run.name);
             }
         }
+        again(self, store)?;
         Ok(recovered)
     }
 

@@ -15,6 +15,7 @@ use std::{
 };
 use svirt_host::{
     Doing, apply,
+    known::Mounted,
     sources::{Supplies, stream_file},
 };
 use svirt_model::{
@@ -67,10 +68,10 @@ impl Engine {
         let lock = File::open(&place).on("open", &place)?;
         flock(&lock, FlockOperation::LockExclusive).on("wait for another drill in", &place)?;
         let profiles = self.paths.profiles();
-        apply::undo(&op, &means(&profiles))?;
+        apply::undo(&op, &means(&profiles), &Mounted::default())?;
         apply::make(&op, &means(&profiles))?;
         let ended = run(&process);
-        apply::undo(&op, &means(&profiles))?;
+        apply::undo(&op, &means(&profiles), &Mounted::default())?;
         ended
     }
 

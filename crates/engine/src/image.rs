@@ -6,7 +6,7 @@ use crate::{Code, Failure, resolve::Pins};
 use std::{
     fs::File,
     io::{self, Read},
-    os::unix::fs::FileExt,
+    os::{fd::AsFd, unix::fs::FileExt},
     path::{Component, Path, PathBuf},
 };
 use svirt_formats::image::{
@@ -15,7 +15,7 @@ use svirt_formats::image::{
 };
 use svirt_formats::spec::BackingSpec;
 use svirt_host::{
-    Doing,
+    Doing, known,
     pin::{Pin, Purpose},
 };
 use svirt_model::{Access, FileKind, Image, ImageFormat, Object};
@@ -86,7 +86,7 @@ impl<'a> Chain<'a> {
         let object = pin.object();
         let below = header.backing.as_ref().map_or(String::new(), |b| b.file().to_owned());
         let (key, format) = (key(pin)?, header.format);
-        let was = self.store.pin_format(&key, object.id.inode, format, &below, &object.path)?;
+        let was = self.store.pin_format(&key, format, &below, &object.path)?;
         if was.format == format && was.below == below {
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl<'a> Chain<'a> {
     /// that the content suggests.
     fn format(&self, pin: &Pin, stated: Option<ImageFormat>) -> Result<ImageFormat, Failure> {
         let object = pin.object();
-        let pinned = self.store.pinned_format(&key(pin)?, object.id.inode)?.map(|p| p.format);
+        let pinned = self.store.pinned_format(&key(pin)?)?.map(|p| p.format);
         if let Some(format) = stated.or(pinned) {
             return Ok(format);
         }
@@ -206,15 +206,11 @@ fn device(object: &Object) -> Option<ImageFormat> {
     (object.kind == FileKind::BlockDevice).then_some(ImageFormat::Raw)
 }
 
-/// The file beside its inode: its file system, by what outlives a boot where it has such a thing, and
-/// the time of its making, so that an inode that is used again is another file.
+/// By what an image is known when it is used again: what stays of the object, or else its path. That
+/// the host was started anew must not make a header believed that a guest may have written meanwhile.
 fn key(pin: &Pin) -> Result<String, Failure> {
-    use rustix::fs::{AtFlags, StatxFlags, fstatfs, statx};
-    let path = &pin.object().path;
-    let system = fstatfs(pin).on("look at the file system of", path)?;
-    let made =
-        statx(pin, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).on("look at", path)?.stx_btime;
-    Ok(format!("{:x}-{:?}-{}.{}", system.f_type, system.f_fsid, made.tv_sec, made.tv_nsec))
+    let known = known::known(pin.as_fd())?.filter(|known| known.on.outlives_a_boot());
+    Ok(known.map_or_else(|| format!("path:{}", pin.object().path.display()), |k| k.to_string()))
 }
 
 /// Only where a name's ending alone says "raw", and only before a guest has ever written to it:

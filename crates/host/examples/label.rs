@@ -7,13 +7,14 @@
 //! a directory and everything below, and prints how many objects it changed; what was there before is
 //! made durable in the file RECORD, or is not kept.
 
-use rustix::fs::{Mode, OFlags, open, stat};
+use rustix::fs::{Mode, OFlags, open};
 use std::{
     error::Error,
     ffi::OsString,
     fs::File,
     io::Write,
     num::NonZero,
+    os::fd::AsFd,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError, atomic::AtomicBool},
@@ -23,12 +24,13 @@ use std::{
 use svirt_host::{
     Doing, HostError,
     apply::{self, Means},
+    known::{self, Mounted},
     mac::{
         attribute::{Attributes, Xattr},
         tree::{self, Change, Task},
     },
 };
-use svirt_model::{Attribute, FileId, Op, Value, label::SecurityModel};
+use svirt_model::{Attribute, Op, Value, label::SecurityModel};
 
 const USAGE: &str = "label few CONTEXT FILE... | label tree CONTEXT DIRECTORY [RECORD]";
 
@@ -51,13 +53,14 @@ fn main() -> Outcome {
 }
 
 fn few(label: &[u8], files: &[OsString]) -> Outcome {
+    let mounted = Mounted::default();
     let means = Means { contents: |_| &[], profiles: Path::new("/nonexistent") };
     let begin = Instant::now();
     let ops = files.iter().map(|file| op(label, file.as_ref())).collect::<Outcome<Vec<_>>>()?;
     ops.iter().try_for_each(|op| apply::make(op, &means))?;
     let made = begin.elapsed();
     for op in &ops {
-        let undone = apply::undo(op, &means)?;
+        let undone = apply::undo(op, &means, &mounted)?;
         if undone != apply::Undone::Restored {
             return Err(format!("{undone:?}").into());
         }
@@ -71,12 +74,11 @@ fn few(label: &[u8], files: &[OsString]) -> Outcome {
 fn op(label: &[u8], file: &Path) -> Outcome<Op> {
     let object = file.canonicalize()?;
     let held = open(&object, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    let found = stat(&object)?;
-    let file = FileId { device: found.st_dev, inode: found.st_ino };
+    let file = known::known(held.as_fd())?;
     let before = Attributes::open()?.read(&held, Xattr::Selinux)?;
     Ok(Op {
         object,
-        attribute: Attribute::Label { model: SecurityModel::Selinux, file: Some(file) },
+        attribute: Attribute::Label { model: SecurityModel::Selinux, file },
         before: Value::Label(before),
         after: Value::Label(Some(label.to_vec())),
     })

@@ -1,5 +1,6 @@
 //! The one shape of an error from the host: what was being done, to what, and what the kernel said.
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::{fmt, io, path::Path};
 
@@ -28,6 +29,37 @@ impl HostError {
             Some(number) => Reason::Kernel(number),
             None => Reason::Other(self.source.to_string()),
         }
+    }
+
+    /// The whole of it in one line.
+    pub fn in_full(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |e| e.source());
+        let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+        format!("{self}{causes}")
+    }
+
+    /// Whether it says that the host cannot do it now, and not that it will not.
+    pub fn passes(&self) -> bool {
+        let number = self.source.raw_os_error().map(Errno::from_raw_os_error);
+        matches!(
+            number,
+            Some(
+                Errno::IO
+                    | Errno::ROFS
+                    | Errno::NOSPC
+                    | Errno::DQUOT
+                    | Errno::NOMEM
+                    | Errno::MFILE
+                    | Errno::NFILE
+                    | Errno::NODEV
+                    | Errno::NXIO
+                    | Errno::STALE
+                    | Errno::NOTCONN
+                    | Errno::TIMEDOUT
+                    | Errno::HOSTDOWN
+                    | Errno::HOSTUNREACH
+            )
+        )
     }
 
     /// What the kernel said.

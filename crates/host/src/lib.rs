@@ -9,6 +9,7 @@ mod error;
 pub mod evidence;
 pub mod facts;
 pub mod joined;
+pub mod known;
 pub mod landlock;
 pub mod launch;
 pub mod mac;

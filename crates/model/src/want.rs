@@ -1,6 +1,6 @@
 //! What a machine wants of the host's objects, and the reversible changes that follow.
 
-use crate::{Embedded, FileId, MachineName, label::SecurityModel};
+use crate::{Embedded, Known, MachineName, label::SecurityModel};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -28,10 +28,21 @@ pub enum Attribute {
     Label {
         /// The model.
         model: SecurityModel,
-        /// Which file it must be: what stands at its path later may be another. None of one that
-        /// the plan itself makes.
-        file: Option<FileId>,
+        /// Which file it must be, whatever its name: what stands at its path later may be another.
+        /// None of one that the plan itself makes.
+        file: Option<Known>,
     },
+}
+
+impl Attribute {
+    /// The file of which this is an attribute under whatever name; none where the path says which
+    /// object it is.
+    pub fn file(&self) -> Option<&Known> {
+        match self {
+            Attribute::Presence => None,
+            Attribute::Label { file, .. } => file.as_ref(),
+        }
+    }
 }
 
 /// The value of an attribute.

@@ -31,7 +31,7 @@ use choice::Choice;
 use labels::{Called, Labels};
 use std::{collections::BTreeSet, path::PathBuf};
 use svirt_model::{
-    Attribute, GroupName, HostFacts, Layer, Machine, MachineName, Plan, Process, Resource, Role,
+    FileId, GroupName, HostFacts, Layer, Machine, MachineName, Plan, Process, Resource, Role,
     Sharing, Want,
     label::{LabelError, Observations, ProfileName, SecurityModel},
 };
@@ -328,9 +328,9 @@ fn groups(inputs: Inputs<'_>) -> BTreeSet<GroupName> {
     walked.manifest.resources.into_iter().filter_map(group).collect()
 }
 
-/// The labels of objects that may have to be changed for a machine: what other machines want of them
-/// has to be known.
-pub fn labelled(inputs: Inputs<'_>) -> Vec<Attribute> {
+/// The objects whose labels may have to be changed for a machine: what other machines want of them has
+/// to be known.
+pub fn labelled(inputs: Inputs<'_>) -> Vec<(SecurityModel, FileId)> {
     labels::candidates(inputs, &resources::walk(inputs, &Choice::of(inputs)).manifest)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use svirt_model::{
-    GroupName, Held, MachineName,
+    GroupName, Held, MachineName, Op,
     label::{Context, MachineLabel, Pair, Pool, ProfileName},
 };
 
@@ -40,17 +40,20 @@ pub struct Other {
     pub label: MachineLabel,
 }
 
-/// What the other live machines have.
+/// What other machines have, or have left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Others {
     /// What security modules call them.
     pub labels: Vec<Other>,
     /// What they want of objects of this machine.
     pub held: Vec<Held>,
+    /// What those that are gone changed of objects of this machine and could not undo yet.
+    pub orphaned: Vec<Op>,
 }
 
 /// Nothing was reserved.
 pub(crate) static NOTHING: Reserved = Reserved { user: None, pair: None, groups: BTreeMap::new() };
 
 /// There are no others.
-pub(crate) static NOBODY: Others = Others { labels: Vec::new(), held: Vec::new() };
+pub(crate) static NOBODY: Others =
+    Others { labels: Vec::new(), held: Vec::new(), orphaned: Vec::new() };

@@ -6,7 +6,7 @@ mod support;
 use support::{
     hosts,
     machines::{disk, from, kvm},
-    objects::{file, image},
+    objects::{file, image, known},
     planned,
 };
 use svirt_model::{
@@ -40,7 +40,9 @@ fn seen() -> Observations {
     for model in [SecurityModel::Selinux, SecurityModel::Smack] {
         let label = Some(b"theirs".to_vec());
         let observed = Observed { label, keeps: true, permits: Permits::default() };
-        seen.insert(model, file("/srv/disk.raw").id, observed);
+        let id = file("/srv/disk.raw").id;
+        seen.insert(model, id, observed);
+        seen.insert_known(id, known(id));
     }
     seen
 }

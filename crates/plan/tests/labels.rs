@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use support::{
     hosts,
     machines::{disk, embedded, from, kvm, tcg},
-    objects::{file, image, named, object},
+    objects::{file, image, known, named, object},
     planned,
 };
 use svirt_model::{
@@ -57,9 +57,9 @@ fn all_seen(machine: &Machine, host: &HostFacts, seen: &Observed) -> Observation
     let place = support::place(machine);
     let bare = Inputs::bare(machine, host, &place);
     let mut all = Observations::default();
-    for attribute in svirt_plan::labelled(bare) {
-        let Attribute::Label { model, file: Some(file) } = attribute else { continue };
+    for (model, file) in svirt_plan::labelled(bare) {
         all.insert(model, file, seen.clone());
+        all.insert_known(file, known(file));
     }
     all
 }
@@ -145,7 +145,7 @@ fn what_machines_may_read_as_it_is_stays_unless_another_has_labelled_it() {
 /// Another machine wants this label, and found the usual one.
 fn held(path: &str, label: &str) -> Held {
     let Object { id, path, .. } = file(path);
-    let attribute = Attribute::Label { model: SELINUX, file: Some(id) };
+    let attribute = Attribute::Label { model: SELINUX, file: Some(known(id)) };
     let value = Value::Label(Some(bytes(label)));
     let want = Want { machine: svirt_model::Uuid::nil(), object: path, attribute, value };
     let name = "other".parse().expect("a name");
@@ -168,6 +168,53 @@ fn a_file_with_other_names_and_one_that_takes_no_label_are_refused() {
     let status = selinux(&plan);
     assert_eq!(status.enforced, Enforced::Partly);
     assert!(status.why_not.contains("/nfs/a") && status.why_not.contains("landlock"), "{status:?}");
+}
+
+/// A label that nobody finds again would stay.
+#[test]
+fn what_is_not_known_again_is_not_labelled_and_the_status_says_so() {
+    let (machine, host) = (kvm(vec![device(raw("/fuse/a"))]), hosts::with_selinux());
+    let unknown = |seen: &Observed| {
+        let mut all = Observations::default();
+        let all_seen = all_seen(&machine, &host, seen);
+        let id = file("/fuse/a").id;
+        all.insert(SELINUX, id, all_seen.of(SELINUX, id).expect("it was seen").clone());
+        planned(&machine, &host, &all, &Others::default())
+    };
+    let refused = unknown(&barred());
+    assert!(matches!(refused, Err(PlanError::Unlabelled { .. })), "{refused:?}");
+    let permits = Permits { read: true, write: true, ..barred().permits };
+    let plan = unknown(&Observed { permits, ..barred() }).expect("a plan").plan;
+    assert_eq!(changes(&plan), []);
+    let why = &selinux(&plan).why_not;
+    assert!(why.contains("/fuse/a") && why.contains("landlock"), "{why}");
+}
+
+/// What a machine that is gone left labelled may be put back at any time: it is labelled as if that
+/// had happened.
+#[test]
+fn what_was_left_labelled_is_put_back_as_it_was_before_that() {
+    let left = |path: &str, label: &str| {
+        let (attribute, object) =
+            (Attribute::Label { model: SELINUX, file: Some(known(file(path).id)) }, path.into());
+        let value = |label: &str| Value::Label(Some(bytes(label)));
+        let op = svirt_model::Op { object, attribute, before: value(FOUND), after: value(label) };
+        Others { orphaned: vec![op], ..Others::default() }
+    };
+    let theirs = "unconfined_u:object_r:svirt_image_t:s0:c8,c9";
+    let seen = |label: &str| Observed { label: Some(bytes(label)), ..barred() };
+    let writes = kvm(vec![device(raw("/a"))]);
+    let plan = plan_with(&writes, &seen(theirs), &left("/a", theirs)).expect("a plan");
+    assert_eq!(changes(&plan), [found("/a", IMAGE)]);
+    // Somebody has labelled it otherwise since.
+    let plan = plan_with(&writes, &seen(CONTENT), &left("/a", theirs)).expect("a plan");
+    assert_eq!(changes(&plan), [("/a".into(), Some(CONTENT.into()), IMAGE.into())]);
+    let reads = kvm(vec![device(reads("/iso"))]);
+    let permits = Permits { read: true, ..barred().permits };
+    let readable = Observed { permits, ..seen(CONTENT) };
+    assert_eq!(changes(&plan_with(&reads, &readable, &Others::default()).expect("a plan")), []);
+    let plan = plan_with(&reads, &readable, &left("/iso", CONTENT)).expect("a plan");
+    assert_eq!(changes(&plan), [found("/iso", CONTENT)]);
 }
 
 #[test]

@@ -30,7 +30,9 @@ fn with_labels(files: &[(&str, &str)]) -> Observations {
         let permits = Permits { read, write: *label == "*", enter: true, execute: true };
         let label = Some(label.as_bytes().to_vec());
         let observed = Observed { label, keeps: true, permits };
-        seen.insert(SecurityModel::Smack, support::objects::file(path).id, observed);
+        let id = support::objects::file(path).id;
+        seen.insert(SecurityModel::Smack, id, observed);
+        seen.insert_known(id, support::objects::known(id));
     }
     seen
 }

@@ -62,7 +62,7 @@ fn live(directory: &Path, n: u64, resources: u64) -> Result<[Duration; 5], Store
     drop(store);
     let running = begin.elapsed();
     let mut store = Store::open(directory)?;
-    let finish = store.finish(plan.id)?;
+    let finish = store.finish(plan.id, "boot")?;
     let undone: Vec<_> = finish.entries()?.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
     finish.commit(&undone, EventKind::Stopped, "exited with code 0")?;
     drop(store);

@@ -38,11 +38,12 @@ impl Store {
 /// ledger says was there before all of them. Where nothing is to be undone, what they want was there.
 pub(crate) const HELD: &str = "
     SELECT run, object, attribute, value, name, coalesce(
-      (SELECT before FROM ledger INDEXED BY ledger_open_label
-         WHERE attribute = ?1 AND attribute <> '\"presence\"' AND phase IN ('intent', 'done')
+      (SELECT before FROM ledger INDEXED BY ledger_unsettled_file
+         WHERE file = ?1 AND attribute = ?2
+           AND phase IN ('intent', 'done', 'orphaned') AND phase <> 'orphaned'
          ORDER BY sequence LIMIT 1), value)
-    FROM wants INDEXED BY wants_label CROSS JOIN runs ON runs.id = run
-    WHERE attribute = ?1 AND attribute <> '\"presence\"' AND run <> ?2
+    FROM wants INDEXED BY wants_file CROSS JOIN runs ON runs.id = run
+    WHERE file = ?1 AND attribute = ?2 AND run <> ?3
     ORDER BY run, position";
 
 /// What other machines want of these labels of files, in their order.
@@ -50,8 +51,8 @@ pub(crate) fn held(c: &Connection, run: Uuid, labels: &[Attribute]) -> Result<Ve
     let mut held = c.prepare(HELD)?;
     let mut all = Vec::new();
     for attribute in labels {
-        let key = params![Json(attribute), Word(run)];
-        let rows = held.query_map(key, |row| {
+        let Some(file) = attribute.file() else { continue };
+        let rows = held.query_map(params![Word(file), Json(attribute), Word(run)], |row| {
             let (name, before) = (row.get::<_, Word<_>>(4)?.0, row.get::<_, Json<_>>(5)?.0);
             Ok(Held { name, want: want_from_row(row)?, before })
         })?;
@@ -69,11 +70,14 @@ fn claims(c: &Connection) -> Result<Vec<HeldClaim>, Fault> {
 
 pub(crate) fn save_wants(tx: &Connection, run: Uuid, wants: &[Want]) -> Result<(), Fault> {
     let mut insert = tx.prepare(
-        "INSERT INTO wants (run, position, object, attribute, value) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO wants (run, position, object, attribute, value, file)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     for (position, want) in (0i64..).zip(wants) {
-        let (object, value) = (Text(&want.object), Json(&want.value));
-        insert.execute(params![Word(run), position, object, Json(&want.attribute), value])?;
+        let (object, attribute, value) =
+            (Text(&want.object), Json(&want.attribute), Json(&want.value));
+        let file = want.attribute.file().map(Word);
+        insert.execute(params![Word(run), position, object, attribute, value, file])?;
     }
     Ok(())
 }

@@ -20,29 +20,31 @@ pub struct Finish<'s> {
     path: &'s Path,
     id: Uuid,
     name: MachineName,
+    boot: String,
     keep_events: NonZeroU32,
     keep_ledger: NonZeroU32,
 }
 
 impl Store {
     /// Begins the end of a live machine: after its VMM ended, after a start that failed, or on
-    /// behalf of a supervisor that died.
+    /// behalf of a supervisor that died. `boot` is the one in which it is made.
     ///
     /// # Errors
     /// [`StoreError::NotLive`], also when another process was faster.
-    pub fn finish(&mut self, id: Uuid) -> Result<Finish<'_>, StoreError> {
+    pub fn finish(&mut self, id: Uuid, boot: &str) -> Result<Finish<'_>, StoreError> {
         let path = &self.path;
         let tx = store::begin(&mut self.connection, Durability::Lazy)
             .map_err(|e| Fault::from(e).at(path))?;
         let name = run::name_of(&tx, id).map_err(|e| e.at(path))?;
         let (keep_events, keep_ledger) = (self.retention.events, self.retention.ledger);
-        Ok(Finish { tx, path, id, name, keep_events, keep_ledger })
+        let boot = boot.to_owned();
+        Ok(Finish { tx, path, id, name, boot, keep_events, keep_ledger })
     }
 }
 
 impl Finish<'_> {
-    /// The changes to undo, in the order in which to undo them: those that are open in the ledger,
-    /// on objects that this machine changed or wants and that no other live machine wants.
+    /// The changes to undo, in the order in which to undo them: those that are open in the ledger, or
+    /// orphaned, on objects that this machine changed or wants and that no other live machine wants.
     ///
     /// # Errors
     /// Only when the store cannot be read.
@@ -58,7 +60,7 @@ impl Finish<'_> {
     /// [`StoreError::Unsettled`] when an entry has no outcome. Nothing has changed then.
     ///
     /// A loss of power may take the commit back. Nothing lives after that, and recovery finds what was
-    /// undone already.
+    /// undone already; see [`Store::again`].
     pub fn commit(
         self,
         outcomes: &[(u64, Outcome)],
@@ -71,14 +73,16 @@ impl Finish<'_> {
 
     fn save(self, outcomes: &[(u64, Outcome)], kind: EventKind, detail: &str) -> Result<(), Fault> {
         let tx = &self.tx;
+        let due = ledger::to_undo(tx, self.id)?;
         for (sequence, outcome) in outcomes {
-            ledger::close(tx, *sequence, outcome)?;
+            ledger::close(tx, *sequence, outcome, &self.boot)?;
         }
-        if let Some(entry) = ledger::to_undo(tx, self.id)?.first() {
+        let said = |entry: &&LedgerEntry| outcomes.iter().any(|(said, _)| *said == entry.sequence);
+        if let Some(entry) = due.iter().find(|entry| !said(entry)) {
             return Err(StoreError::Unsettled { sequence: entry.sequence }.into());
         }
         tx.execute("DELETE FROM runs WHERE id = ?1", [Word(self.id)])?;
-        ledger::prune(tx, self.keep_ledger)?;
+        ledger::prune(tx, self.keep_ledger, &self.boot)?;
         claim::prune(tx)?;
         append(tx, &self.name, kind, detail, self.keep_events)?;
         Ok(self.tx.commit()?)

@@ -21,61 +21,56 @@ pub struct PinnedFormat {
 }
 
 impl Store {
-    /// The format to which the image is pinned. An image is known by its file system, which the
-    /// caller names in a way that outlives a reboot, and by its inode.
+    /// The format to which the image is pinned. What an image is known by is for the caller to say: it
+    /// must outlive a reboot.
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn pinned_format(
-        &self,
-        filesystem: &str,
-        inode: u64,
-    ) -> Result<Option<PinnedFormat>, StoreError> {
-        self.read(|c| Ok(find(c, filesystem, inode).optional()?))
+    pub fn pinned_format(&self, image: &str) -> Result<Option<PinnedFormat>, StoreError> {
+        self.read(|c| Ok(find(c, image).optional()?))
     }
 
-    /// Pins the image to this format, and to what its header names below it, unless it is pinned already; returns what holds from now on.
-    /// Whether a difference is an error is for the caller to say.
+    /// Pins the image to this format, and to what its header names below it, unless it is pinned
+    /// already; returns what holds from now on. Whether a difference is an error is for the caller to
+    /// say.
     ///
     /// # Errors
     /// Only when the store cannot be written, or the path is not UTF-8.
     pub fn pin_format(
         &mut self,
-        filesystem: &str,
-        inode: u64,
+        image: &str,
         format: ImageFormat,
         below: &str,
         path: &Path,
     ) -> Result<PinnedFormat, StoreError> {
         // Nearly every start uses an image that is pinned already, and needs no commit for it.
-        if let Some(pinned) = self.pinned_format(filesystem, inode)? {
+        if let Some(pinned) = self.pinned_format(image)? {
             return Ok(pinned);
         }
         self.write(|tx| {
             tx.execute(
-                "INSERT OR IGNORE INTO formats (filesystem, inode, format, below, path, seen_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![filesystem, Bits(inode), Word(format), below, Text(path), Bits(now_ms())],
+                "INSERT OR IGNORE INTO formats (image, format, below, path, seen_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![image, Word(format), below, Text(path), Bits(now_ms())],
             )?;
-            Ok(find(tx, filesystem, inode)?)
+            Ok(find(tx, image)?)
         })
     }
 
     /// Forgets the format to which the image is pinned, because the user says so: the image was
-    /// converted, or its inode now belongs to another one. Returns whether it was pinned.
+    /// converted, or another one is in its place. Returns whether it was pinned.
     ///
     /// # Errors
     /// Only when the store cannot be written.
-    pub fn unpin_format(&mut self, filesystem: &str, inode: u64) -> Result<bool, StoreError> {
-        let delete = "DELETE FROM formats WHERE filesystem = ?1 AND inode = ?2";
-        self.write(|tx| Ok(tx.execute(delete, params![filesystem, Bits(inode)])? == 1))
+    pub fn unpin_format(&mut self, image: &str) -> Result<bool, StoreError> {
+        let delete = "DELETE FROM formats WHERE image = ?1";
+        self.write(|tx| Ok(tx.execute(delete, [image])? == 1))
     }
 }
 
-fn find(c: &Connection, filesystem: &str, inode: u64) -> rusqlite::Result<PinnedFormat> {
-    let query =
-        "SELECT format, below, path, seen_ms FROM formats WHERE filesystem = ?1 AND inode = ?2";
-    c.query_row(query, params![filesystem, Bits(inode)], from_row)
+fn find(c: &Connection, image: &str) -> rusqlite::Result<PinnedFormat> {
+    let query = "SELECT format, below, path, seen_ms FROM formats WHERE image = ?1";
+    c.query_row(query, [image], from_row)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<PinnedFormat> {

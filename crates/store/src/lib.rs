@@ -14,6 +14,7 @@
 //! the store before forking, and let the child open its own.
 #![forbid(unsafe_code)]
 
+mod again;
 mod claim;
 mod column;
 mod definition;
@@ -35,6 +36,7 @@ mod store;
 #[cfg(test)]
 mod work;
 
+pub use again::Again;
 pub use definition::Definition;
 pub use error::StoreError;
 pub use finish::Finish;

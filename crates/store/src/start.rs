@@ -3,6 +3,7 @@
 //! Between [`Store::start`] and [`Start::commit`] nobody else can write, so that what was read of
 //! the other machines is still true when the plan that follows from it becomes durable.
 
+use crate::again::orphaned;
 use crate::claim::{held, save_claims, save_wants};
 use crate::column::{Json, Word, now_ms};
 use crate::definition::{exists, refuse_known_identity};
@@ -18,7 +19,7 @@ use std::{
     path::Path,
 };
 use svirt_model::{
-    Attribute, GroupName, Held, MachineName, Plan, Uuid, Want,
+    Attribute, GroupName, Held, MachineName, Op, Plan, Uuid, Want,
     label::{MachineLabel, Pair},
 };
 
@@ -127,6 +128,15 @@ impl Start<'_> {
     /// Only when the store cannot be read.
     pub fn held(&self, labels: &[Attribute]) -> Result<Vec<Held>, StoreError> {
         self.at(held(&self.tx, self.run.id, labels))
+    }
+
+    /// What machines that are gone left of these labels of files, because it could not be put back yet,
+    /// the earliest first.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn orphaned(&self, labels: &[Attribute]) -> Result<Vec<Op>, StoreError> {
+        self.at(orphaned(&self.tx, labels))
     }
 
     /// Which claims of the other live machines could clash with these, which this machine wants.

@@ -15,9 +15,9 @@ fn live(c: &Connection, count: u32) {
          INSERT INTO reservations SELECT 'selinux-pair', i, i FROM numbers;
          INSERT INTO sharing_groups SELECT 'g' || i, i FROM numbers;
          INSERT INTO members SELECT 'g' || i, 0, i FROM numbers;
-         INSERT INTO wants SELECT i, 0, '/o' || i, 'label' || i, '1' FROM numbers;
-         INSERT INTO ledger SELECT i, i, 'm' || i, '/o' || i, 'label' || i, '0', '1', 'done', '', 0
-           FROM numbers;
+         INSERT INTO wants SELECT i, 0, '/o' || i, 'label' || i, '1', 'f' || i FROM numbers;
+         INSERT INTO ledger SELECT i, i, 'm' || i, '/o' || i, 'label' || i, '0', '1', 'done', '', 0,
+           'f' || i, NULL FROM numbers;
          DROP TABLE numbers;"
     ))
     .unwrap();
@@ -42,8 +42,8 @@ fn works(count: u32) -> Vec<(usize, i32)> {
     let c = &store.connection;
     live(c, count);
     let all = [
-        work(c, claim::HELD, ["label7", "new"]),
-        work(c, claim::HELD, ["nothing", "new"]),
+        work(c, claim::HELD, ["f7", "label7", "new"]),
+        work(c, claim::HELD, ["f7", "nothing", "new"]),
         work(c, group::IS, params!["g7", 7]),
         work(c, group::SEATS, ["g7"]),
         work(c, RESERVE_PAIR, params!["selinux-pair", 7, "7"]),

@@ -5,7 +5,7 @@ mod common;
 use common::{end, new_run, plan};
 use std::collections::BTreeMap;
 use svirt_model::{
-    Attribute, EventKind, FileId, GroupName, Held, Op, Uuid, Value, Want,
+    Attribute, EventKind, FileSystem, GroupName, Held, Known, Mark, Op, Uuid, Value, Want,
     label::{MachineLabel, Pair, SecurityModel},
 };
 use svirt_store::{NewRun, Outcome, Store};
@@ -115,10 +115,15 @@ fn a_machines_labels_are_seen_as_long_as_it_lives() {
     assert_eq!(seen, labels.map(|label| (common::name("m1"), label)));
 }
 
+fn known(inode: u64) -> Known {
+    let on = FileSystem::Uuid(Uuid::from_u128(1));
+    Known { on, inode, mark: Mark::Handle { kind: 1, bytes: vec![7] } }
+}
+
 /// A label of this file, wanted by a machine.
 fn want(id: u128, object: &str, inode: u64, text: &str) -> Want {
-    let attribute =
-        Attribute::Label { model: SecurityModel::Selinux, file: Some(FileId { device: 1, inode }) };
+    let file = Some(known(inode));
+    let attribute = Attribute::Label { model: SecurityModel::Selinux, file };
     let value = Value::Label(Some(text.into()));
     Want { machine: Uuid::from_u128(id), object: object.into(), attribute, value }
 }
@@ -146,7 +151,7 @@ fn what_is_held_has_the_value_that_was_there_before_all() {
     live_wanting(&mut store, &want(4, "/srv/other", 9, "other"), Some("x"));
     live_wanting(&mut store, &want(5, "/srv/kept", 5, "kept"), None);
     // The first goes; what it changed stays, since the second wants it.
-    let finish = store.finish(first.machine).unwrap();
+    let finish = store.finish(first.machine, "boot").unwrap();
     assert!(finish.entries().unwrap().is_empty());
     finish.commit(&[], EventKind::Stopped, "").unwrap();
 
@@ -161,7 +166,7 @@ fn what_is_held_has_the_value_that_was_there_before_all() {
     let kept = want(5, "/srv/kept", 5, "kept");
     assert_eq!(held, [expected(kept, "kept"), expected(second, "found")]);
 
-    let finish = store.finish(Uuid::from_u128(2)).unwrap();
+    let finish = store.finish(Uuid::from_u128(2), "boot").unwrap();
     let undone: Vec<_> = finish.entries().unwrap();
     assert_eq!(undone.len(), 2);
     let undone: Vec<_> = undone.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
@@ -181,10 +186,10 @@ fn a_label_is_held_by_whatever_name_a_machine_has_the_file() {
     let before = Value::Label(Some("found".into()));
     assert_eq!(held, [Held { name: common::name("m1"), want: one.clone(), before }]);
     live_wanting(&mut store, &two, Some("found"));
-    let finish = store.finish(one.machine).unwrap();
+    let finish = store.finish(one.machine, "boot").unwrap();
     assert!(finish.entries().unwrap().is_empty(), "the second machine would lose it");
     finish.commit(&[], EventKind::Stopped, "").unwrap();
-    let undone = store.finish(two.machine).unwrap().entries().unwrap();
+    let undone = store.finish(two.machine, "boot").unwrap().entries().unwrap();
     let names: Vec<_> = undone.iter().map(|entry| entry.op.object.clone()).collect();
     assert_eq!(names, [two.object, one.object]);
 }

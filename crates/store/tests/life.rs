@@ -311,11 +311,12 @@ fn a_machine_cannot_end_while_a_change_of_its_own_has_no_outcome() {
     let (_directory, mut store) = store();
     let run = new_run(1, "web");
     live(&mut store, &run).unwrap();
-    let refused = store.finish(run.id).unwrap().commit(&[], EventKind::Stopped, "").unwrap_err();
+    let refused =
+        store.finish(run.id, "boot").unwrap().commit(&[], EventKind::Stopped, "").unwrap_err();
     assert!(matches!(refused, StoreError::Unsettled { .. }), "{refused}");
     assert_eq!(store.runs().unwrap().len(), 1);
     let unknown = [(999, Outcome::Undone)];
-    let finish = store.finish(run.id).unwrap();
+    let finish = store.finish(run.id, "boot").unwrap();
     let refused = finish.commit(&unknown, EventKind::Stopped, "").unwrap_err();
     assert!(matches!(refused, StoreError::NotOpen { sequence: 999 }), "{refused}");
 }
@@ -327,8 +328,8 @@ fn the_ledger_remembers_what_was_left_and_why() {
     live(&mut store, &run).unwrap();
     let newest = store.open_entries(run.id).unwrap()[0].clone();
     assert_eq!(newest.op, directory_op(common::objects(&run).last().unwrap()));
-    store.settle(newest.sequence, &Outcome::Left("the owner changed".to_owned())).unwrap();
-    let twice = store.settle(newest.sequence, &Outcome::Undone).unwrap_err();
+    store.settle(newest.sequence, &Outcome::Left("the owner changed".to_owned()), "boot").unwrap();
+    let twice = store.settle(newest.sequence, &Outcome::Undone, "boot").unwrap_err();
     assert!(matches!(twice, StoreError::NotOpen { .. }));
     end(&mut store, run.id).unwrap();
 
@@ -341,16 +342,15 @@ fn the_ledger_remembers_what_was_left_and_why() {
 #[test]
 fn a_format_is_pinned_by_the_first_use() {
     let (_directory, mut store) = store();
-    let inode = u64::MAX;
-    assert_eq!(store.pinned_format("fs", inode).unwrap(), None);
-    let first = store.pin_format("fs", inode, ImageFormat::Raw, "", "/srv/a".as_ref()).unwrap();
-    let later = store.pin_format("fs", inode, ImageFormat::Qcow2, "", "/srv/b".as_ref()).unwrap();
+    assert_eq!(store.pinned_format("fs/1").unwrap(), None);
+    let first = store.pin_format("fs/1", ImageFormat::Raw, "", "/srv/a".as_ref()).unwrap();
+    let later = store.pin_format("fs/1", ImageFormat::Qcow2, "", "/srv/b".as_ref()).unwrap();
     assert_eq!((first.format, &*first.path), (ImageFormat::Raw, "/srv/a".as_ref()));
     assert_eq!(later, first);
-    assert_eq!(store.pinned_format("other", inode).unwrap(), None);
-    assert!(store.unpin_format("fs", inode).unwrap());
-    assert!(!store.unpin_format("fs", inode).unwrap());
-    let anew = store.pin_format("fs", inode, ImageFormat::Qcow2, "", "/srv/b".as_ref()).unwrap();
+    assert_eq!(store.pinned_format("fs/2").unwrap(), None);
+    assert!(store.unpin_format("fs/1").unwrap());
+    assert!(!store.unpin_format("fs/1").unwrap());
+    let anew = store.pin_format("fs/1", ImageFormat::Qcow2, "", "/srv/b".as_ref()).unwrap();
     assert_eq!(anew.format, ImageFormat::Qcow2);
 }
 
@@ -426,7 +426,7 @@ impl Host {
     }
 
     fn end(&mut self, store: &mut Store, id: u128) {
-        let finish = store.finish(Uuid::from_u128(id)).unwrap();
+        let finish = store.finish(Uuid::from_u128(id), "boot").unwrap();
         let entries = finish.entries().unwrap();
         for entry in &entries {
             assert!(self.present.remove(entry.op.object.to_str().unwrap()), "undone twice");

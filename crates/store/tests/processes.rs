@@ -92,7 +92,7 @@ fn compete(directory: &Path, number: u32) {
         }
         Store::open(directory).unwrap().running(id, &[], &[]).unwrap();
         let mut store = Store::open(directory).unwrap();
-        let finish = store.finish(id).unwrap();
+        let finish = store.finish(id, "boot").unwrap();
         let entries = finish.entries().unwrap();
         assert_eq!(entries.len(), common::DIRECTORIES);
         for witness in &witnesses {
@@ -240,7 +240,7 @@ fn hold_start(directory: &Path, _: u32) {
 /// Is undoing a machine's changes.
 fn hold_finish(directory: &Path, _: u32) {
     let mut store = Store::open(directory).unwrap();
-    let finish = store.finish(Uuid::from_u128(7)).unwrap();
+    let finish = store.finish(Uuid::from_u128(7), "boot").unwrap();
     assert_eq!(finish.entries().unwrap().len(), common::DIRECTORIES);
     hold();
     drop(finish);

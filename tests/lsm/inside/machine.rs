@@ -29,8 +29,8 @@ use svirt_host::{
 };
 use svirt_model::{
     Attribute, Channel, Confinement, Descriptor, DescriptorSource, Ending, Entry, EntrySource,
-    ExecutableMemory, FileId, Finding, Grant, Identity, Limit, Namespace, Object, Op, Role,
-    SyscallProfile, Value,
+    ExecutableMemory, Finding, Grant, Identity, Limit, Namespace, Object, Op, Role, SyscallProfile,
+    Value,
     label::{ProcessLabel, SecurityModel},
 };
 
@@ -236,14 +236,13 @@ pub(crate) fn a_label_is_refused(planned: &Confinement, label: &str) -> String {
 /// The change of a file's label, as a plan has it.
 pub(crate) fn labelling(path: &str, model: SecurityModel, label: &[u8]) -> Op {
     let held = crate::common::held(path);
-    let stat = rustix::fs::fstat(&held).expect("it is open");
     let attribute = Xattr::of(model).expect("it labels files");
     let before = Attributes::open().expect("procfs").read(&held, attribute).expect("a label");
     Op {
         object: path.into(),
         attribute: Attribute::Label {
             model,
-            file: Some(FileId { device: stat.st_dev, inode: stat.st_ino }),
+            file: svirt_host::known::known(std::os::fd::AsFd::as_fd(&held)).expect("it is there"),
         },
         before: Value::Label(before),
         after: Value::Label(Some(label.to_vec())),
@@ -261,5 +260,6 @@ pub(crate) fn made(op: &Op) {
 }
 
 pub(crate) fn undone(op: &Op) -> Undone {
-    apply::undo(op, &means()).unwrap_or_else(|e| panic!("{e}: {:?}", std::error::Error::source(&e)))
+    apply::undo(op, &means(), &Default::default())
+        .unwrap_or_else(|e| panic!("{e}: {:?}", std::error::Error::source(&e)))
 }

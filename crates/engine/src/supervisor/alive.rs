@@ -16,7 +16,8 @@ pub(crate) fn this_process() -> Result<Supervisor, Failure> {
     Ok(Supervisor { pid, start_time: start_time(pid).unwrap_or(0), boot_id })
 }
 
-fn boot_id() -> Result<String, Failure> {
+/// This boot.
+pub(crate) fn boot_id() -> Result<String, Failure> {
     let path = "/proc/sys/kernel/random/boot_id";
     Ok(fs::read_to_string(path).doing(|| "know this boot")?.trim().to_owned())
 }

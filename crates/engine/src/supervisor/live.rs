@@ -1,6 +1,8 @@
 //! A machine that lives: how it begins, and how everything is put back when it ends.
 
-use super::{alive, console::Console, ends::Ends, monitor::Monitor, reserve::reserve};
+use super::{
+    alive, console::Console, ends::Ends, monitor::Monitor, reserve::reserve, undo::finish,
+};
 use crate::{
     Code, Engine, Failure, resolve,
     start::{Birth, Streams},
@@ -28,9 +30,9 @@ use svirt_host::{
 };
 use svirt_model::{
     Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, Op, Plan, Process, Role,
-    Uuid, Value, label::SecurityModel,
+    Uuid, label::SecurityModel,
 };
-use svirt_store::{Outcome, Store};
+use svirt_store::Store;
 
 /// A start, or an end, waits so long for those of others: two hundred at once take a few seconds on a
 /// small host, and many more on a busy one.
@@ -427,35 +429,6 @@ fn agree(role: Role, findings: &[Finding]) -> Result<(), Failure> {
     let message = format!("the kernel does not confirm the confinement of the {role}");
     let cause = format!("{}: planned {:?}, found {:?}", wrong.what, wrong.expected, wrong.observed);
     Err(Failure { causes: vec![cause], ..Failure::new(Code::Unconfined, message) })
-}
-
-/// Puts back what no other machine wants and makes the end durable; the event says what was left
-/// because somebody else has changed it since. A file that was asked for by name is left to be kept.
-pub(crate) fn finish(
-    engine: &Engine,
-    store: &mut Store,
-    id: Uuid,
-    kind: EventKind,
-    detail: &str,
-) -> Result<(), Failure> {
-    // Everybody waits for the store from there on, so what may take a while comes before.
-    store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
-    let profiles = engine.paths.profiles();
-    let end = store.finish(id)?;
-    let (mut outcomes, mut detail) = (Vec::new(), detail.to_owned());
-    for entry in end.entries()? {
-        let outcome = match apply::undo(&entry.op, &means(&profiles)) {
-            Ok(apply::Undone::Restored) => Outcome::Undone,
-            Ok(apply::Undone::Left(why)) => Outcome::Left(why),
-            Err(error) => Outcome::Left(Failure::from(error).to_string()),
-        };
-        // A file that was asked for by name stays; whatever else stays is to be known.
-        if let (Outcome::Left(why), false) = (&outcome, entry.op.after == Value::EmptyFile) {
-            detail.push_str(&format!("; {} was left: {why}", entry.op.object.display()));
-        }
-        outcomes.push((entry.sequence, outcome));
-    }
-    Ok(end.commit(&outcomes, kind, &detail)?)
 }
 
 #[cfg(test)]

@@ -19,12 +19,14 @@ mod request;
 mod reserve;
 mod serve;
 mod shared;
+mod undo;
 mod users;
 
 pub(crate) use alive::{end_what_it_left, is_alive};
-pub(crate) use live::{Live, agree_before_running, finish, hold, launcher, means};
+pub(crate) use live::{Live, agree_before_running, hold, launcher, means};
 pub(crate) use request::{Reply, Request};
 pub(crate) use reserve::preview;
+pub(crate) use undo::{again, finish};
 
 use crate::{
     Engine, Failure,

@@ -14,7 +14,7 @@ use svirt_host::{
     reserve::Reservation,
 };
 use svirt_model::{
-    HostFacts, Machine, MachineUsers, Op, Plan, Value,
+    Attribute, HostFacts, Machine, MachineUsers, Op, Plan, Value,
     label::{CategorySet, Context, Observations, ProfileName, SecurityModel},
 };
 use svirt_plan::{
@@ -49,8 +49,9 @@ pub(crate) fn reserve<T>(
     held.extend(user.map(|(_, reservation)| reservation));
     let seen = eyes.look(pins)?;
     let labelled = eyes.are_open() || needs.profile.is_some();
-    let others = if labelled { others(&start, bare)? } else { Others::default() };
-    let inputs = Inputs { reserved: &reserved, seen: &seen, others: &others, ..bare };
+    let inputs = Inputs { reserved: &reserved, seen: &seen, ..bare };
+    let others = if labelled { others(&start, inputs)? } else { Others::default() };
+    let inputs = Inputs { others: &others, ..inputs };
     let Planned { plan, wants } = plan(inputs)?;
     known(&plan)?;
     let selinux = engine.facts.labels.selinux.as_ref();
@@ -143,9 +144,15 @@ fn aliens(needs: &Needs) -> Result<Vec<CategorySet>, Failure> {
     Ok(all.filter(|categories| !categories.is_empty()).collect())
 }
 
-fn others(start: &Start<'_>, bare: Inputs<'_>) -> Result<Others, Failure> {
+fn others(start: &Start<'_>, inputs: Inputs<'_>) -> Result<Others, Failure> {
     let labels = start.labels()?.into_iter().map(|(name, label)| Other { name, label });
-    Ok(Others { labels: labels.collect(), held: start.held(&labelled(bare))? })
+    let known = |(model, file)| {
+        let file = Some(inputs.seen.known(file)?.clone());
+        Some(Attribute::Label { model, file })
+    };
+    let objects: Vec<Attribute> = labelled(inputs).into_iter().filter_map(known).collect();
+    let (held, orphaned) = (start.held(&objects)?, start.orphaned(&objects)?);
+    Ok(Others { labels: labels.collect(), held, orphaned })
 }
 
 /// Every SELinux label that the plan gives is one that the loaded policy has.

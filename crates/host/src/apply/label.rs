@@ -3,9 +3,13 @@
 //!
 //! Which label is right, it refuses to know.
 
-use super::Undone;
+use super::{
+    Undone,
+    find::{At, Way, at, to_known, to_made},
+};
 use crate::{
     Doing, HostError,
+    known::Mounted,
     mac::{
         Lsm,
         attribute::{self, Attributes, PutBack, Xattr},
@@ -14,57 +18,46 @@ use crate::{
     },
 };
 use rustix::{
-    fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2},
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
     io::Errno,
-    process::geteuid,
 };
 use std::{io, os::fd::OwnedFd, path::Path};
 use svirt_model::{
-    FileId, Op, Value,
+    Known, Op, Value,
     label::{Context, SecurityModel},
 };
-
-/// What stands at a path.
-enum Found {
-    /// The very file.
-    Same(OwnedFd),
-    /// Another, or a way there that has a link in it now.
-    Another,
-    /// Nothing.
-    Gone,
-}
 
 /// Writes the label.
 ///
 /// # Errors
 /// The file is gone or another, has more than one name, or has not the label that was recorded; the
 /// kernel's.
-pub(super) fn write(op: &Op, model: SecurityModel, file: Option<FileId>) -> Result<(), HostError> {
+pub(super) fn write(op: &Op, model: SecurityModel, file: Option<&Known>) -> Result<(), HostError> {
     let change = Change::of(op, model).on("label", &op.object)?;
     let object = the_file(&op.object, file).on("label", &op.object)?;
     change.make(&object).on("label", &op.object)
 }
 
-/// Puts the label back that was there before.
+/// Puts the label back that was there before, wherever the object is now.
 ///
 /// # Errors
-/// The kernel's.
+/// The kernel's. Then it may be possible later.
 pub(super) fn put_back(
     op: &Op,
     model: SecurityModel,
-    file: Option<FileId>,
+    file: Option<&Known>,
+    mounted: &Mounted,
 ) -> Result<Undone, HostError> {
     let path = &op.object;
     let change = Change::of(op, model).on("put the label back of", path)?;
-    let object = match (find(path, file).on("open", path)?, file) {
-        (Found::Same(object), _) => object,
-        // What the plan made has nothing of its own to be put back.
-        (Found::Another, None) => return Ok(Undone::Left("it was replaced".into())),
-        (Found::Gone, None) => return Ok(Undone::Restored),
-        (_, Some(file)) => match beside(path, file).on("look beside", path)? {
-            Some(object) => object,
-            None => return Ok(Undone::Left(moved(change.after))),
-        },
+    let way = match file {
+        Some(file) => to_known(path, file, change.after, mounted)?,
+        None => to_made(path)?,
+    };
+    let (object, moved) = match way {
+        Way::Here(object) => (object, None),
+        Way::Moved(object, to) => (object, Some(to)),
+        Way::None(undone) => return Ok(undone),
     };
     let attributes = Attributes::open()?;
     let usual = match change.before {
@@ -76,13 +69,15 @@ pub(super) fn put_back(
         Before::AsMade => usual.as_deref(),
     };
     let put = attributes.put_back(&object, change.attribute, before, change.after);
-    match put.map_err(io::Error::other).on("put the label back of", path)? {
-        PutBack::Restored => Ok(Undone::Restored),
-        PutBack::Left(found) => {
+    Ok(match (put.map_err(io::Error::other).on("put the label back of", path)?, moved) {
+        (PutBack::Restored, None) => Undone::Restored,
+        (PutBack::Restored, Some(to)) => Undone::Moved(to),
+        (PutBack::Left(found), moved) => {
             let found = words(found.as_deref());
-            Ok(Undone::Left(format!("somebody else has labelled it since: it has {found}")))
+            let moved = moved.map(|to| format!(" ({to})")).unwrap_or_default();
+            Undone::Left(format!("somebody else has labelled it since{moved}: it has {found}"))
         }
-    }
+    })
 }
 
 /// The label that it has now; an error where it is gone or another.
@@ -92,14 +87,14 @@ pub(super) fn put_back(
 pub(super) fn now(
     op: &Op,
     model: SecurityModel,
-    file: Option<FileId>,
+    file: Option<&Known>,
 ) -> Result<String, HostError> {
     let path = &op.object;
     let change = Change::of(op, model).on("look at the label of", path)?;
-    let object = match find(path, file).on("open", path)? {
-        Found::Same(object) => object,
-        Found::Another => return Ok("it was replaced".into()),
-        Found::Gone => return Ok("it is not there".into()),
+    let object = match at(path, file).on("open", path)? {
+        At::Same(object) => object,
+        At::Another => return Ok("it was replaced".into()),
+        At::Nothing => return Ok("it is not there".into()),
     };
     let label = Attributes::open()?.read(&object, change.attribute);
     let label = label.map_err(io::Error::other).on("read the label of", path)?;
@@ -167,75 +162,19 @@ impl<'a> Change<'a> {
 }
 
 /// The file itself, if its label is nobody else's business.
-fn the_file(path: &Path, file: Option<FileId>) -> io::Result<OwnedFd> {
-    match find(path, file)? {
-        Found::Gone => Err(Errno::NOENT.into()),
-        Found::Another => Err(io::Error::other("it was replaced")),
-        Found::Same(object) => {
-            let stat = fstat(&object)?;
-            let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-            if regular && stat.st_nlink > 1 {
-                let why = "it has other names (hard links), whose users would lose it; copy it";
-                return Err(io::Error::other(why));
-            }
-            Ok(object)
-        }
+fn the_file(path: &Path, file: Option<&Known>) -> io::Result<OwnedFd> {
+    let object = match at(path, file)? {
+        At::Same(object) => object,
+        At::Another => return Err(io::Error::other("it was replaced")),
+        At::Nothing => return Err(Errno::NOENT.into()),
+    };
+    let stat = fstat(&object)?;
+    let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if regular && stat.st_nlink > 1 {
+        let why = "it has other names (hard links), whose users would lose it; copy it";
+        return Err(io::Error::other(why));
     }
-}
-
-/// What the plan itself made is known by its place and by being this user's.
-fn find(path: &Path, file: Option<FileId>) -> Result<Found, Errno> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let object = match openat2(CWD, path, flags, Mode::empty(), resolve) {
-        Ok(object) => object,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Found::Gone),
-        Err(Errno::LOOP) => return Ok(Found::Another),
-        Err(e) => return Err(e),
-    };
-    let same = match file {
-        Some(file) => is(&object, file)?,
-        None => fstat(&object)?.st_uid == geteuid().as_raw(),
-    };
-    Ok(if same { Found::Same(object) } else { Found::Another })
-}
-
-/// So many names are looked at for one that was renamed: everybody waits meanwhile.
-const NAMES_MAX: usize = 4096;
-
-/// The file by another name in the same directory: before something is replaced, it is often kept so.
-fn beside(path: &Path, file: FileId) -> io::Result<Option<OwnedFd>> {
-    let (Some(above), resolve) = (path.parent(), ResolveFlags::NO_SYMLINKS) else {
-        return Ok(None);
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let above = match openat2(CWD, above, flags, Mode::empty(), resolve) {
-        Ok(above) => above,
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-        Err(e) => return Err(e.into()),
-    };
-    for entry in Dir::read_from(&above)?.take(NAMES_MAX) {
-        let entry = entry?;
-        if entry.ino() != file.inode {
-            continue;
-        }
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(object) = openat(&above, entry.file_name(), flags, Mode::empty()) else { continue };
-        if is(&object, file)? {
-            return Ok(Some(object));
-        }
-    }
-    Ok(None)
-}
-
-fn is(object: &OwnedFd, file: FileId) -> Result<bool, Errno> {
-    let stat = fstat(object)?;
-    Ok(file == FileId { device: stat.st_dev, inode: stat.st_ino })
-}
-
-fn moved(label: &[u8]) -> String {
-    let label = words(Some(label));
-    format!("it is not there any more; if it was moved and not removed, it still has {label}")
+    Ok(object)
 }
 
 /// The label that a file would have that this process makes in this place now.
@@ -272,145 +211,4 @@ pub(super) fn words(label: Option<&[u8]>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::apply::{self, Means};
-    use std::{fs, os::unix::fs::symlink};
-    use svirt_model::Attribute;
-
-    const OLD: &[u8] = b"before\xff:no:nul";
-    const NEW: &[u8] = b"system_u:object_r:svirt_image_t:s0:c1,c2\0";
-
-    struct Case {
-        place: tempfile::TempDir,
-        op: Op,
-    }
-
-    impl Case {
-        /// A file and an op for it; `None` where this user cannot label files.
-        fn new(before: Option<&[u8]>) -> Option<Self> {
-            let place = tempfile::tempdir().unwrap();
-            let object = fs::canonicalize(place.path()).unwrap().join("image");
-            fs::write(&object, "x").unwrap();
-            let case = Self { op: op(&object, before), place };
-            match before.map_or(Ok(()), |before| case.set(before)) {
-                Ok(()) if rustix::process::geteuid().is_root() => Some(case),
-                _ => {
-                    svirt_testkit::skipped("this user cannot label files");
-                    None
-                }
-            }
-        }
-
-        fn set(&self, value: &[u8]) -> Result<(), rustix::io::Errno> {
-            let flags = rustix::fs::XattrFlags::empty();
-            rustix::fs::setxattr(&self.op.object, Xattr::Selinux.name(), value, flags)
-        }
-
-        fn label(&self) -> Option<Vec<u8>> {
-            label_of(&self.op.object)
-        }
-    }
-
-    fn op(object: &Path, before: Option<&[u8]>) -> Op {
-        let stat = rustix::fs::stat(object).unwrap();
-        let file = FileId { device: stat.st_dev, inode: stat.st_ino };
-        Op {
-            object: object.to_owned(),
-            attribute: Attribute::Label { model: SecurityModel::Selinux, file: Some(file) },
-            before: Value::Label(before.map(<[u8]>::to_vec)),
-            after: Value::Label(Some(NEW.to_vec())),
-        }
-    }
-
-    fn label_of(path: &Path) -> Option<Vec<u8>> {
-        let mut value = [0; 256];
-        let length = rustix::fs::getxattr(path, Xattr::Selinux.name(), &mut value[..]).ok()?;
-        Some(value[..length].to_vec())
-    }
-
-    fn make(op: &Op) -> Result<(), HostError> {
-        apply::make(op, &means())
-    }
-
-    fn undo(op: &Op) -> Undone {
-        apply::undo(op, &means()).unwrap()
-    }
-
-    fn means() -> Means<'static> {
-        Means { contents: |_| &[], profiles: Path::new("/nonexistent") }
-    }
-
-    fn why(refused: Result<(), HostError>) -> String {
-        std::error::Error::source(&refused.unwrap_err()).unwrap().to_string()
-    }
-
-    #[test]
-    fn a_label_is_made_and_put_back_to_the_byte() {
-        for before in [None, Some(OLD), Some(b"with:nul\0".as_slice()), Some(b"")] {
-            let Some(case) = Case::new(before) else { return };
-            make(&case.op).unwrap();
-            assert_eq!(case.label().as_deref(), Some(NEW));
-            for _ in 0..2 {
-                assert_eq!(undo(&case.op), Undone::Restored);
-                assert_eq!(case.label().as_deref(), before);
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_is_written_over_what_was_not_recorded() {
-        let Some(case) = Case::new(Some(OLD)) else { return };
-        case.set(b"theirs").unwrap();
-        let refused = why(make(&case.op));
-        assert!(refused.contains("somebody else") && refused.contains("theirs"), "{refused}");
-        assert_eq!(case.label().as_deref(), Some(b"theirs".as_slice()));
-        let left = undo(&case.op);
-        assert!(matches!(&left, Undone::Left(why) if why.contains("theirs")), "{left:?}");
-        assert_eq!(case.label().as_deref(), Some(b"theirs".as_slice()));
-    }
-
-    #[test]
-    fn another_file_a_link_and_a_second_name_are_refused() {
-        let Some(case) = Case::new(Some(OLD)) else { return };
-        let (object, other) = (&case.op.object, case.place.path().join("other"));
-        fs::hard_link(object, &other).unwrap();
-        assert!(why(make(&case.op)).contains("hard links"));
-        fs::remove_file(&other).unwrap();
-        make(&case.op).unwrap();
-        let gone = |undone| matches!(undone, Undone::Left(why) if why.contains("svirt_image_t"));
-        let away = tempfile::tempdir_in(case.place.path()).unwrap();
-        let away = away.path().join("away");
-        fs::rename(object, &away).unwrap();
-        assert!(gone(undo(&case.op)), "nobody knows where it is");
-        for replace in [
-            |path: &Path, _: &Path| fs::write(path, "y").unwrap(),
-            |path: &Path, other: &Path| symlink(other, path).unwrap(),
-        ] {
-            replace(object, &away);
-            assert_eq!(why(make(&case.op)), "it was replaced");
-            assert!(gone(undo(&case.op)));
-            fs::remove_file(object).unwrap();
-        }
-        assert_eq!(label_of(&away).as_deref(), Some(NEW), "by another name nothing is done to it");
-        fs::rename(&away, object).unwrap();
-        assert_eq!(undo(&case.op), Undone::Restored);
-        assert_eq!(case.label().as_deref(), Some(OLD));
-    }
-
-    #[test]
-    fn what_was_renamed_in_its_directory_gets_its_label_back() {
-        for replaced in [false, true] {
-            let Some(case) = Case::new(Some(OLD)) else { return };
-            let (object, kept) = (&case.op.object, case.place.path().join("kept"));
-            make(&case.op).unwrap();
-            fs::rename(object, &kept).unwrap();
-            if replaced {
-                fs::write(object, "new").unwrap();
-            }
-            assert_eq!(undo(&case.op), Undone::Restored);
-            assert_eq!(label_of(&kept).as_deref(), Some(OLD));
-            assert_eq!(replaced.then(|| label_of(object)).flatten(), None);
-        }
-    }
-}
+mod tests;

@@ -27,7 +27,7 @@ pub fn look(op: &Op, means: &Means<'_>) -> Result<Finding, HostError> {
     let made = |layer, what, observed: &str| row(layer, what, AS_MADE.into(), observed.into());
     Ok(match (&op.attribute, &op.after) {
         (Attribute::Label { model, file }, Value::Label(after)) => {
-            let observed = label::now(op, *model, *file)?;
+            let observed = label::now(op, *model, file.as_ref())?;
             row(layer(*model), "label of", label::words(after.as_deref()), observed)
         }
         (_, Value::Profile(_)) => {

@@ -2,6 +2,7 @@
 //!
 //! Undoing removes only what is still as it was made: what somebody else has put there stays.
 
+mod find;
 mod label;
 mod look;
 mod profile;
@@ -10,7 +11,7 @@ mod rules;
 pub use look::look;
 pub(crate) use profile::loaded;
 
-use crate::{Doing, HostError, subordinate, text};
+use crate::{Doing, HostError, known::Mounted, subordinate, text};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, unlinkat},
@@ -35,8 +36,12 @@ use svirt_model::{Attribute, Embedded, Op, Value};
 pub enum Undone {
     /// The object is as it was before.
     Restored,
+    /// So it is, and it has another name now, of which this is said.
+    Moved(String),
     /// It is no longer as it was made, so it was left alone.
     Left(String),
+    /// It may still be as it was made, and nothing can be done about it now, for this reason.
+    Later(String),
 }
 
 /// The bytes of something that is part of this program.
@@ -58,8 +63,8 @@ pub struct Means<'a> {
 /// that is not the one that was recorded.
 pub fn make(op: &Op, means: &Means<'_>) -> Result<(), HostError> {
     let path = &op.object;
-    if let Attribute::Label { model, file } = op.attribute {
-        return label::write(op, model, file);
+    if let Attribute::Label { model, file } = &op.attribute {
+        return label::write(op, *model, file.as_ref());
     }
     match &op.after {
         Value::Absent => Err(io::Error::other("no plan removes it")).on("remove", path),
@@ -119,16 +124,25 @@ fn held(path: &Path) -> Result<(OwnedFd, &OsStr), Errno> {
     Ok((directory, name))
 }
 
-/// Takes one change back, if it is still there as it was made.
+/// Takes one change back, if it is still there as it was made. What the kernel refuses for a reason that
+/// passes is for later; so is a label, whatever the reason, because it stays until it is put back.
+/// `mounted` is where objects are looked for that are not where they were.
 ///
 /// # Errors
-/// The kernel's.
-pub fn undo(op: &Op, means: &Means<'_>) -> Result<Undone, HostError> {
-    match (&op.attribute, &op.after) {
-        (Attribute::Label { model, file }, _) => label::put_back(op, *model, *file),
+/// The kernel's, of which nobody can expect that they pass.
+pub fn undo(op: &Op, means: &Means<'_>, mounted: &Mounted) -> Result<Undone, HostError> {
+    let undone = match (&op.attribute, &op.after) {
+        (Attribute::Label { model, file }, _) => {
+            let put = label::put_back(op, *model, file.as_ref(), mounted);
+            return Ok(put.unwrap_or_else(|error| Undone::Later(error.in_full())));
+        }
         (Attribute::Presence, Value::Profile(_)) => profile::remove(&op.object, means.profiles),
         (Attribute::Presence, Value::Rules(lines)) => rules::revoke(&op.object, lines),
         (Attribute::Presence, _) => remove(op),
+    };
+    match undone {
+        Err(error) if error.passes() => Ok(Undone::Later(error.in_full())),
+        other => other,
     }
 }
 
@@ -277,6 +291,10 @@ mod tests {
 
     fn means() -> Means<'static> {
         Means { contents: |_| &[], profiles: Path::new("/nonexistent") }
+    }
+
+    fn undo(op: &Op, means: &Means<'_>) -> Result<Undone, HostError> {
+        super::undo(op, means, &Mounted::default())
     }
 
     fn op(path: &Path, after: Value) -> Op {

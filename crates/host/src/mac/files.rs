@@ -247,7 +247,12 @@ fn mount_point(line: &[u8], kind: &str) -> Option<PathBuf> {
     let dash = fields.iter().position(|field| *field == b"-")?;
     let of_kind = *fields.get(dash + 1)? == kind.as_bytes();
     let point = fields.get(4).filter(|_| of_kind)?;
-    Some(std::ffi::OsString::from_vec(unescaped(point)).into())
+    Some(unescape(point))
+}
+
+/// A path as `mountinfo` has it.
+pub(crate) fn unescape(field: &[u8]) -> PathBuf {
+    std::ffi::OsString::from_vec(unescaped(field)).into()
 }
 
 /// Blanks, tabs, newlines and backslashes stand there as three octal digits.

@@ -7,7 +7,7 @@ use super::{
     odd,
     selinux::{Class, Selinux},
 };
-use crate::{Doing, HostError};
+use crate::{Doing, HostError, known};
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use std::{
     os::fd::BorrowedFd,
 };
 use svirt_model::{
-    FileKind, Object,
+    FileId, FileKind, Known, Object,
     label::{Context, LabelFacts, Observations, Observed, Permits, SecurityModel},
 };
 
@@ -25,6 +25,7 @@ pub struct Observer {
     attributes: Attributes,
     selinux: Option<Policy>,
     smack: bool,
+    known: BTreeMap<FileId, Option<Known>>,
 }
 
 /// The loaded policy, asked for one domain; what it says of a label it is not asked again.
@@ -53,7 +54,7 @@ impl Observer {
         if selinux.is_none() && !smack {
             return Ok(None);
         }
-        Ok(Some(Self { attributes: Attributes::open()?, selinux, smack }))
+        Ok(Some(Self { attributes: Attributes::open()?, selinux, smack, known: BTreeMap::new() }))
     }
 
     /// Looks at an object that is held.
@@ -72,12 +73,27 @@ impl Observer {
             let permits = policy.permits(label.as_deref(), class_of(object.kind))?;
             seen.insert(SecurityModel::Selinux, object.id, Observed { label, keeps, permits });
         }
+        if let Some(known) = self.known(held, object)? {
+            seen.insert_known(object.id, known);
+        }
         if self.smack {
             let (label, keeps) = read(&self.attributes, held, Xattr::Smack)?;
             let permits = smack_permits(label.as_deref());
             seen.insert(SecurityModel::Smack, object.id, Observed { label, keeps, permits });
         }
         Ok(())
+    }
+}
+
+impl Observer {
+    /// What an object is known by does not change while it is held.
+    fn known(&mut self, held: BorrowedFd<'_>, object: &Object) -> Result<Option<Known>, HostError> {
+        if let Some(known) = self.known.get(&object.id) {
+            return Ok(known.clone());
+        }
+        let known = known::known(held)?;
+        self.known.insert(object.id, known.clone());
+        Ok(known)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What was seen of objects' labels before anything is changed.
 
 use super::{ProfileMode, SecurityModel};
-use crate::FileId;
+use crate::{FileId, Known};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -34,16 +34,27 @@ pub struct Permits {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observations {
     objects: BTreeMap<(SecurityModel, FileId), Observed>,
+    known: BTreeMap<FileId, Known>,
     profile: Option<Option<ProfileMode>>,
 }
 
 impl Observations {
     /// Nothing was looked at.
-    pub const NONE: Self = Self { objects: BTreeMap::new(), profile: None };
+    pub const NONE: Self = Self { objects: BTreeMap::new(), known: BTreeMap::new(), profile: None };
 
     /// Remembers what was seen of an object.
     pub fn insert(&mut self, model: SecurityModel, file: FileId, observed: Observed) {
         self.objects.insert((model, file), observed);
+    }
+
+    /// Remembers by what an object is known for longer than this boot.
+    pub fn insert_known(&mut self, file: FileId, known: Known) {
+        self.known.insert(file, known);
+    }
+
+    /// By what an object is known later; none of one that cannot be known.
+    pub fn known(&self, file: FileId) -> Option<&Known> {
+        self.known.get(&file)
     }
 
     /// Remembers whether the profile that was chosen for the machine is loaded, and in which mode.

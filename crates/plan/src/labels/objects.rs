@@ -8,8 +8,8 @@ use super::{Decision, Gap, Labels, Objects, selinux, smack};
 use crate::{Inputs, PlanError};
 use std::path::{Path, PathBuf};
 use svirt_model::{
-    Access, Attribute, FileKind, GroupName, Held, Manifest, Object, Resource, Sharing, Target,
-    Value, Want,
+    Access, Attribute, FileId, FileKind, GroupName, Held, Manifest, Object, Op, Resource, Sharing,
+    Target, Value, Want,
     label::{Context, Observed, Permits, Relabelling, SecurityModel},
 };
 
@@ -31,13 +31,13 @@ enum Whose<'a> {
     Readers,
 }
 
-/// The labels of the objects of a manifest that the active models may have to change, for whoever asks
-/// what other machines want of them.
-pub(crate) fn candidates(inputs: Inputs<'_>, manifest: &Manifest) -> Vec<Attribute> {
+/// The objects of a manifest whose labels the active models may have to change, for whoever asks what
+/// other machines want of them.
+pub(crate) fn candidates(inputs: Inputs<'_>, manifest: &Manifest) -> Vec<(SecurityModel, FileId)> {
     let models = [SecurityModel::Selinux, SecurityModel::Smack];
     let models = models.into_iter().filter(|model| super::is_active(inputs, *model));
     let objects = || manifest.resources.iter().filter_map(labelled);
-    models.flat_map(|m| objects().map(move |o| attribute(m, o))).collect()
+    models.flat_map(|m| objects().map(move |o| (m, o.id))).collect()
 }
 
 /// What has to be labelled for a machine, and what is left to other layers. `made` are the objects
@@ -103,10 +103,13 @@ impl Labeller<'_> {
         };
         let seen = self.inputs.seen.of(self.model, object.id);
         let seen = seen.ok_or_else(|| PlanError::Unseen(object.path.clone()))?;
-        let held = self.held(object);
+        let attribute = attribute(self.inputs, self.model, object);
+        let held = attribute.as_ref().and_then(|attribute| self.held(attribute));
+        let orphaned = attribute.as_ref().and_then(|attribute| self.orphaned(attribute, seen));
         let chosen = resource.relabelling.is_some();
-        // What another machine had labelled for it would be taken back at that machine's end.
-        if !chosen && whose == Whose::Readers && held.is_none() && seen.permits.read {
+        let others = held.is_some() || orphaned.is_some();
+        // What another machine had labelled for it would be taken back, at that machine's end or later.
+        if !chosen && whose == Whose::Readers && !others && seen.permits.read {
             return Ok(());
         }
         // What a machine makes in a directory has its label, and nobody would put that back.
@@ -118,8 +121,16 @@ impl Labeller<'_> {
             let what = "is on a file system without labels";
             return self.without(resource, object, seen.permits, what);
         }
-        let before = before(object, seen, held, &value)?;
-        self.add(object, Value::Label(Some(value)), before, whose)
+        // A label that nobody finds again would stay.
+        let Some(attribute) = attribute else {
+            let what = "is on a file system whose files are not known again";
+            return self.without(resource, object, seen.permits, what);
+        };
+        let found = orphaned.cloned().unwrap_or_else(|| Value::Label(seen.label.clone()));
+        let before = before(object, seen, found, held, &value)?;
+        let (machine, object) = (self.inputs.machine.id, object.path.clone());
+        let want = Want { machine, object, attribute, value: Value::Label(Some(value)) };
+        self.add(want, before, resource)
     }
 
     /// What the plan itself makes comes with a label, which is the other's to put back: it has none
@@ -166,9 +177,15 @@ impl Labeller<'_> {
         }
     }
 
-    fn held(&self, object: &Object) -> Option<&Held> {
-        let attribute = attribute(self.model, object);
-        self.inputs.others.held.iter().find(|held| held.want.attribute == attribute)
+    fn held(&self, attribute: &Attribute) -> Option<&Held> {
+        self.inputs.others.held.iter().find(|held| held.want.attribute == *attribute)
+    }
+
+    /// What was there before a machine that is gone, of whose label there it could not be rid yet.
+    fn orphaned(&self, attribute: &Attribute, seen: &Observed) -> Option<&Value> {
+        let label = Value::Label(seen.label.clone());
+        let is_its = |op: &&Op| op.attribute == *attribute && op.after == label;
+        self.inputs.others.orphaned.iter().find(is_its).map(|op| &op.before)
     }
 
     /// An object that is not labelled: left to other layers if machines may use it so.
@@ -190,26 +207,17 @@ impl Labeller<'_> {
     }
 
     /// What one machine names twice is labelled once; what it also writes is its own.
-    fn add(
-        &mut self,
-        object: &Object,
-        value: Value,
-        before: Value,
-        whose: Whose<'_>,
-    ) -> Result<(), PlanError> {
-        let attribute = attribute(self.model, object);
-        let want =
-            Want { machine: self.inputs.machine.id, object: object.path.clone(), attribute, value };
+    fn add(&mut self, want: Want, before: Value, resource: &Resource) -> Result<(), PlanError> {
         let same =
             |w: &&mut Wanted| w.want.object == want.object && w.want.attribute == want.attribute;
         let Some(known) = self.found.iter_mut().find(same) else {
             self.found.push(Wanted { want, before });
             return Ok(());
         };
-        let readers = Value::Label(self.objects.content.of(object));
-        if known.want.value == readers {
+        let readers = labelled(resource).and_then(|object| self.objects.content.of(object));
+        if known.want.value == Value::Label(readers) {
             known.want.value = want.value;
-        } else if whose != Whose::Readers && known.want.value != want.value {
+        } else if whose(resource) != Whose::Readers && known.want.value != want.value {
             return Err(PlanError::TwoLabels { path: want.object });
         }
         Ok(())
@@ -233,27 +241,34 @@ fn whose(resource: &Resource) -> Whose<'_> {
     }
 }
 
-fn attribute(model: SecurityModel, object: &Object) -> Attribute {
-    Attribute::Label { model, file: Some(object.id) }
+/// The label of an object; none of one that is not known again.
+pub(super) fn attribute(
+    inputs: Inputs<'_>,
+    model: SecurityModel,
+    object: &Object,
+) -> Option<Attribute> {
+    let file = Some(inputs.seen.known(object.id)?.clone());
+    Some(Attribute::Label { model, file })
 }
 
-/// What has to be put back: what is seen, or what another machine has recorded that had it labelled
+/// What has to be put back: what was found, or what another machine has recorded that had it labelled
 /// alike.
 fn before(
     object: &Object,
     seen: &Observed,
+    found: Value,
     held: Option<&Held>,
     value: &[u8],
 ) -> Result<Value, PlanError> {
     if object.kind == FileKind::File && object.links > 1 {
         return Err(PlanError::HardLinked { path: object.path.clone() });
     }
+    let Some(held) = held else { return Ok(found) };
     let seen = Value::Label(seen.label.clone());
-    let Some(held) = held else { return Ok(seen) };
     let ours = Value::Label(Some(value.to_vec()));
     match held.want.value == ours {
         true if seen == ours => Ok(held.before.clone()),
-        true => Ok(seen),
+        true => Ok(found),
         false => Err(PlanError::Labelled { path: object.path.clone(), machine: held.name.clone() }),
     }
 }

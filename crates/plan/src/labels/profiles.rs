@@ -1,7 +1,7 @@
 //! What AppArmor and Smack are told of a machine: a profile for each process, computed whole from its
 //! confinement, and the rules of its label.
 
-use super::{Decision, Labels, Wanted};
+use super::{Decision, Labels, Wanted, objects::attribute};
 use crate::{Inputs, PlanError};
 use std::path::PathBuf;
 use svirt_model::{
@@ -153,7 +153,7 @@ fn of_smack(
     let own = SmackLabel::for_machine(label)?;
     let mut shares: Vec<Share> = Vec::new();
     for resource in processes.iter().flat_map(|p| &p.manifest.resources) {
-        let Some(share) = share(resource, relabelled) else { continue };
+        let Some(share) = share(inputs, resource, relabelled) else { continue };
         match shares.iter_mut().find(|known| known.label == share.label) {
             Some(known) if share.access == ShareAccess::Write => *known = share,
             Some(_) => {}
@@ -166,9 +166,9 @@ fn of_smack(
 
 /// What a machine may do with an object that gets a group's label, or one for those that read it. A
 /// label that the user chose for it is the administrator's to make rules for.
-fn share(resource: &Resource, relabelled: &[Wanted]) -> Option<Share> {
+fn share(inputs: Inputs<'_>, resource: &Resource, relabelled: &[Wanted]) -> Option<Share> {
     let Target::Object(object) = &resource.target else { return None };
-    let attribute = Attribute::Label { model: SecurityModel::Smack, file: Some(object.id) };
+    let attribute = attribute(inputs, SecurityModel::Smack, object)?;
     let same = |w: &&Wanted| w.want.object == object.path && w.want.attribute == attribute;
     let Value::Label(Some(given)) = &relabelled.iter().find(same)?.want.value else { return None };
     let (label, access) = match (&resource.sharing, resource.access) {

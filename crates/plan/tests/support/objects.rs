@@ -3,7 +3,8 @@
 
 use std::path::Path;
 use svirt_model::{
-    Access, FileId, FileKind, Image, ImageFormat, Named, Object, Part, Program, Sharing,
+    Access, FileId, FileKind, FileSystem, Image, ImageFormat, Known, Mark, Named, Object, Part,
+    Program, Sharing, Uuid,
 };
 
 pub(crate) fn object(path: &str, kind: FileKind) -> Object {
@@ -69,4 +70,10 @@ pub(crate) fn program(path: &str) -> Program {
             object(&format!("/usr/share/{stem}"), FileKind::Directory),
         )],
     }
+}
+
+/// By what an object is known later.
+pub(crate) fn known(id: FileId) -> Known {
+    let on = FileSystem::Uuid(Uuid::from_u128(id.device.into()));
+    Known { on, inode: id.inode, mark: Mark::Born { seconds: 1, nanoseconds: 0 } }
 }

@@ -85,7 +85,7 @@ pub(crate) fn live(store: &mut Store, run: &NewRun) -> Result<u32, StoreError> {
 
 /// Ends the machine with everything undone.
 pub(crate) fn end(store: &mut Store, id: Uuid) -> Result<(), StoreError> {
-    let finish = store.finish(id)?;
+    let finish = store.finish(id, "boot")?;
     let undone: Vec<_> = finish.entries()?.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
     finish.commit(&undone, EventKind::Stopped, "exited with code 0")
 }

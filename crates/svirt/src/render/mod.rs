@@ -187,7 +187,7 @@ mod tests {
             object: "/a.raw".into(),
             attribute: Attribute::Label {
                 model: SecurityModel::Selinux,
-                file: Some(FileId { device: 1, inode: 2 }),
+                file: "fsid:ef53:1/2/born:1:0".parse().ok(),
             },
             before: Value::Label(None),
             after: Value::Label(Some(b"u:object_r:svirt_image_t:s0:c1,c2\0".to_vec())),

@@ -73,7 +73,7 @@ impl Stored {
     }
 
     fn end(&mut self, id: u128) {
-        let finish = self.store.finish(Uuid::from_u128(id)).unwrap();
+        let finish = self.store.finish(Uuid::from_u128(id), "boot").unwrap();
         finish.commit(&[], EventKind::Stopped, "").unwrap();
     }
 }

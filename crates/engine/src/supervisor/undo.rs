@@ -1,0 +1,105 @@
+//! Everything is put back: at the end of a machine, and once more for what could not be put back then.
+//!
+//! What is to be undone is the store's to say, and how is the host's; here stands what is said of it.
+
+use super::{alive::boot_id, live::means};
+use crate::{Engine, Failure};
+use std::collections::BTreeMap;
+use svirt_host::{
+    apply::{self, Undone},
+    known::Mounted,
+};
+use svirt_model::{EventKind, MachineName, Uuid, Value};
+use svirt_store::{LedgerEntry, Outcome, Phase, Store};
+
+/// Puts back what no other machine wants and makes the end durable; the event says what was left
+/// because somebody else has changed it since, and what is put back later. A file that was asked for by
+/// name is left to be kept.
+pub(crate) fn finish(
+    engine: &Engine,
+    store: &mut Store,
+    id: Uuid,
+    kind: EventKind,
+    detail: &str,
+) -> Result<(), Failure> {
+    // Everybody waits for the store from there on, so what may take a while comes before.
+    store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
+    let boot = boot_id()?;
+    let undoing = Undoing::new(engine);
+    let end = store.finish(id, &boot)?;
+    let (mut outcomes, mut detail) = (Vec::new(), detail.to_owned());
+    for entry in end.entries()? {
+        let outcome = undoing.undo(&entry);
+        if let Some(said) = said(&entry, &outcome) {
+            detail.push_str(&format!("; {said}"));
+        }
+        outcomes.push((entry.sequence, outcome));
+    }
+    Ok(end.commit(&outcomes, kind, &detail)?)
+}
+
+/// Looks once more at what earlier ends could not put back, and after a boot at what they had put back
+/// before.
+pub(crate) fn again(engine: &Engine, store: &mut Store) -> Result<(), Failure> {
+    let Some(again) = store.again(&boot_id()?)? else { return Ok(()) };
+    let undoing = Undoing::new(engine);
+    let (mut outcomes, mut events) = (Vec::new(), BTreeMap::<MachineName, Vec<String>>::new());
+    for entry in again.entries()? {
+        let outcome = undoing.undo(&entry);
+        if let Some(said) = said_again(&entry, &outcome) {
+            events.entry(entry.name.clone()).or_default().push(said);
+        }
+        outcomes.push((entry.sequence, outcome));
+    }
+    let events: Vec<(MachineName, String)> =
+        events.into_iter().map(|(name, said)| (name, said.join("; "))).collect();
+    Ok(again.commit(&outcomes, &events)?)
+}
+
+/// What undoing needs, found out once for many changes.
+struct Undoing {
+    profiles: std::path::PathBuf,
+    mounted: Mounted,
+}
+
+impl Undoing {
+    fn new(engine: &Engine) -> Self {
+        Self { profiles: engine.paths.profiles(), mounted: Mounted::default() }
+    }
+
+    fn undo(&self, entry: &LedgerEntry) -> Outcome {
+        match apply::undo(&entry.op, &means(&self.profiles), &self.mounted) {
+            Ok(Undone::Restored) => Outcome::Undone,
+            Ok(Undone::Moved(to)) => Outcome::Moved(to),
+            Ok(Undone::Left(why)) => Outcome::Left(why),
+            Ok(Undone::Later(why)) => Outcome::Later(why),
+            Err(error) => Outcome::Left(Failure::from(error).to_string()),
+        }
+    }
+}
+
+/// What is to be known of what became of a change. A file that was asked for by name stays; whatever
+/// else stays is to be known.
+fn said(entry: &LedgerEntry, outcome: &Outcome) -> Option<String> {
+    let object = entry.op.object.display();
+    match outcome {
+        Outcome::Undone => None,
+        Outcome::Left(_) if entry.op.after == Value::EmptyFile => None,
+        Outcome::Moved(to) => Some(format!("{object} was moved, and restored there: {to}")),
+        Outcome::Left(why) => Some(format!("{object} was left: {why}")),
+        Outcome::Later(why) => Some(format!("{object} is restored later: {why}")),
+    }
+}
+
+/// The same of a second look: that it is still not possible was said before, and what was put back
+/// before is nobody's business any more if somebody else has changed it since.
+fn said_again(entry: &LedgerEntry, outcome: &Outcome) -> Option<String> {
+    match (entry.phase, outcome) {
+        (_, Outcome::Later(_)) => None,
+        (Phase::Orphaned, Outcome::Undone) => {
+            Some(format!("{} was restored", entry.op.object.display()))
+        }
+        (Phase::Orphaned, _) => said(entry, outcome),
+        _ => None,
+    }
+}
