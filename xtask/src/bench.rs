@@ -15,6 +15,7 @@ mod place;
 mod report;
 mod reserve;
 mod series;
+mod verify;
 mod watch;
 
 use std::path::PathBuf;
@@ -58,9 +59,11 @@ enum Subject {
     Relabel,
     /// A label reserved where ten thousand are, beside where ten are
     Reserve,
+    /// Two hundred machines verified
+    Verify,
 }
 
-const ALL: [Subject; 9] = [
+const ALL: [Subject; 10] = [
     Subject::Exec,
     Subject::Guest,
     Subject::Linux,
@@ -70,6 +73,7 @@ const ALL: [Subject; 9] = [
     Subject::Label,
     Subject::Relabel,
     Subject::Reserve,
+    Subject::Verify,
 ];
 
 impl Subject {
@@ -85,6 +89,7 @@ impl Subject {
             Subject::Label => (100, 10),
             Subject::Relabel => (11, 2),
             Subject::Reserve => (1, 1),
+            Subject::Verify => (7, 1),
         };
         if quick { few } else { all }
     }
@@ -109,6 +114,7 @@ impl Subject {
             Subject::Label => labels::few(place, person, rounds),
             Subject::Relabel => labels::tree(place, person, rounds),
             Subject::Reserve => return reserve::measure(person),
+            Subject::Verify => verify::measure(place, person, rounds, 200),
         };
         Ok(vec![one?])
     }

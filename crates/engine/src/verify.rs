@@ -10,12 +10,22 @@ use std::{
     collections::BTreeSet,
     time::{SystemTime, UNIX_EPOCH},
 };
-use svirt_host::{apply, evidence, processes::Family};
+use svirt_host::{
+    apply,
+    evidence::{self, Sockets},
+    processes::Family,
+};
 use svirt_model::{
     Doubt, Finding, Layer, MachineName, Plan, Role, State, SyscallProfile, Verification,
     label::SecurityModel,
 };
 use svirt_store::{Run, Store};
+
+/// What is the same for all machines, read once.
+struct Host {
+    family: Family,
+    sockets: Sockets,
+}
 
 impl Engine {
     /// Verifies machines that run; with no name, all of them.
@@ -25,10 +35,10 @@ impl Engine {
     pub fn verify(&self, names: &[MachineName]) -> Result<Vec<Verification>, Failure> {
         let mut store = self.store()?;
         let runs = self.runs_of(&store, names)?;
-        let family = Family::of_the_host()?;
+        let host = Host { family: Family::of_the_host()?, sockets: Sockets::of_the_host()? };
         let mut all = Vec::new();
         for run in &runs {
-            match self.verify_one(&store, run, &family) {
+            match self.verify_one(&store, run, &host) {
                 Ok(verification) => all.push(verification),
                 // Of one that ended meanwhile there is nothing to say, unless it was asked for.
                 Err(_) if names.is_empty() && store.run(&run.name)?.is_none() => {}
@@ -52,18 +62,13 @@ impl Engine {
         names.iter().map(run).collect()
     }
 
-    fn verify_one(
-        &self,
-        store: &Store,
-        run: &Run,
-        family: &Family,
-    ) -> Result<Verification, Failure> {
+    fn verify_one(&self, store: &Store, run: &Run, host: &Host) -> Result<Verification, Failure> {
         let gone = || self.not_running(&run.name);
         let plan = store.plan(run.id)?.ok_or_else(gone)?;
         let (then, profiles) = (store.evidence(run.id)?, self.paths.profiles());
         let machine: BTreeSet<u32> = store.processes(run.id)?.iter().map(|p| p.pid).collect();
-        let mut below = family.below(run.supervisor.pid);
-        below.extend(machine.iter().flat_map(|pid| family.beside(*pid)));
+        let mut below = host.family.below(run.supervisor.pid);
+        below.extend(machine.iter().flat_map(|pid| host.family.beside(*pid)));
         let mut findings = vec![supervised(is_alive(&run.supervisor)?)];
         findings.push(members(&plan, &machine, &below));
         findings.extend(self.modes(&plan));
@@ -74,7 +79,7 @@ impl Engine {
         let all: BTreeSet<u32> = machine.union(&below).copied().collect();
         let mut processes = Vec::new();
         for (process, then) in plan.processes.iter().zip(&then) {
-            let read = evidence::again(then, &process.confinement, &all, &profiles);
+            let read = evidence::again(then, &process.confinement, &all, &host.sockets, &profiles);
             processes.push(read.map_err(|error| ended(then.role, Failure::from(error)))?);
         }
         let time_ms = now_ms();

@@ -15,14 +15,14 @@ mod threads;
 mod user;
 
 pub use descriptors::Handed;
+pub use sockets::Sockets;
 pub use threads::threads;
 
 use crate::{HostError, joined};
 use procfs::Directory;
 use reader::Reader;
-use sockets::Sockets;
 use std::{collections::BTreeSet, path::Path};
-use svirt_model::{Confinement, Evidence, Finding, Layer, Role};
+use svirt_model::{Confinement, Evidence, Finding, Layer, Namespace, Role};
 use threads::Moment;
 
 /// Reads everything about a process that stands at its first instruction. `profiles` is where
@@ -49,8 +49,8 @@ pub fn read(
     })
 }
 
-/// Reads everything about a process that runs: `then` was read when it started, and `machine` are all
-/// processes of its machine.
+/// Reads everything about a process that runs: `then` was read when it started, `machine` are all
+/// processes of its machine, and `host` the sockets of the network in which this process is.
 ///
 /// # Errors
 /// `/proc` does not show the process: it is gone.
@@ -58,13 +58,17 @@ pub fn again(
     then: &Evidence,
     confinement: &Confinement,
     machine: &BTreeSet<u32>,
+    host: &Sockets,
     profiles: &Path,
 ) -> Result<Evidence, HostError> {
     let subject = Subject { pid: then.pid, confinement, profiles };
     subject.look(|seen| {
         let process = &seen.process;
         let mut findings = seen.lasting(Moment::Running)?;
-        let sockets = Sockets::seen_by(process)?;
+        let sockets = match confinement.namespaces.contains(&Namespace::Net) {
+            true => Sockets::seen_by(process)?,
+            false => host.clone(),
+        };
         findings.push(strangers::compare(process, confinement, then, machine, &sockets)?);
         findings.push(strangers::listening(process, confinement, &sockets)?);
         let table = if confinement.own_root { process.text("mountinfo")? } else { String::new() };

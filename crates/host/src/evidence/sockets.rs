@@ -10,6 +10,9 @@ struct Table {
     name: &'static str,
     inode: usize,
     listens: fn(&[&str]) -> Option<String>,
+    /// Where it is counted what would stand in it, and under which word: to write such a table, the
+    /// kernel walks the sockets of all namespaces, which takes milliseconds.
+    counted: Option<(&'static str, &'static str)>,
 }
 
 /// `__SO_ACCEPTCON` in the flags of a unix socket.
@@ -18,19 +21,19 @@ const ACCEPTS: u32 = 1 << 16;
 const TCP_LISTEN: &str = "0A";
 
 const TABLES: &[Table] = &[
-    Table { name: "unix", inode: 6, listens: unix },
-    Table { name: "tcp", inode: 9, listens: tcp },
-    Table { name: "tcp6", inode: 9, listens: tcp },
-    Table { name: "udp", inode: 9, listens: never },
-    Table { name: "udp6", inode: 9, listens: never },
-    Table { name: "udplite", inode: 9, listens: never },
-    Table { name: "udplite6", inode: 9, listens: never },
-    Table { name: "icmp", inode: 9, listens: never },
-    Table { name: "icmp6", inode: 9, listens: never },
-    Table { name: "raw", inode: 9, listens: never },
-    Table { name: "raw6", inode: 9, listens: never },
-    Table { name: "netlink", inode: 9, listens: never },
-    Table { name: "packet", inode: 8, listens: never },
+    Table { name: "unix", inode: 6, listens: unix, counted: None },
+    Table { name: "tcp", inode: 9, listens: tcp, counted: Some(("sockstat", "TCP:")) },
+    Table { name: "tcp6", inode: 9, listens: tcp, counted: Some(("sockstat6", "TCP6:")) },
+    Table { name: "udp", inode: 9, listens: never, counted: None },
+    Table { name: "udp6", inode: 9, listens: never, counted: None },
+    Table { name: "udplite", inode: 9, listens: never, counted: None },
+    Table { name: "udplite6", inode: 9, listens: never, counted: None },
+    Table { name: "icmp", inode: 9, listens: never, counted: None },
+    Table { name: "icmp6", inode: 9, listens: never, counted: None },
+    Table { name: "raw", inode: 9, listens: never, counted: None },
+    Table { name: "raw6", inode: 9, listens: never, counted: None },
+    Table { name: "netlink", inode: 9, listens: never, counted: None },
+    Table { name: "packet", inode: 8, listens: never, counted: None },
 ];
 
 fn unix(fields: &[&str]) -> Option<String> {
@@ -48,8 +51,8 @@ fn never(_: &[&str]) -> Option<String> {
 }
 
 /// The sockets of one network namespace.
-#[derive(Debug, Default)]
-pub(super) struct Sockets {
+#[derive(Debug, Clone, Default)]
+pub struct Sockets {
     /// The inode of each.
     pub(super) all: BTreeSet<u64>,
     /// Those that listen: where, and the inode.
@@ -57,10 +60,21 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
+    /// Those of the namespace that this process is in: helpers of machines are in it, too.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn of_the_host() -> Result<Self, HostError> {
+        Self::seen_by(&Directory::own()?)
+    }
+
     /// Those of the namespace that the process is in.
     pub(super) fn seen_by(process: &Directory) -> Result<Self, HostError> {
         let mut sockets = Self::default();
         for table in TABLES {
+            if table.counted.is_some_and(|(file, word)| is_empty(process, file, word)) {
+                continue;
+            }
             match process.text(&format!("net/{}", table.name)) {
                 Ok(text) => sockets.read(table, &text),
                 // A kernel that is built without a family has no table of it.
@@ -81,6 +95,13 @@ impl Sockets {
             self.listening.extend((table.listens)(&fields).map(|place| (place, inode)));
         }
     }
+}
+
+/// Whether the kernel counts no socket of a kind; what cannot be read is not taken for none.
+fn is_empty(process: &Directory, file: &str, word: &str) -> bool {
+    let text = process.text(&format!("net/{file}")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(word));
+    line.is_some_and(|line| line.trim_start().starts_with("inuse 0"))
 }
 
 #[cfg(test)]
