@@ -525,6 +525,11 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.disks.iter().any(|d| d.path.is_some() == d.new.is_some()) {
         return refuse("a disk has either a path or is new");
     }
+    if guest.disks.iter().any(|d| d.new.is_some() && d.share.is_some()) {
+        return refuse(
+            "a new disk is its machine's alone: to share one, make an image and name it",
+        );
+    }
     if guest.disks.iter().any(|d| d.new.is_some() && d.format.is_some()) {
         return refuse("a new disk has no format of the user's: sVirt makes it");
     }

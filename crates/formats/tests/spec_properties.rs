@@ -34,6 +34,7 @@ fn disk() -> impl Strategy<Value = DiskSpec> {
     (source, format, any::<bool>(), option::of(group())).prop_map(|(source, format, ro, share)| {
         let (path, new) = (source.clone().ok(), source.err());
         let format = format.filter(|_| new.is_none());
+        let share = share.filter(|_| new.is_none());
         // Only an image that is there can have others below it.
         let below = |path: &PathBuf| BackingSpec { path: path.clone(), format: ImageFormat::Raw };
         let backing = path.iter().filter(|_| ro).map(|path| vec![below(path)]).next();

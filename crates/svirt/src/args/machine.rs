@@ -24,7 +24,7 @@ pub(crate) struct MachineArgs {
     /// A disk: an image, a block device, or new:SIZE; may be repeated
     #[arg(long, value_name = "DISK", value_parser = value::disk, conflicts_with_all = ["spec", "xml"],
         long_help = "A disk: PATH[,format=FORMAT][,ro][,share=GROUP][,seclabel=LABEL], or \
-            new:SIZE[,share=GROUP] for a new, empty disk that is kept with the machine. May be \
+            new:SIZE for a new, empty disk that is kept with the machine. May be \
             repeated.\n\n\
             A comma in a path is written twice. A path that starts with 'new:' is written \
             './new:...'.\n\

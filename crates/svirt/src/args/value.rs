@@ -33,7 +33,7 @@ fn unknown(part: &str, path: &str, known: &str) -> String {
     format!("{part:?} is no {known}; a comma in a path is written twice: {path},,{part}")
 }
 
-/// A disk: `PATH[,format=F][,ro][,share=GROUP]` or `new:SIZE[,ro][,share=GROUP]`.
+/// A disk: `PATH[,format=F][,ro][,share=GROUP]` or `new:SIZE[,ro]`.
 ///
 /// # Errors
 /// A part is not known, is said twice or has no such value.
@@ -66,6 +66,11 @@ pub(crate) fn disk(text: &str) -> Result<DiskSpec, String> {
     }
     if disk.new.is_some() && disk.format.is_some() {
         return Err("a new disk has no format: sVirt makes it".into());
+    }
+    if disk.new.is_some() && disk.share.is_some() {
+        return Err(
+            "a new disk is its machine's alone: to share one, make an image and name it".into()
+        );
     }
     Ok(disk)
 }
@@ -190,6 +195,7 @@ mod tests {
         assert_eq!(disk("./new:20G").unwrap().path, Some("./new:20G".into()));
         assert!(disk("new:").unwrap_err().contains("is not a size"));
         assert!(disk("new:1G,format=raw").unwrap_err().contains("no format"));
+        assert!(disk("new:1G,share=pair").unwrap_err().contains("its machine's alone"));
     }
 
     #[test]
