@@ -12,6 +12,7 @@ mod memory;
 mod parallel;
 mod peer;
 mod place;
+mod recover;
 mod report;
 mod reserve;
 mod series;
@@ -61,9 +62,11 @@ enum Subject {
     Reserve,
     /// Two hundred machines verified
     Verify,
+    /// What two hundred machines left whose supervisors died, put back
+    Recover,
 }
 
-const ALL: [Subject; 10] = [
+const ALL: [Subject; 11] = [
     Subject::Exec,
     Subject::Guest,
     Subject::Linux,
@@ -74,6 +77,7 @@ const ALL: [Subject; 10] = [
     Subject::Relabel,
     Subject::Reserve,
     Subject::Verify,
+    Subject::Recover,
 ];
 
 impl Subject {
@@ -88,7 +92,7 @@ impl Subject {
             Subject::Crowd => (3, 1),
             Subject::Label => (100, 10),
             Subject::Relabel => (11, 2),
-            Subject::Reserve => (1, 1),
+            Subject::Reserve | Subject::Recover => (1, 1),
             Subject::Verify => (7, 1),
         };
         if quick { few } else { all }
@@ -98,7 +102,7 @@ impl Subject {
     fn is_for(self, person: &Person) -> bool {
         match self {
             Subject::Label | Subject::Relabel => person.is_root(),
-            Subject::Reserve => person.is_first(),
+            Subject::Reserve | Subject::Recover => person.is_first(),
             _ => true,
         }
     }
@@ -115,6 +119,7 @@ impl Subject {
             Subject::Relabel => labels::tree(place, person, rounds),
             Subject::Reserve => return reserve::measure(person),
             Subject::Verify => verify::measure(place, person, rounds, 200),
+            Subject::Recover => return recover::measure(person),
         };
         Ok(vec![one?])
     }

@@ -4,7 +4,6 @@ use crate::{
     Code, Engine, Failure, Started,
     client::no_machine,
     resolve::{self, Identity},
-    supervisor::{again, end_what_it_left, finish, is_alive},
 };
 use std::{
     fs,
@@ -18,7 +17,7 @@ use svirt_formats::{
     spec::{self, Spec},
 };
 use svirt_host::Doing;
-use svirt_model::{Event, EventKind, MachineName, Plan, State, Status, Uuid};
+use svirt_model::{Event, MachineName, Plan, State, Status, Uuid};
 use svirt_store::{Definition, Run, Store};
 
 /// Where a machine's logs are.
@@ -197,29 +196,6 @@ impl Engine {
     /// The store cannot be read.
     pub fn events(&self, since: u64, limit: u32) -> Result<Vec<Event>, Failure> {
         Ok(self.store()?.events_since(since, limit)?)
-    }
-
-    /// Puts back what machines left whose supervisors died, and what could not be put back before, and
-    /// says which machines the former were. Every command that looks at machines does this first.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    pub fn recover(&self) -> Result<Vec<MachineName>, Failure> {
-        self.recover_in(&mut self.store()?)
-    }
-
-    pub(crate) fn recover_in(&self, store: &mut Store) -> Result<Vec<MachineName>, Failure> {
-        let mut recovered = Vec::new();
-        for run in store.runs()? {
-            if !is_alive(&run.supervisor)? {
-                // Before anybody else may have what it held.
-                end_what_it_left(store, &run)?;
-                finish(self, store, run.id, EventKind::Recovered, "its supervisor had died")?;
-                recovered.push(run.name);
-            }
-        }
-        again(self, store)?;
-        Ok(recovered)
     }
 
     /// `svirt-launch`: beside this program, or where packages put such programs.

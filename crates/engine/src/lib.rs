@@ -19,6 +19,8 @@ pub mod policy;
 mod program;
 mod qmp;
 mod reading;
+mod recovery;
+mod repair;
 mod resolve;
 mod rules;
 mod start;
@@ -30,10 +32,13 @@ pub use definitions::{Logs, Outcome};
 pub use doctor::Diagnosis;
 pub use failure::{Code, Failure};
 pub use paths::Paths;
+pub use recovery::{History, Pending, Recovery, Rest};
+pub use repair::Repair;
 pub use start::{Started, Streams};
 
 pub use svirt_formats::{domain::Note, spec};
 pub use svirt_model as model;
+pub use svirt_store::{LedgerEntry, Phase};
 
 use svirt_host::facts;
 use svirt_model::HostFacts;

@@ -16,6 +16,7 @@ pub mod mac;
 pub mod pin;
 pub mod processes;
 pub mod program;
+pub mod remembered;
 pub mod reserve;
 pub mod seccomp;
 pub mod sources;

@@ -210,7 +210,8 @@ pub(crate) const WRITTEN_MS: u64 = 3_600_000;
 pub(crate) fn prune(tx: &Connection, keep: NonZeroU32, boot: &str) -> Result<(), Fault> {
     tx.execute(
         "DELETE FROM ledger WHERE phase IN ('undone', 'left')
-           AND sequence <= (SELECT max(sequence) FROM ledger) - ?1
+           AND sequence <= (SELECT max(sequence) FROM ledger)
+             - coalesce((SELECT value FROM settings WHERE key = 'ledger'), ?1)
            AND (boot IS NULL OR (boot = ?2 AND time_ms < ?3))",
         params![keep.get(), boot, Bits(now_ms().saturating_sub(WRITTEN_MS))],
     )?;

@@ -27,6 +27,12 @@ CREATE TABLE formats (
   seen_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What a user has set, in place of what the program takes.
+CREATE TABLE settings (
+  key   TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- And when the kernel was last asked about a machine again, with what did not hold since when (JSON).
 ALTER TABLE evidence ADD COLUMN verified_ms INTEGER;
 ALTER TABLE evidence ADD COLUMN doubts TEXT;

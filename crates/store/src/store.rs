@@ -40,7 +40,7 @@ pub(crate) enum Durability {
 /// How much of the past is kept. What is still to be undone is kept in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// The ledger's newest entries.
+    /// The ledger's newest entries, unless the user has set how many ([`Store::keep_ledger`]).
     pub ledger: NonZeroU32,
     /// The newest events.
     pub events: NonZeroU32,

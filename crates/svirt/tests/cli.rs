@@ -81,7 +81,12 @@ fn an_empty_list_is_a_heading_or_an_empty_array() {
     assert_eq!(host.out(&["ps", "--all"]), "NAME  STATE  VMM  LAYERS  WEAKENED\n");
     assert_eq!(host.out(&["ps", "--json"]), "{\"machines\":[],\"version\":1}\n");
     assert_eq!(host.out(&["events", "--json"]), "");
-    assert_eq!(host.out(&["recover", "--json"]), "{\"recovered\":[],\"version\":1}\n");
+    assert_eq!(host.out(&["recover", "--dry-run"]), "MACHINE  OBJECT  WOULD BE\n");
+    assert_eq!(host.out(&["ledger"]), "CHANGE  SINCE  MACHINE  STATE  OBJECT  FROM  TO\n");
+    assert_eq!(host.out(&["ledger", "export"]), "");
+    let empty = "{\"begins\":null,\"entries\":[],\"kept\":10000,\"version\":1}\n";
+    assert_eq!(host.out(&["ledger", "--json"]), empty);
+    assert_eq!(host.out(&["recover", "--json"]), "{\"recovered\":[],\"rest\":[],\"version\":1}\n");
 }
 
 #[test]

@@ -32,12 +32,13 @@ fn every_command_and_every_flag_in_a_document_exists() {
         for command in commands(&std::fs::read_to_string(&path).unwrap()) {
             let ours = command.split(" -- ").next().unwrap();
             let words: Vec<&str> = ours.split_whitespace().skip(1).collect();
-            let depth =
-                if ["plan", "policy"].contains(words.first().unwrap_or(&"")) && words.len() > 1 {
-                    2
-                } else {
-                    1
-                };
+            let depth = if ["plan", "policy", "ledger"].contains(words.first().unwrap_or(&""))
+                && words.get(1).is_some_and(|word| !word.starts_with('-'))
+            {
+                2
+            } else {
+                1
+            };
             let named = words.first().is_some_and(|word| !word.starts_with('-'));
             let mut asked: Vec<&str> =
                 if named { words.iter().take(depth).copied().collect() } else { vec![] };

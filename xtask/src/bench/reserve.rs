@@ -21,12 +21,6 @@ const SAMPLES: [(&str, &str); 4] = [
 ];
 
 pub(super) fn measure(person: &Person) -> Result<Vec<Measurement>> {
-    let arguments = ["test", "--quiet", "--release", "--package=svirt-engine", "--lib", "--"];
-    let text = output(cargo(arguments).args(["--ignored", "--nocapture", TEST]))?;
-    let series = SAMPLES.into_iter().map(|(key, name)| {
-        let missing = || Error::Answer(format!("the test {TEST} does not print `{key}`"));
-        samples(&text, key).map(|samples| Series { name: name.into(), samples }).ok_or_else(missing)
-    });
     Ok(vec![Measurement {
         name: "a label reserved".to_owned(),
         person: person.name.clone(),
@@ -34,8 +28,20 @@ pub(super) fn measure(person: &Person) -> Result<Vec<Measurement>> {
         quantile: MEDIAN,
         target: Some(TARGET),
         compared: false,
-        series: series.collect::<Result<_>>()?,
+        series: printed(TEST, &SAMPLES)?,
     }])
+}
+
+/// What an ignored test of the engine prints: of each kind what it calls it, and what it is.
+pub(super) fn printed(test: &str, kinds: &[(&str, &str)]) -> Result<Vec<Series>> {
+    let arguments = ["test", "--quiet", "--release", "--package=svirt-engine", "--lib", "--"];
+    let text = output(cargo(arguments).args(["--ignored", "--nocapture", test]))?;
+    let series = kinds.iter().map(|(key, name)| {
+        let missing = || Error::Answer(format!("the test {test} does not print `{key}`"));
+        let series = |samples| Series { name: (*name).into(), samples };
+        samples(&text, key).map(series).ok_or_else(missing)
+    });
+    series.collect()
 }
 
 /// The numbers that follow this on a line. The test's name may stand before it.

@@ -165,6 +165,11 @@ fn found_label(op: &Op) -> Option<Context> {
     }
 }
 
+/// Whether somebody on this host has these categories, of whatever state directory.
+pub(crate) fn is_somebodys(categories: &CategorySet) -> Result<bool, HostError> {
+    is_somebody_elses(categories, &Reserved::default())
+}
+
 fn is_somebody_elses(categories: &CategorySet, reserved: &Reserved) -> Result<bool, HostError> {
     let all: Vec<u16> = categories.iter().collect();
     match all[..] {

@@ -22,7 +22,10 @@ mod shared;
 mod undo;
 mod users;
 
-pub(crate) use alive::{end_what_it_left, is_alive};
+#[cfg(test)]
+pub(crate) use alive::this_process;
+pub(crate) use alive::{boot_id, end_what_it_left, is_alive};
+pub(crate) use labels::is_somebodys;
 pub(crate) use live::{Live, agree_before_running, hold, launcher, means};
 pub(crate) use request::{Reply, Request};
 pub(crate) use reserve::preview;

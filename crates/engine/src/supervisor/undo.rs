@@ -3,7 +3,10 @@
 //! What is to be undone is the store's to say, and how is the host's; here stands what is said of it.
 
 use super::{alive::boot_id, live::means};
-use crate::{Engine, Failure};
+use crate::{
+    Engine, Failure,
+    recovery::{Rest, rest},
+};
 use std::collections::BTreeMap;
 use svirt_host::{
     apply::{self, Undone},
@@ -13,47 +16,61 @@ use svirt_model::{EventKind, MachineName, Uuid, Value};
 use svirt_store::{LedgerEntry, Outcome, Phase, Store};
 
 /// Puts back what no other machine wants and makes the end durable; the event says what was left
-/// because somebody else has changed it since, and what is put back later. A file that was asked for by
-/// name is left to be kept.
+/// because somebody else has changed it since, which is returned, and what is put back later. A file
+/// that was asked for by name is left to be kept.
 pub(crate) fn finish(
     engine: &Engine,
     store: &mut Store,
     id: Uuid,
     kind: EventKind,
     detail: &str,
-) -> Result<(), Failure> {
+) -> Result<Vec<Rest>, Failure> {
     // Everybody waits for the store from there on, so what may take a while comes before.
     store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
     let boot = boot_id()?;
     let undoing = Undoing::new(engine);
     let end = store.finish(id, &boot)?;
-    let (mut outcomes, mut detail) = (Vec::new(), detail.to_owned());
+    let (mut outcomes, mut left, mut detail) = (Vec::new(), Vec::new(), detail.to_owned());
     for entry in end.entries()? {
         let outcome = undoing.undo(&entry);
         if let Some(said) = said(&entry, &outcome) {
             detail.push_str(&format!("; {said}"));
         }
+        left.extend(left_for_good(&entry, &outcome));
         outcomes.push((entry.sequence, outcome));
     }
-    Ok(end.commit(&outcomes, kind, &detail)?)
+    end.commit(&outcomes, kind, &detail)?;
+    Ok(left)
 }
 
 /// Looks once more at what earlier ends could not put back, and after a boot at what they had put back
 /// before.
-pub(crate) fn again(engine: &Engine, store: &mut Store) -> Result<(), Failure> {
-    let Some(again) = store.again(&boot_id()?)? else { return Ok(()) };
-    let undoing = Undoing::new(engine);
+pub(crate) fn again(engine: &Engine, store: &mut Store) -> Result<Vec<Rest>, Failure> {
+    let Some(again) = store.again(&boot_id()?)? else { return Ok(Vec::new()) };
+    let (undoing, mut left) = (Undoing::new(engine), Vec::new());
     let (mut outcomes, mut events) = (Vec::new(), BTreeMap::<MachineName, Vec<String>>::new());
     for entry in again.entries()? {
         let outcome = undoing.undo(&entry);
         if let Some(said) = said_again(&entry, &outcome) {
             events.entry(entry.name.clone()).or_default().push(said);
+            left.extend(left_for_good(&entry, &outcome));
         }
         outcomes.push((entry.sequence, outcome));
     }
     let events: Vec<(MachineName, String)> =
         events.into_iter().map(|(name, said)| (name, said.join("; "))).collect();
-    Ok(again.commit(&outcomes, &events)?)
+    again.commit(&outcomes, &events)?;
+    Ok(left)
+}
+
+/// What is not as it was, and stays so.
+fn left_for_good(entry: &LedgerEntry, outcome: &Outcome) -> Option<Rest> {
+    match outcome {
+        Outcome::Left(why) if entry.op.after != Value::EmptyFile => {
+            Some(rest(entry, why.clone(), false))
+        }
+        _ => None,
+    }
 }
 
 /// What undoing needs, found out once for many changes.

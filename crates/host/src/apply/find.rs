@@ -106,7 +106,7 @@ pub(super) fn to_known(
     }
     let found = mounted.find(file)?;
     if let Again::Found(object, point) = found {
-        let to = place_of(&object, file, &point);
+        let to = place_of(&object, path, file, &point);
         return Ok(Way::Moved(object, to));
     }
     if let Again::Gone = found {
@@ -129,17 +129,19 @@ pub(super) fn to_known(
 }
 
 /// Where an object is that was found by its handle. The kernel has a path only for what it was led to
-/// by one.
-fn place_of(object: &OwnedFd, file: &Known, point: &Path) -> String {
+/// by one; where its file system is mounted elsewhere now, the end of its path may still be right.
+fn place_of(object: &OwnedFd, path: &Path, file: &Known, point: &Path) -> String {
     let link = format!("/proc/self/fd/{}", object.as_raw_fd());
-    let path = rustix::fs::readlink(link, Vec::new()).ok();
-    let path = path.map(|path| PathBuf::from(OsStr::from_bytes(path.as_bytes())));
+    let shown = rustix::fs::readlink(link, Vec::new()).ok();
+    let shown = shown.map(|path| PathBuf::from(OsStr::from_bytes(path.as_bytes())));
+    let names = path.components().skip(1);
+    let below =
+        (0..names.clone().count()).map(|n| point.join(names.clone().skip(n).collect::<PathBuf>()));
     let leads_there = |path: &PathBuf| {
-        held(path).is_ok_and(|found| {
-            found.is_some_and(|found| known::is(found.as_fd(), file).unwrap_or(false))
-        })
+        let found = held(path).ok().flatten();
+        found.is_some_and(|found| known::is(found.as_fd(), file).unwrap_or(false))
     };
-    match path.filter(leads_there) {
+    match shown.into_iter().chain(below).find(leads_there) {
         Some(path) => path.display().to_string(),
         None => format!("find {} -xdev -inum {} shows where", point.display(), file.inode),
     }

@@ -178,7 +178,10 @@ fn the_file(path: &Path, file: Option<&Known>) -> io::Result<OwnedFd> {
 }
 
 /// The label that a file would have that this process makes in this place now.
-fn fresh(model: SecurityModel, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
+///
+/// # Errors
+/// The model is not active; the kernel's.
+pub fn fresh(model: SecurityModel, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
     match model {
         SecurityModel::Selinux => selinux_default(path).map(Some),
         _ => process::own(Lsm::Smack).map(|own| Some(own.into_bytes())),

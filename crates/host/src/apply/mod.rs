@@ -8,6 +8,7 @@ mod look;
 mod profile;
 mod rules;
 
+pub use label::fresh;
 pub use look::look;
 pub(crate) use profile::loaded;
 

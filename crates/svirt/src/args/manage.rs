@@ -196,14 +196,6 @@ pub(crate) struct EventsArgs {
     pub(crate) json: bool,
 }
 
-/// Clean up after machines whose supervisor died
-#[derive(Debug, Args)]
-pub(crate) struct RecoverArgs {
-    /// Print the machines as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// Say what this host is for machines, and what would make it better
 #[derive(Debug, Args)]
 #[command(

@@ -5,6 +5,7 @@ mod layers;
 mod machine;
 mod manage;
 mod policy;
+mod restore;
 pub(crate) mod value;
 
 pub(crate) use layers::LayerArgs;
@@ -12,6 +13,7 @@ pub(crate) use machine::{Accel, Display, Net};
 pub(crate) use machine::{CreateArgs, ExecArgs, ExecSpec, MachineArgs, RunArgs};
 pub(crate) use manage::*;
 pub(crate) use policy::*;
+pub(crate) use restore::*;
 
 use crate::escape;
 use clap::{
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     Events(EventsArgs),
     Recover(RecoverArgs),
+    Ledger(LedgerArgs),
+    Repair(RepairArgs),
     Verify(VerifyArgs),
     Drill(DrillArgs),
     Policy(PolicyArgs),
@@ -142,6 +146,8 @@ mod tests {
           logs         Print what a machine said
           events       Print what happened to machines
           recover      Clean up after machines whose supervisor died
+          ledger       Print what was changed on this host, for whom, and whether it was restored
+          repair       Put right what another tool, or a store that was lost, left on images
           verify       Ask the kernel again whether machines are confined as planned
           drill        Attack a machine's confinement from inside
           policy       Show, check, install and remove what the kernel's security modules are told

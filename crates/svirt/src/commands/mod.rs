@@ -8,6 +8,7 @@ mod inspect;
 mod manual;
 mod plan;
 mod policy;
+mod restore;
 mod run;
 mod stop;
 mod verify;
@@ -42,7 +43,9 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Console(args) => follow::console(&args),
         Command::Logs(args) => follow::logs(&args),
         Command::Events(args) => follow::events(&args),
-        Command::Recover(args) => stop::recover(&args),
+        Command::Recover(args) => restore::recover(&args),
+        Command::Ledger(args) => restore::ledger(&args),
+        Command::Repair(args) => restore::repair(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Drill(args) => drill::drill(&args),
         Command::Policy(args) => policy::policy(&args.what),

@@ -1,11 +1,10 @@
-//! Ending machines, and cleaning up after those that ended badly.
+//! Ending machines.
 
-use super::{print_json, worst};
+use super::worst;
 use crate::{
-    args::{KillArgs, RecoverArgs, StopArgs},
+    args::{KillArgs, StopArgs},
     error::Outcome,
-    output::{print, say},
-    render::json,
+    output::say,
 };
 use std::thread;
 use svirt_engine::{Engine, Failure, StopLimits};
@@ -45,15 +44,4 @@ fn end_all(
         .zip(results)
         .map(|(name, result)| result.map(|ending| say(&format!("{name}: {ending}"))));
     Ok(worst(told))
-}
-
-/// `svirt recover`.
-pub(crate) fn recover(args: &RecoverArgs) -> Outcome {
-    let recovered = Engine::new()?.recover()?;
-    if args.json {
-        print_json(&json::versioned([("recovered", json::of(&recovered))]))?;
-    } else {
-        print(&recovered.iter().map(|name| format!("{name}\n")).collect::<String>())?;
-    }
-    Ok(0)
 }

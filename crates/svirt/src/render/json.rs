@@ -7,6 +7,7 @@ use super::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use svirt_engine::{LedgerEntry, Repair};
 use svirt_model::{Event, Evidence, Finding, Role, Verification};
 
 /// The version of every document.
@@ -29,6 +30,37 @@ pub(crate) fn event(event: &Event) -> Value {
     let mut document = of(event);
     document["version"] = VERSION.into();
     document
+}
+
+/// A change, in the form in which the ledger has it.
+pub(crate) fn entry(entry: &LedgerEntry) -> Value {
+    let file = entry.op.attribute.file();
+    json!({
+        "sequence": entry.sequence,
+        "id": entry.machine,
+        "machine": entry.name,
+        "object": entry.op.object,
+        "attribute": entry.op.attribute,
+        "known_by": file,
+        "before": entry.op.before,
+        "after": entry.op.after,
+        "phase": entry.phase,
+        "reason": entry.reason,
+        "time_ms": entry.time_ms,
+    })
+}
+
+/// The same, as a document of its own.
+pub(crate) fn versioned_entry(entry: &LedgerEntry) -> Value {
+    let mut document = self::entry(entry);
+    document["version"] = VERSION.into();
+    document
+}
+
+/// What was found on images, and whether it was repaired.
+pub(crate) fn repairs(repairs: &[Repair], done: bool) -> Value {
+    let one = |repair: &Repair| json!({"path": repair.path, "found": repair.found, "would": repair.would});
+    versioned([("repairs", repairs.iter().map(one).collect()), ("asked", done.into())])
 }
 
 /// What a list says about a machine.

@@ -5,6 +5,7 @@ mod confinement;
 mod event;
 pub(crate) mod json;
 pub(crate) mod layers;
+mod ledger;
 mod machines;
 mod policy;
 mod resources;
@@ -13,6 +14,7 @@ mod verification;
 
 pub(crate) use conditions::conditions;
 pub(crate) use event::event;
+pub(crate) use ledger::{ledger, pending, repairs};
 pub(crate) use machines::{Listed, machines, status};
 pub(crate) use policy::policy;
 pub(crate) use table::{Table, Tone};

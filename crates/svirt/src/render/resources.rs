@@ -127,7 +127,8 @@ pub(crate) fn ops(ops: &[Op]) -> String {
     ops.iter().map(line).collect()
 }
 
-fn value(value: &Value) -> String {
+/// A value, for people.
+pub(super) fn value(value: &Value) -> String {
     match value {
         Value::Absent => "nothing".into(),
         Value::Directory { uid, gid, mode } => {

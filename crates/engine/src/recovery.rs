@@ -1,0 +1,183 @@
+//! What machines left that are gone: put back, or shown beforehand; and what the ledger has of all
+//! changes to the host.
+
+use crate::{
+    Code, Engine, Failure,
+    supervisor::{again, boot_id, end_what_it_left, finish, is_alive, means},
+};
+use serde::Serialize;
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
+use svirt_host::{
+    apply, known,
+    pin::{Pin, Purpose},
+};
+use svirt_model::{EventKind, Known, MachineName, Value};
+use svirt_store::{LEDGER_KEPT, LedgerEntry, Sought, Store};
+
+/// What a recovery has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Recovery {
+    /// The machines whose supervisors had died.
+    pub machines: Vec<MachineName>,
+    /// What is not as it was before.
+    pub rest: Vec<Rest>,
+}
+
+/// Something that a machine left and that is not as it was before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rest {
+    /// The machine.
+    pub machine: MachineName,
+    /// The object.
+    pub object: PathBuf,
+    /// Why it is not as it was.
+    pub why: String,
+    /// Whether it is put back once that is possible; otherwise it is left for good.
+    pub later: bool,
+}
+
+/// What a recovery would do about one change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pending {
+    /// The machine.
+    pub machine: MachineName,
+    /// The object.
+    pub object: PathBuf,
+    /// What would be put back.
+    pub before: Value,
+    /// Why it would not be, as far as that is seen now; none where it would.
+    pub why_not: Option<String>,
+}
+
+/// The ledger, as far as it was sought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// The entries, the newest first.
+    pub entries: Vec<LedgerEntry>,
+    /// The number of the oldest that is kept at all; none of an empty ledger.
+    pub begins: Option<u64>,
+    /// How many are kept.
+    pub kept: u32,
+}
+
+impl Engine {
+    /// Puts back what machines left whose supervisors died, and what could not be put back before.
+    /// Every command that looks at machines does this first.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn recover(&self) -> Result<Recovery, Failure> {
+        let store = &mut self.store()?;
+        let mut recovery = self.recover_in(store)?;
+        let orphans = store.orphans()?.into_iter();
+        recovery.rest.extend(orphans.map(|entry| rest(&entry, entry.reason.clone(), true)));
+        Ok(recovery)
+    }
+
+    pub(crate) fn recover_in(&self, store: &mut Store) -> Result<Recovery, Failure> {
+        let mut recovery = Recovery::default();
+        for run in store.runs()? {
+            if !is_alive(&run.supervisor)? {
+                // Before anybody else may have what it held.
+                end_what_it_left(store, &run)?;
+                let why = "its supervisor had died";
+                recovery.rest.extend(finish(self, store, run.id, EventKind::Recovered, why)?);
+                recovery.machines.push(run.name);
+            }
+        }
+        recovery.rest.extend(again(self, store)?);
+        Ok(recovery)
+    }
+
+    /// What a recovery would do, without doing any of it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn recovery(&self) -> Result<Vec<Pending>, Failure> {
+        let (mut store, profiles) = (self.store()?, self.paths.profiles());
+        let mut entries = Vec::new();
+        for run in store.runs()? {
+            if !is_alive(&run.supervisor)? {
+                // What is not committed has not happened.
+                entries.extend(store.finish(run.id, &boot_id()?)?.entries()?);
+            }
+        }
+        entries.extend(store.orphans()?);
+        let pending = |entry: &LedgerEntry| {
+            let why_not = match &entry.op.after {
+                Value::EmptyFile => Some("it is kept: it was asked for by name".to_owned()),
+                // They are removed however they are by now.
+                Value::Directory { .. } | Value::Cgroup(_) | Value::Embedded(_) => None,
+                _ => match apply::look(&entry.op, &means(&profiles)) {
+                    Ok(finding) if finding.holds() => None,
+                    Ok(finding) => Some(finding.observed),
+                    Err(error) => Some(error.in_full()),
+                },
+            };
+            let (machine, object) = (entry.name.clone(), entry.op.object.clone());
+            Pending { machine, object, before: entry.op.before.clone(), why_not }
+        };
+        Ok(entries.iter().map(pending).collect())
+    }
+
+    /// What was changed on this host, the newest first: for one machine, by its name or identity, or of
+    /// one object, by a path that leads to it or led to it then.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn history(
+        &self,
+        machine: Option<&str>,
+        path: Option<&Path>,
+        limit: u32,
+    ) -> Result<History, Failure> {
+        self.recover()?;
+        let path = path.map(crate::image::absolute).transpose()?;
+        let file = path.as_deref().and_then(known_at);
+        let sought = Sought { machine: machine.map(str::to_owned), path, file };
+        let store = self.store()?;
+        let entries = store.sought(&sought, limit)?;
+        Ok(History { entries, begins: store.ledger_begins()?, kept: store.ledger_kept()? })
+    }
+
+    /// At most `limit` changes after the one with this number, the oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn ledger_since(&self, sequence: u64, limit: u32) -> Result<Vec<LedgerEntry>, Failure> {
+        Ok(self.store()?.ledger_since(sequence, limit)?)
+    }
+
+    /// How many changes are remembered, after it was set to this number if there is one.
+    ///
+    /// # Errors
+    /// The store cannot be written; fewer or more than are kept at all.
+    pub fn ledger_kept(&self, set: Option<u32>) -> Result<u32, Failure> {
+        let mut store = self.store()?;
+        if let Some(entries) = set {
+            let entries = Some(entries).filter(|entries| LEDGER_KEPT.contains(entries));
+            let entries = entries.and_then(NonZeroU32::new).ok_or_else(|| {
+                let (least, most) = (LEDGER_KEPT.start(), LEDGER_KEPT.end());
+                Failure::new(Code::Usage, format!("from {least} to {most} entries are kept"))
+            })?;
+            store.keep_ledger(entries)?;
+        }
+        Ok(store.ledger_kept()?)
+    }
+}
+
+/// By what the object at a path is known, if there is one.
+fn known_at(path: &Path) -> Option<Known> {
+    let pin = Pin::new(path, Purpose::Any).ok()?;
+    known::known(std::os::fd::AsFd::as_fd(&pin)).ok()?
+}
+
+pub(crate) fn rest(entry: &LedgerEntry, why: String, later: bool) -> Rest {
+    Rest { machine: entry.name.clone(), object: entry.op.object.clone(), why, later }
+}
+
+#[cfg(test)]
+mod tests;
