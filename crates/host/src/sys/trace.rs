@@ -1,13 +1,17 @@
 //! Holding a process at its exec (`ptrace(2)`, seized; no other use).
 
 use super::checked;
-use std::{io, ptr};
+use std::{cell::Cell, io, ptr};
 
 /// A process that is traced from [`Tracee::seize`] on until it is released. When this process
-/// dies, the kernel kills it.
+/// dies, the kernel kills it. Dropping it kills it too, and returns when it is gone: somebody who is
+/// traced is reaped by the tracer first, and until then its pid namespace does not end.
 #[derive(Debug)]
 pub struct Tracee {
     pid: libc::pid_t,
+    /// Whether it is still this process's to release or to reap. Afterwards its number may be
+    /// another's.
+    held: Cell<bool>,
 }
 
 /// Why a traced process stands still, or that it does no more.
@@ -30,7 +34,7 @@ impl Tracee {
         let options = libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL;
         let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
         request(libc::PTRACE_SEIZE, pid, options as usize)?;
-        Ok(Self { pid })
+        Ok(Self { pid, held: Cell::new(true) })
     }
 
     /// Waits until it stops or ends.
@@ -39,15 +43,16 @@ impl Tracee {
     /// Those of `waitpid(2)`.
     pub fn wait(&self) -> io::Result<TraceeStop> {
         let mut status = 0;
-        loop {
-            // SAFETY: `status` lives until the call returns.
-            let pid = unsafe { libc::waitpid(self.pid, &raw mut status, libc::__WALL) };
-            match checked(libc::c_long::from(pid)) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-                Ok(_) => return Ok(stop(status)),
+        // SAFETY: `status` lives until the call returns.
+        let mut wait = || unsafe { libc::waitpid(self.pid, &raw mut status, libc::__WALL) };
+        while let Err(e) = checked(libc::c_long::from(wait())) {
+            if e.kind() != io::ErrorKind::Interrupted {
+                return Err(e);
             }
         }
+        let stop = stop(status);
+        self.held.set(!matches!(stop, TraceeStop::Ended(_)));
+        Ok(stop)
     }
 
     /// Lets a stopped process go on, with a signal or (0) without.
@@ -58,16 +63,9 @@ impl Tracee {
         request(libc::PTRACE_CONT, self.pid, signal as usize)
     }
 
-    /// Kills it and waits until it is gone. Somebody who is traced is reaped by the tracer first, so
-    /// its number cannot be another's yet.
+    /// Kills it and waits until it is gone.
     pub fn kill(self) {
-        // SAFETY: sending a signal touches no memory of ours.
-        let sent = checked(libc::c_long::from(unsafe { libc::kill(self.pid, libc::SIGKILL) }));
-        if sent.is_err() && self.kill_in_its_exec().is_err() {
-            // It does not stand still; the kernel kills it when this process ends.
-            return;
-        }
-        while matches!(self.wait(), Ok(TraceeStop::Exec | TraceeStop::Signal(_))) {}
+        drop(self);
     }
 
     /// A security module may refuse the signal: AppArmor does where a profile does not grant its
@@ -82,9 +80,27 @@ impl Tracee {
     /// Ends the tracing; a stopped process goes on.
     ///
     /// # Errors
-    /// Those of `ptrace(2)`: `ESRCH` where it does not stand still.
+    /// Those of `ptrace(2)`: `ESRCH` where it does not stand still, for somebody has killed it.
     pub fn release(self) -> io::Result<()> {
-        request(libc::PTRACE_DETACH, self.pid, 0)
+        request(libc::PTRACE_DETACH, self.pid, 0)?;
+        self.held.set(false);
+        Ok(())
+    }
+}
+
+impl Drop for Tracee {
+    fn drop(&mut self) {
+        if !self.held.get() {
+            return;
+        }
+        // SAFETY: sending a signal touches no memory of ours. Nobody has reaped it, so its number is
+        // not another's.
+        let sent = checked(libc::c_long::from(unsafe { libc::kill(self.pid, libc::SIGKILL) }));
+        if sent.is_err() && self.kill_in_its_exec().is_err() {
+            // It does not stand still; the kernel kills it when this process ends.
+            return;
+        }
+        while matches!(self.wait(), Ok(TraceeStop::Exec | TraceeStop::Signal(_))) {}
     }
 }
 
