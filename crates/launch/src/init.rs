@@ -49,10 +49,8 @@ pub(crate) fn run(
     job.filters.as_ref().map_or(Ok(()), |filters| install(&filters.init))?;
     let mut go = Some(go);
     loop {
-        let spoken_to = wait(control, &signals)?;
-        // The signals are taken before the children are looked at: who ends after that is signalled
-        // anew.
-        let asked = asked(&signals);
+        // Before the first wait too: a signal that came before there was a descriptor for it is lost.
+        // Later the signals are taken before this: who ends after that is signalled anew.
         while let Some((pid, status)) = sys::wait_any() {
             if pid == vmm {
                 end_the_rest(children);
@@ -60,6 +58,8 @@ pub(crate) fn run(
                 std::process::exit(0);
             }
         }
+        let spoken_to = wait(control, &signals)?;
+        let asked = asked(&signals);
         let order = match spoken_to.then(|| order(control)) {
             Some(Heard::Nobody) => {
                 end_the_rest(children);
