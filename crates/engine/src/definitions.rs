@@ -3,22 +3,21 @@
 use crate::{
     Code, Engine, Failure, Started,
     client::no_machine,
+    disks::{self, Halfway},
     resolve::{self, Identity},
 };
 use std::{
     fs,
-    io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 use svirt_formats::{
     image::qcow2_empty,
     spec::{self, Spec},
 };
-use svirt_host::Doing;
 use svirt_model::{Event, MachineName, Plan, State, Status, Uuid};
-use svirt_store::{Definition, Run, Store};
+use svirt_store::{Definition, Run, Store, StoreError};
 
 /// Where a machine's logs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +48,15 @@ impl Engine {
             autostart,
             created_ms: u64::try_from(created_ms.as_millis()).unwrap_or(0),
         };
-        let disks = self.make_disks(&spec, definition.id)?;
-        let defined = self.store()?.define(&definition);
-        if defined.is_err() {
-            disks.iter().for_each(|path| drop(fs::remove_file(path)));
+        let disks = disks::make(&self.paths, definition.id, &new_disks(&spec)?)?;
+        match (self.store()?.define(&definition), disks) {
+            (Ok(()), Some(disks)) => disks.in_place()?,
+            (Err(refused), disks) => {
+                disks.map(Halfway::gone);
+                return Err(refused.into());
+            }
+            (Ok(()), None) => {}
         }
-        defined?;
         Ok(plan)
     }
 
@@ -66,8 +68,16 @@ impl Engine {
         Ok(spec::read(self.defined(name)?.request.as_bytes())?)
     }
 
+    /// A definition, whose disks are in their places.
     pub(crate) fn defined(&self, name: &MachineName) -> Result<Definition, Failure> {
-        self.store()?.definition(name)?.ok_or_else(|| no_machine(name))
+        let store = self.store()?;
+        self.settle_disks(&store)?;
+        store.definition(name)?.ok_or_else(|| no_machine(name))
+    }
+
+    /// Ends what somebody began with disks who died meanwhile.
+    pub(crate) fn settle_disks(&self, store: &Store) -> Result<(), Failure> {
+        disks::settle(&self.paths, |id| Ok(store.definitions()?.iter().any(|d| d.id == id)))
     }
 
     /// Changes a machine's definition; a running machine has it at its next start.
@@ -120,31 +130,22 @@ impl Engine {
         self.recover()?;
         let Definition { id, request, .. } = self.defined(name)?;
         let spec = spec::read(request.as_bytes())?;
-        self.store()?.undefine(name)?;
-        // What is not there need not be removed.
+        if self.store()?.run(name)?.is_some() {
+            return Err(StoreError::Running { name: name.clone() }.into());
+        }
+        // The definition goes last: whoever dies before that can be asked again.
         let _ = fs::remove_dir_all(self.paths.logs(name)?);
-        let disks = spec.guest.map_or(0, |guest| guest.disks.len());
-        (0..disks).for_each(|index| drop(fs::remove_file(self.paths.made_disk(id, index))));
-        Ok(())
-    }
-
-    /// Makes the new disks of a machine that is kept.
-    fn make_disks(&self, spec: &Spec, id: Uuid) -> Result<Vec<PathBuf>, Failure> {
-        let disks = spec.guest.iter().flat_map(|guest| guest.disks.iter().enumerate());
-        let sizes: Vec<_> = disks.filter_map(|(index, disk)| Some((index, disk.new?))).collect();
-        let mut made = Vec::new();
-        for (index, size) in sizes {
-            self.paths.images()?;
-            let path = self.paths.made_disk(id, index);
-            let bytes = qcow2_empty(size.0)?;
-            let written = new_file(&path).and_then(|mut file| file.write_all(&bytes));
-            made.push(path.clone());
-            if let Err(error) = written {
-                made.iter().for_each(|path| drop(fs::remove_file(path)));
-                return Err(error).on("make the disk", &path)?;
+        let count = spec.guest.map_or(0, |guest| guest.disks.len());
+        let disks = disks::take(&self.paths, id, count)?;
+        match (self.store()?.undefine(name), disks) {
+            (removed, None) => removed?,
+            (Ok(()), Some(disks)) => disks.gone(),
+            (Err(refused), Some(disks)) => {
+                disks.in_place()?;
+                return Err(refused.into());
             }
         }
-        Ok(made)
+        Ok(())
     }
 
     /// Every machine, defined or running, in the order of their names.
@@ -214,8 +215,11 @@ impl Engine {
     }
 }
 
-fn new_file(path: &Path) -> std::io::Result<fs::File> {
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+/// The contents of a machine's new disks, each with its number.
+fn new_disks(spec: &Spec) -> Result<Vec<(usize, Vec<u8>)>, Failure> {
+    let disks = spec.guest.iter().flat_map(|guest| guest.disks.iter().enumerate());
+    let sizes = disks.filter_map(|(index, disk)| Some((index, disk.new?)));
+    sizes.map(|(index, size)| Ok((index, qcow2_empty(size.0)?))).collect()
 }
 
 /// A specification as it is kept under a name, which of a domain its document says.

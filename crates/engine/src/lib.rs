@@ -9,6 +9,7 @@ mod accelerator;
 mod client;
 mod convert;
 mod definitions;
+mod disks;
 mod doctor;
 mod domain;
 mod drill;

@@ -89,7 +89,7 @@ impl Paths {
 
     /// The disk that sVirt makes for a machine that is kept, as the one with this number.
     pub(crate) fn made_disk(&self, machine: Uuid, index: usize) -> PathBuf {
-        self.state.join("images").join(format!("{machine}-{index}.qcow2"))
+        self.images().join(format!("{machine}-{index}.qcow2"))
     }
 
     /// Where compiled profiles of AppArmor's are kept; made when one is needed.
@@ -98,10 +98,8 @@ impl Paths {
     }
 
     /// Where images that sVirt makes are kept.
-    pub(crate) fn images(&self) -> Result<PathBuf, Failure> {
-        let images = self.state.join("images");
-        private_directory(&images)?;
-        Ok(images)
+    pub(crate) fn images(&self) -> PathBuf {
+        self.state.join("images")
     }
 
     /// Where the logs of defined machines are kept.

@@ -71,6 +71,7 @@ impl Engine {
     /// The store cannot be read or written.
     pub fn recover(&self) -> Result<Recovery, Failure> {
         let store = &mut self.store()?;
+        self.settle_disks(store)?;
         let mut recovery = self.recover_in(store)?;
         let orphans = store.orphans()?.into_iter();
         recovery.rest.extend(orphans.map(|entry| rest(&entry, entry.reason.clone(), true)));
@@ -84,7 +85,12 @@ impl Engine {
                 // Before anybody else may have what it held.
                 end_what_it_left(store, &run)?;
                 let why = "its supervisor had died";
-                recovery.rest.extend(finish(self, store, run.id, EventKind::Recovered, why)?);
+                let done = finish(self, store, run.id, EventKind::Recovered, why);
+                // Somebody else may have been faster, who says so.
+                if done.is_err() && store.run(&run.name)?.is_none_or(|now| now.id != run.id) {
+                    continue;
+                }
+                recovery.rest.extend(done?);
                 recovery.machines.push(run.name);
             }
         }
