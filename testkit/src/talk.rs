@@ -134,6 +134,18 @@ impl Talk {
         Ok(())
     }
 
+    /// Says something to it, if it still listens.
+    pub fn try_send(&mut self, bytes: &[u8]) {
+        if let Some(input) = &mut self.input {
+            let _ = input.write_all(bytes).and_then(|()| input.flush());
+        }
+    }
+
+    /// Says that no more will be said.
+    pub fn close_input(&mut self) {
+        drop(self.input.take());
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics
@@ -148,7 +160,7 @@ impl Talk {
     /// It takes too long.
     #[track_caller]
     pub fn finish(mut self) -> Said {
-        drop(self.input.take());
+        self.close_input();
         let status = self.ended();
         // What still holds its output is not waited for any longer than the command itself.
         self.deadline = self.deadline.min(Instant::now() + LAST_WORDS);

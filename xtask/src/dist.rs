@@ -13,6 +13,10 @@ use crate::error::{Error, Result};
 /// What is in a package.
 const PROGRAMS: &[&str] = &["svirt", "svirt-launch"];
 
+/// By which a test holds a process of a debug build at its points (`svirt-fault`): no program that is
+/// packaged knows it.
+const NOT_PACKAGED: &str = "SVIRT_FAULT";
+
 /// Builds the programs and says where they are.
 pub(crate) fn run_chore() -> Result {
     let place = build()?;
@@ -26,10 +30,20 @@ pub(crate) fn build() -> Result<PathBuf> {
     let place = target_directory()?.join("dist");
     fs::create_dir_all(&place).map_err(Error::file(&place))?;
     for program in PROGRAMS {
+        let from = built.join(program);
+        if knows(&from, NOT_PACKAGED)? {
+            return Err(Error::Answer(format!("{program} can be held at points by a test")));
+        }
         let to = place.join(program);
-        fs::copy(built.join(program), &to).map_err(Error::file(&to))?;
+        fs::copy(from, &to).map_err(Error::file(&to))?;
     }
     Ok(place)
+}
+
+/// Whether a word is anywhere in a file.
+fn knows(file: &Path, word: &str) -> Result<bool> {
+    let bytes = fs::read(file).map_err(Error::file(file))?;
+    Ok(bytes.windows(word.len()).any(|window| window == word.as_bytes()))
 }
 
 /// Builds a program that is in no package like those that are; where it is then.

@@ -2,14 +2,22 @@
 
 mod fresh;
 
+use crate::command::{cargo, run as run_command};
 use crate::error::Result;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which trial.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Run ./demo and ./test of the last commit in a new Debian 12
-    #[arg(long, required = true)]
+    #[arg(long, conflicts_with = "minutes", required_unless_present = "minutes")]
     fresh: bool,
+    /// Kill whatever there is at any point, again and again, for so long
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// Choose what is killed as another run did that printed this seed
+    #[arg(long, requires = "minutes")]
+    seed: Option<u64>,
 }
 
 /// Runs the trial that was asked for.
@@ -17,6 +25,26 @@ pub(crate) struct Options {
 /// # Errors
 /// If anything in it fails.
 pub(crate) fn run(options: &Options) -> Result {
-    debug_assert!(options.fresh);
-    fresh::run()
+    match options.minutes {
+        Some(minutes) => crash(minutes, options.seed.unwrap_or_else(any_seed)),
+        None => fresh::run(),
+    }
+}
+
+/// The tests of `tests/crash` that last, each for its share of the time.
+fn crash(minutes: u64, seed: u64) -> Result {
+    eprintln!("soak: cargo xtask soak --minutes {minutes} --seed {seed}");
+    let mut tests = cargo(["test", "--package=svirt-tests-crash", "--test=crash", "--"]);
+    tests.args(["--ignored", "--nocapture", "--test-threads=1", "soak::"]);
+    let share = minutes * 60 / TRIALS;
+    tests.env("SVIRT_SOAK_SECONDS", share.to_string());
+    run_command(tests.env("SVIRT_SOAK_SEED", seed.to_string()))
+}
+
+/// How many tests share the time.
+const TRIALS: u64 = 1;
+
+fn any_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()) ^ now.as_secs()
 }

@@ -109,6 +109,13 @@ pub trait Doing<T> {
 
 impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     fn doing<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T, HostError> {
-        self.map_err(|source| HostError::new(doing().to_string(), source))
+        match self {
+            // Whatever could have failed is a step after which a test can hold this process.
+            Ok(done) => {
+                svirt_fault::point(doing);
+                Ok(done)
+            }
+            Err(source) => Err(HostError::new(doing().to_string(), source)),
+        }
     }
 }

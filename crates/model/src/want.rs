@@ -2,7 +2,7 @@
 
 use crate::{Embedded, Known, MachineName, label::SecurityModel};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 use uuid::Uuid;
 
 /// "This object should have this attribute with this value, for this machine."
@@ -99,6 +99,76 @@ pub struct Op {
     pub before: Value,
     /// The value after.
     pub after: Value,
+}
+
+/// What kind of change an op is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OpKind {
+    /// A directory is made.
+    Directory,
+    /// A symbolic link is made.
+    Link,
+    /// A file with bytes of this program is made.
+    Embedded,
+    /// A control group is made.
+    Cgroup,
+    /// A file that was asked for is made.
+    EmptyFile,
+    /// A label is written.
+    Label,
+    /// A profile is loaded.
+    Profile,
+    /// Rules are put in force.
+    Rules,
+    /// Something is removed, which no plan does.
+    Removal,
+}
+
+impl OpKind {
+    /// Every kind that a plan may have.
+    pub const ALL: &[Self] = &[
+        Self::Directory,
+        Self::Link,
+        Self::Embedded,
+        Self::Cgroup,
+        Self::EmptyFile,
+        Self::Label,
+        Self::Profile,
+        Self::Rules,
+    ];
+}
+
+impl fmt::Display for OpKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Directory => "directory",
+            Self::Link => "link",
+            Self::Embedded => "embedded file",
+            Self::Cgroup => "control group",
+            Self::EmptyFile => "empty file",
+            Self::Label => "label",
+            Self::Profile => "profile",
+            Self::Rules => "rules",
+            Self::Removal => "removal",
+        })
+    }
+}
+
+impl Op {
+    /// Which kind of change it is.
+    pub fn kind(&self) -> OpKind {
+        match (&self.attribute, &self.after) {
+            (Attribute::Label { .. }, _) | (Attribute::Presence, Value::Label(_)) => OpKind::Label,
+            (Attribute::Presence, Value::Absent) => OpKind::Removal,
+            (Attribute::Presence, Value::Directory { .. }) => OpKind::Directory,
+            (Attribute::Presence, Value::Link(_)) => OpKind::Link,
+            (Attribute::Presence, Value::Embedded(_)) => OpKind::Embedded,
+            (Attribute::Presence, Value::Cgroup(_)) => OpKind::Cgroup,
+            (Attribute::Presence, Value::EmptyFile) => OpKind::EmptyFile,
+            (Attribute::Presence, Value::Profile(_)) => OpKind::Profile,
+            (Attribute::Presence, Value::Rules(_)) => OpKind::Rules,
+        }
+    }
 }
 
 mod label {

@@ -85,6 +85,6 @@ impl Finish<'_> {
         ledger::prune(tx, self.keep_ledger, &self.boot)?;
         claim::prune(tx)?;
         append(tx, &self.name, kind, detail, self.keep_events)?;
-        Ok(self.tx.commit()?)
+        Ok(store::commit(self.tx)?)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::error::Fault;
+use crate::store::commit;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::Path;
 
@@ -66,7 +67,7 @@ fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
         tx.execute_batch(step)?;
     }
     tx.pragma_update(None, "user_version", found.max(newest(steps)))?;
-    Ok(tx.commit()?)
+    Ok(commit(tx)?)
 }
 
 /// A database without our version is another program's.

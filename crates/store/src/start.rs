@@ -165,7 +165,7 @@ impl Start<'_> {
         save_wants(tx, id, wants)?;
         save_claims(tx, id, claims)?;
         ledger::intend(tx, id, &self.run.name, &plan.ops)?;
-        Ok(self.tx.commit()?)
+        Ok(store::commit(self.tx)?)
     }
 
     fn at<T>(&self, result: Result<T, Fault>) -> Result<T, StoreError> {

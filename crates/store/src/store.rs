@@ -154,7 +154,7 @@ impl Store {
         let run = || {
             let tx = begin(&mut self.connection, durability)?;
             let done = body(&tx)?;
-            tx.commit()?;
+            commit(tx)?;
             Ok(done)
         };
         run().map_err(|e: Fault| e.at(&self.path))
@@ -173,6 +173,14 @@ pub(crate) fn begin(
         Durability::Lazy => "PRAGMA synchronous = NORMAL",
     })?;
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Ends to write. A test can hold this process before the commit and after it.
+pub(crate) fn commit(tx: Transaction<'_>) -> rusqlite::Result<()> {
+    svirt_fault::point(|| "store to commit");
+    tx.commit()?;
+    svirt_fault::point(|| "store committed");
+    Ok(())
 }
 
 fn connect(path: &Path) -> Result<Connection, Fault> {

@@ -63,6 +63,13 @@ pub struct Means<'a> {
 /// The kernel's. An object that is already there is an error: it is somebody else's. So is a label
 /// that is not the one that was recorded.
 pub fn make(op: &Op, means: &Means<'_>) -> Result<(), HostError> {
+    svirt_fault::point(|| format!("op {} to be made", op.kind()));
+    made(op, means)?;
+    svirt_fault::point(|| format!("op {} made", op.kind()));
+    Ok(())
+}
+
+fn made(op: &Op, means: &Means<'_>) -> Result<(), HostError> {
     let path = &op.object;
     if let Attribute::Label { model, file } = &op.attribute {
         return label::write(op, *model, file.as_ref());
@@ -132,6 +139,13 @@ fn held(path: &Path) -> Result<(OwnedFd, &OsStr), Errno> {
 /// # Errors
 /// The kernel's, of which nobody can expect that they pass.
 pub fn undo(op: &Op, means: &Means<'_>, mounted: &Mounted) -> Result<Undone, HostError> {
+    svirt_fault::point(|| format!("op {} to be undone", op.kind()));
+    let undone = undone(op, means, mounted)?;
+    svirt_fault::point(|| format!("op {} undone", op.kind()));
+    Ok(undone)
+}
+
+fn undone(op: &Op, means: &Means<'_>, mounted: &Mounted) -> Result<Undone, HostError> {
     let undone = match (&op.attribute, &op.after) {
         (Attribute::Label { model, file }, _) => {
             let put = label::put_back(op, *model, file.as_ref(), mounted);

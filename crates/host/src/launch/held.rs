@@ -56,8 +56,9 @@ impl Launcher {
     }
 
     fn spawn(&self, control: OwnedFd) -> Result<Child, HostError> {
-        Command::new(&self.program)
-            .env_clear()
+        let mut command = Command::new(&self.program);
+        svirt_fault::pass_on(command.env_clear());
+        command
             .stdin(Stdio::from(control))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

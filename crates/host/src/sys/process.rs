@@ -17,7 +17,8 @@ use std::{
 /// # Errors
 /// Those of `close_range(2)`.
 pub fn close_all_except(kept: &[RawFd]) -> io::Result<()> {
-    let mut sorted: Vec<u32> = kept.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    let kept = kept.iter().copied().chain(svirt_fault::descriptor());
+    let mut sorted: Vec<u32> = kept.filter_map(|fd| u32::try_from(fd).ok()).collect();
     sorted.sort_unstable();
     let mut first = 0;
     for fd in sorted {
