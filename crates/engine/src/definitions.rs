@@ -52,7 +52,7 @@ impl Engine {
         match (self.store()?.define(&definition), disks) {
             (Ok(()), Some(disks)) => disks.in_place()?,
             (Err(refused), disks) => {
-                disks.map(Halfway::gone);
+                disks.into_iter().for_each(Halfway::gone);
                 return Err(refused.into());
             }
             (Ok(()), None) => {}

@@ -96,7 +96,7 @@ impl Again<'_> {
         for (name, detail) in events {
             append(&self.tx, name, EventKind::Recovered, detail, self.keep_events)?;
         }
-        Ok(self.tx.commit()?)
+        Ok(crate::store::commit(self.tx)?)
     }
 }
 

@@ -120,7 +120,7 @@ fn rows(path: &Path, all: &mut BTreeMap<String, String>) {
         let count = number(&format!("SELECT count(*) FROM {name}"));
         all.insert(format!("rows of {name}"), count.to_string());
     }
-    let open = number("SELECT count(*) FROM ledger WHERE phase IN ('intent', 'done')");
+    let open = number("SELECT count(*) FROM ledger WHERE phase IN ('intent', 'done', 'orphaned')");
     all.insert("open changes".into(), open.to_string());
     assert_eq!(
         number("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
