@@ -81,7 +81,7 @@ impl Engine {
     pub(crate) fn recover_in(&self, store: &mut Store) -> Result<Recovery, Failure> {
         let mut recovery = Recovery::default();
         for run in store.runs()? {
-            if !is_alive(&run.supervisor)? {
+            if !is_alive(self, &run)? {
                 // Before anybody else may have what it held.
                 end_what_it_left(store, &run)?;
                 let why = "its supervisor had died";
@@ -106,7 +106,7 @@ impl Engine {
         let (mut store, profiles) = (self.store()?, self.paths.profiles());
         let mut entries = Vec::new();
         for run in store.runs()? {
-            if !is_alive(&run.supervisor)? {
+            if !is_alive(self, &run)? {
                 // What is not committed has not happened.
                 entries.extend(store.finish(run.id, &boot_id()?)?.entries()?);
             }

@@ -12,6 +12,7 @@ pub mod joined;
 pub mod known;
 pub mod landlock;
 pub mod launch;
+pub mod lease;
 pub mod mac;
 pub mod pin;
 pub mod processes;

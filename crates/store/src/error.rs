@@ -137,8 +137,20 @@ impl StoreError {
                 Some(format!("`svirt ps` shows it, `svirt stop {name}` stops it"))
             }
             Self::UsersExhausted { .. } => Some("stop a machine, or widen the range".into()),
-            Self::Sqlite { .. }
-            | Self::NotLive { .. }
+            Self::Sqlite { source, .. } => match source.sqlite_error_code() {
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => Some(
+                    "see that its file system may be written and has inodes left (df -i), or choose \
+                     another state directory"
+                        .into(),
+                ),
+                Some(ErrorCode::SystemIoFailure) => Some(
+                    "the kernel's log (dmesg) says what its disk did; svirt recover puts back what \
+                     it could not, when it is well again"
+                        .into(),
+                ),
+                _ => None,
+            },
+            Self::NotLive { .. }
             | Self::NotOpen { .. }
             | Self::Unsettled { .. } => None,
         }
@@ -183,24 +195,43 @@ impl Fault {
 }
 
 fn name(source: rusqlite::Error, path: PathBuf) -> StoreError {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-    let unreadable = matches!(
-        source,
-        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
-    );
+    let damaged =
+        |what| move |path, source| StoreError::Damaged { path, what, source: Some(source) };
+    if is_unreadable(&source) {
+        return damaged("it holds a value that sVirt does not write")(path, source);
+    }
     match source.sqlite_error_code() {
-        _ if unreadable => {
-            let what = "it holds a value that sVirt does not write";
-            StoreError::Damaged { path, what, source: Some(source) }
-        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            let what = "its pages do not make a database";
-            StoreError::Damaged { path, what, source: Some(source) }
+            damaged("its pages do not make a database")(path, source)
+        }
+        // Every statement is one of ours, so that it is the file that does not fit.
+        Some(ErrorCode::Unknown) => {
+            damaged("its tables are not those of its version")(path, source)
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::FileLockingProtocolFailed) => {
             StoreError::Busy { path, source }
         }
         Some(ErrorCode::DiskFull) => StoreError::Full { path, source },
+        _ if has_no_room(&source) => StoreError::Full { path, source },
         _ => StoreError::Sqlite { path, source },
     }
+}
+
+/// What is in the file is none of what is ever written to it.
+fn is_unreadable(source: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        source,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
+}
+
+/// The memory that processes share is a file too, and one that cannot grow is on a disk that is full.
+fn has_no_room(source: &rusqlite::Error) -> bool {
+    source.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }

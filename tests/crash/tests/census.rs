@@ -34,6 +34,13 @@ pub(crate) struct Census(BTreeMap<String, String>);
 impl Census {
     /// Counts everything.
     pub(crate) fn take(host: &Host) -> Self {
+        let mut all = Self::objects(host);
+        rows(&host.state().join(STORE), &mut all.0);
+        all
+    }
+
+    /// Counts all but what the store says.
+    pub(crate) fn objects(host: &Host) -> Self {
         let mut all = BTreeMap::new();
         files(&host.path(""), &mut all);
         for trace in host.traces().0 {
@@ -46,7 +53,6 @@ impl Census {
             let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             all.insert(format!("process {pid}"), line.replace('\0', " "));
         }
-        rows(&host.state().join(STORE), &mut all);
         Self(all)
     }
 

@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod census;
+mod damage;
+mod full;
 mod kill;
+mod limits;
 mod lives;
 mod manage;
+mod namespaces;
 mod recovery;
 mod soak;
 mod stage;

@@ -1,12 +1,14 @@
 //! Which process supervises a machine, and whether it still does.
 
-use crate::Failure;
+use crate::{Engine, Failure};
 use std::fs;
 use svirt_host::{
     Doing,
     launch::Running,
+    lease::Lease,
     processes::{self, start_time},
 };
+use svirt_model::Uuid;
 use svirt_store::{ProcessId, Run, Store, Supervisor};
 
 /// This process, told from any later one with its number.
@@ -22,10 +24,30 @@ pub(crate) fn boot_id() -> Result<String, Failure> {
     Ok(fs::read_to_string(path).doing(|| "know this boot")?.trim().to_owned())
 }
 
-/// Whether a supervisor that the store knows is still that process.
-pub(crate) fn is_alive(supervisor: &Supervisor) -> Result<bool, Failure> {
-    let same_boot = supervisor.boot_id == boot_id()?;
-    Ok(same_boot && start_time(supervisor.pid) == Some(supervisor.start_time))
+/// What is held as long as this process supervises a machine, so that everybody sees that it does.
+pub(crate) fn lease(engine: &Engine, id: Uuid, supervisor: &Supervisor) -> Result<Lease, Failure> {
+    Ok(Lease::take(&engine.paths.state, place(id, supervisor))?)
+}
+
+/// Whether the supervisor that the store knows of a machine is still that process. One that cannot be
+/// seen may be in another pid namespace, or in another time namespace than this process: it holds its
+/// lease, which is asked for last because nearly all can be seen.
+pub(crate) fn is_alive(engine: &Engine, run: &Run) -> Result<bool, Failure> {
+    let supervisor = &run.supervisor;
+    if supervisor.boot_id != boot_id()? {
+        return Ok(false);
+    }
+    if start_time(supervisor.pid) == Some(supervisor.start_time) {
+        return Ok(true);
+    }
+    Ok(Lease::is_held(&engine.paths.state, place(run.id, supervisor))?)
+}
+
+/// Where its lease is: nobody else's, though others may have its number in other namespaces.
+fn place(id: Uuid, supervisor: &Supervisor) -> u64 {
+    let (high, low) = id.as_u64_pair();
+    let process = u64::from(supervisor.pid) << 40 ^ supervisor.start_time;
+    (high ^ low).wrapping_add(process.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// The processes of a machine that runs, for whoever has to end them in its supervisor's place. One

@@ -1,7 +1,12 @@
 //! A machine that lives: how it begins, and how everything is put back when it ends.
 
 use super::{
-    alive, console::Console, ends::Ends, monitor::Monitor, reserve::reserve, undo::finish,
+    alive,
+    console::Console,
+    ends::Ends,
+    monitor::Monitor,
+    reserve::{Held as Kept, reserve},
+    undo::finish,
 };
 use crate::{
     Code, Engine, Failure, resolve,
@@ -25,7 +30,6 @@ use svirt_host::{
     evidence::{self, Handed},
     launch::{Assigned, Held, Launcher, Running},
     processes,
-    reserve::Reservation,
     sources::{self, Supplies},
 };
 use svirt_model::{
@@ -67,7 +71,7 @@ pub(crate) struct Live {
     alone: bool,
     /// What this machine has to itself on the whole host, until everything is put back.
     #[allow(dead_code, reason = "it is held so that nobody else gets the machine's user or label")]
-    reserved: Vec<Reservation>,
+    reserved: Option<Kept>,
 }
 
 impl Live {
@@ -97,7 +101,7 @@ impl Live {
         drop(pins);
         let begun = begun.and_then(|live| live.settle(engine, &mut store));
         match begun {
-            Ok(live) => Self { reserved, alone, ..live }.keep(store),
+            Ok(live) => Self { reserved: Some(reserved), alone, ..live }.keep(store),
             Err(failure) => {
                 end_what_was_left(alone)?;
                 finish(engine, &mut store, id, EventKind::Refused, &failure.to_string())?;
@@ -148,7 +152,7 @@ impl Live {
             guest,
             debug_exit,
             alone: false,
-            reserved: Vec::new(),
+            reserved: None,
             plan,
         };
         for index in 0..live.plan.processes.len() {

@@ -2,10 +2,15 @@
 //! and what follows becomes durable, all in one transaction of the store, so that what the plan rests
 //! on is still true then.
 
-use super::{alive::this_process, labels, shared, users::reserve_user};
+use super::{
+    alive::{lease, this_process},
+    labels, shared,
+    users::reserve_user,
+};
 use crate::{Code, Engine, Failure, resolve::Pins};
 use std::os::fd::AsFd;
 use svirt_host::{
+    lease::Lease,
     mac::{
         apparmor::Apparmor,
         observe::Observer,
@@ -23,6 +28,13 @@ use svirt_plan::{
 };
 use svirt_store::{NewRun, Start, Store};
 
+/// What a supervisor holds as long as there is anything of its machine.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _reservations: Vec<Reservation>,
+    _lease: Lease,
+}
+
 /// Plans a machine and makes its intents durable. What it has to itself on the whole host is held by
 /// what is returned. `meanwhile` begins what needs no intent, because it changes nothing on the host
 /// and ends with this process: the disk need not be waited for before that.
@@ -32,7 +44,7 @@ pub(crate) fn reserve<T>(
     (machine, pins): (&Machine, &Pins),
     (transient, request): (bool, String),
     meanwhile: impl FnOnce(&Plan) -> Result<T, Failure>,
-) -> Result<(Plan, Vec<Reservation>, T), Failure> {
+) -> Result<(Plan, Held, T), Failure> {
     let place = engine.paths.place(&machine.name, machine.id);
     let bare = Inputs::bare(machine, &engine.facts, &place);
     let needs = needs(bare)?;
@@ -42,6 +54,7 @@ pub(crate) fn reserve<T>(
     let aliens = aliens(&needs)?;
     let (id, name) = (machine.id, machine.name.clone());
     let supervisor = this_process()?;
+    let lease = lease(engine, id, &supervisor)?;
     let start = store.start(NewRun { id, name, supervisor, transient, request })?;
     let user = reserve_user(engine, &start)?;
     let (pair, groups, mut held) = labels::reserve_labels(&start, &needs, &aliens)?;
@@ -66,7 +79,7 @@ pub(crate) fn reserve<T>(
     }
     let begun = meanwhile(&plan)?;
     start.commit(&plan, &wants, &claims)?;
-    Ok((plan, held, begun))
+    Ok((plan, Held { _reservations: held, _lease: lease }, begun))
 }
 
 /// What a start would plan, with what it could be given now; nothing is reserved.

@@ -8,6 +8,7 @@ use crate::{
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType},
+    process::{Resource, getrlimit},
 };
 use std::{
     io,
@@ -50,6 +51,7 @@ impl Launcher {
     /// # Errors
     /// See [`LaunchError`].
     pub fn prepare(&self) -> Result<Prepared, LaunchError> {
+        enough_descriptors()?;
         let (control, theirs) = control_pair().doing(|| "make a socket for the launcher")?;
         let launcher = Loaded(self.spawn(theirs)?);
         Ok(Prepared(Start { control, launcher, init: None }))
@@ -64,6 +66,20 @@ impl Launcher {
             .stderr(Stdio::null())
             .spawn()
             .on("run", &self.program)
+    }
+}
+
+/// The launcher keeps what it holds above the numbers that programs have, which begin at 512 there.
+const DESCRIPTORS: u64 = 1024;
+
+/// It raises the limit itself, as far as that goes.
+fn enough_descriptors() -> Result<(), HostError> {
+    match getrlimit(Resource::Nofile).maximum {
+        Some(most) if most < DESCRIPTORS => {
+            let why = format!("the limit is {most} (ulimit -Hn), and {DESCRIPTORS} are needed");
+            Err(io::Error::other(why)).doing(|| "open as many files as a start takes")
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,12 +5,14 @@
 
 mod fork;
 mod handle;
+mod lock;
 mod mount;
 mod process;
 mod trace;
 
 pub use fork::{Forked, SingleThreaded};
 pub use handle::{ask_file_system, handle_of, hold_by_handle};
+pub use lock::{is_byte_locked, lock_byte};
 pub use mount::{MountFlags, map_mount, set_mount_flags};
 pub use process::{
     close_all_except, deny_executable_gain, execute, ignore_signal, install_filter,
