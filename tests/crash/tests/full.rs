@@ -73,7 +73,7 @@ impl Drop for Small {
 #[track_caller]
 fn is_refused(said: &Said, ill: Ill) {
     let words: &[&str] = match ill {
-        Ill::ReadOnly => &["read-only", "readonly", "Read-only"],
+        Ill::ReadOnly => &["read-only", "readonly", "Read-only", "may be written"],
         Ill::Full => &["space", "full"],
         Ill::NoInodes => &["space", "inodes"],
     };
