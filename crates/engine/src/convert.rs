@@ -86,7 +86,8 @@ impl From<PlanError> for Failure {
             PlanError::NoRight { .. } | PlanError::NoEntry { .. } => Code::Denied,
             PlanError::TakenLabel { .. }
             | PlanError::Covered { .. }
-            | PlanError::Labelled { .. } => Code::InUse,
+            | PlanError::Labelled { .. }
+            | PlanError::Unsearched(_) => Code::InUse,
             PlanError::Allocate(AllocateError::NoPair { .. } | AllocateError::NoGroup { .. }) => {
                 Code::InUse
             }
@@ -100,7 +101,8 @@ impl From<PlanError> for Failure {
             | PlanError::ForeignLabel { .. }
             | PlanError::OpenImages { .. }
             | PlanError::HardLinked { .. }
-            | PlanError::TwoLabels { .. } => Code::Data,
+            | PlanError::TwoLabels { .. }
+            | PlanError::Within { .. } => Code::Data,
         };
         Failure::from_error(code, &error).maybe_hint(error.hint())
     }

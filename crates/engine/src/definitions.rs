@@ -119,7 +119,7 @@ impl Engine {
     pub fn autostart(&self) -> Result<Vec<Outcome>, Failure> {
         let definitions = self.store()?.definitions()?;
         let marked = definitions.into_iter().filter(|d| d.autostart);
-        Ok(marked.map(|d| (d.name.clone(), self.start_defined(&d.name, None))).collect())
+        Ok(marked.map(|d| (d.name.clone(), self.start_defined(&d.name, None, &|_| {}))).collect())
     }
 
     /// Removes a machine's definition, its logs, and the disks that sVirt made for it.

@@ -1,7 +1,7 @@
 //! Starting a machine: a process is forked that becomes its supervisor, and says once how it went.
 
 use crate::{
-    Code, Engine, Failure, Waiter, definitions,
+    Code, Engine, Failure, Labelling, Waiter, definitions,
     resolve::{self, Identity},
     supervisor::{self, Live},
 };
@@ -10,6 +10,7 @@ use rustix::{
     process::{Signal, pidfd_send_signal},
     rand::{GetRandomFlags, getrandom},
 };
+use serde::{Deserialize, Serialize};
 use std::{
     io::{BufRead, BufReader, Write},
     os::{
@@ -97,6 +98,13 @@ pub(crate) struct Birth {
 /// none. On the same connection follows what anybody is told who waits.
 pub(crate) type Report = Result<Vec<LayerStatus>, Failure>;
 
+/// What the supervisor says until then, a line each.
+#[derive(Serialize, Deserialize)]
+enum Said {
+    Labelling(Labelling),
+    Report(Report),
+}
+
 impl Engine {
     /// What a start of this machine would do, without doing any of it.
     ///
@@ -130,7 +138,7 @@ impl Engine {
     }
 
     /// Starts a machine that is forgotten when it ends. The start is given up when `given_up`
-    /// becomes readable before it is done, or when this process dies.
+    /// becomes readable before it is done, or when this process dies. `told` hears what takes long.
     ///
     /// # Errors
     /// Whatever stops it; nothing is left then.
@@ -139,12 +147,13 @@ impl Engine {
         spec: &Spec,
         streams: Streams,
         given_up: Option<BorrowedFd<'_>>,
+        told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
         let request = definitions::text(spec)?;
         let spec = spec.expanded()?.spec;
         let identity = self.identity(&spec)?;
         let birth = Birth { spec, request, identity, transient: true, alone: true };
-        self.fork(birth, streams, given_up)
+        self.fork(birth, streams, given_up, told)
     }
 
     /// Starts a machine that is defined; see [`Engine::start`].
@@ -155,12 +164,13 @@ impl Engine {
         &self,
         name: &MachineName,
         given_up: Option<BorrowedFd<'_>>,
+        told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
         let Definition { id, name, request, .. } = self.defined(name)?;
         let spec = spec::read(request.as_bytes())?.expanded()?.spec;
         let identity = Identity { id, name };
         let birth = Birth { spec, request, identity, transient: false, alone: true };
-        self.fork(birth, Streams::none(), given_up)
+        self.fork(birth, Streams::none(), given_up, told)
     }
 
     fn identity(&self, spec: &Spec) -> Result<Identity, Failure> {
@@ -178,6 +188,7 @@ impl Engine {
         birth: Birth,
         streams: Streams,
         given_up: Option<BorrowedFd<'_>>,
+        told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
         let single = SingleThreaded::verify().doing(|| "fork the machine's supervisor")?;
         let (ours, theirs) = UnixStream::pair().doing(|| "make a connection to the supervisor")?;
@@ -192,11 +203,17 @@ impl Engine {
             }
             Forked::Parent { pidfd, .. } => {
                 drop((theirs, guests, streams));
-                if given_up.map_or(Ok(false), |fd| came_before(fd, ours.as_fd()))? {
-                    return Err(self.give_up(&name, pidfd.as_fd())?);
-                }
                 let mut reader = BufReader::new(ours);
-                let unenforced = hear(&mut reader)?;
+                let unenforced = loop {
+                    let watched = given_up.filter(|_| reader.buffer().is_empty());
+                    if watched.map_or(Ok(false), |fd| came_before(fd, reader.get_ref().as_fd()))? {
+                        return Err(self.give_up(&name, pidfd.as_fd())?);
+                    }
+                    match hear(&mut reader)? {
+                        Said::Labelling(labelling) => told(&labelling),
+                        Said::Report(report) => break report?,
+                    }
+                };
                 Ok(Started { name, id, unenforced, waiter: Waiter::new(reader), console })
             }
         }
@@ -227,11 +244,11 @@ fn came_before(given_up: BorrowedFd<'_>, report: BorrowedFd<'_>) -> Result<bool,
     Ok(!given_up.revents().is_empty())
 }
 
-fn hear(reader: &mut impl BufRead) -> Report {
+fn hear(reader: &mut impl BufRead) -> Result<Said, Failure> {
     let mut line = Vec::new();
     reader.read_until(b'\n', &mut line).doing(|| "hear from the supervisor")?;
     let died = |_| Failure::new(Code::Internal, "the supervisor died while it started the machine");
-    serde_json::from_slice::<Report>(&line).map_err(died)?
+    serde_json::from_slice(&line).map_err(died)
 }
 
 /// The connections to whoever started a machine.
@@ -246,11 +263,20 @@ pub(crate) struct Starter {
 
 impl Starter {
     /// Says how the start went.
-    pub(crate) fn say(&mut self, report: &Report) {
-        let mut text = serde_json::to_vec(report).unwrap_or_default();
+    pub(crate) fn say(&self, report: Report) {
+        self.line(&Said::Report(report));
+    }
+
+    /// Says what takes so long.
+    pub(crate) fn tell(&self, labelling: &Labelling) {
+        self.line(&Said::Labelling(labelling.clone()));
+    }
+
+    fn line(&self, said: &Said) {
+        let mut text = serde_json::to_vec(said).unwrap_or_default();
         text.push(b'\n');
         // Whoever started the machine may be gone, which changes nothing for the machine.
-        let _ = self.report.write_all(&text);
+        let _ = (&self.report).write_all(&text);
     }
 }
 
@@ -288,7 +314,7 @@ pub(crate) fn run_for(
 ) -> Result<Option<Ending>, Failure> {
     let (spec, request) = (spec.clone(), definitions::text(spec)?);
     let birth = Birth { spec, request, identity, transient: true, alone: false };
-    let mut live = Live::begin(engine, birth, Streams::none())?;
+    let mut live = Live::begin(engine, birth, Streams::none(), &|_| {})?;
     let ending = live.ends_within(Instant::now() + limit);
     live.finish(engine, "the trial ended")?;
     ending

@@ -5,29 +5,19 @@
 //! `label few CONTEXT FILE...` gives each file the label through the interpreter of ops, takes all of
 //! it back, and prints how many milliseconds each took. `label tree CONTEXT DIRECTORY [RECORD]` labels
 //! a directory and everything below, and prints how many objects it changed; what was there before is
-//! made durable in the file RECORD, or is not kept.
+//! made durable in the file RECORD first, or is not kept.
 
 use rustix::fs::{Mode, OFlags, open};
 use std::{
-    error::Error,
-    ffi::OsString,
-    fs::File,
-    io::Write,
-    num::NonZero,
-    os::fd::AsFd,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
-    thread,
-    time::Instant,
+    error::Error, ffi::OsString, fs::File, io::Write, os::fd::AsFd, os::unix::ffi::OsStrExt,
+    path::Path, time::Instant,
 };
 use svirt_host::{
-    Doing, HostError,
-    apply::{self, Means},
+    apply::{self, Means, Watcher},
     known::{self, Mounted},
     mac::{
         attribute::{Attributes, Xattr},
-        tree::{self, Change, Task},
+        tree::{self, Change},
     },
 };
 use svirt_model::{Attribute, Op, Value, label::SecurityModel};
@@ -43,10 +33,9 @@ fn main() -> Outcome {
     let label = [context.as_bytes(), b"\0"].concat();
     match (how.to_str(), objects) {
         (Some("few"), files) => few(&label, files),
-        (Some("tree"), [directory]) => whole(&label, directory.as_ref(), &|_| Ok(())),
+        (Some("tree"), [directory]) => whole(&label, directory.as_ref(), None),
         (Some("tree"), [directory, record]) => {
-            let record = Record { path: record.into(), file: Mutex::new(File::create(record)?) };
-            whole(&label, directory.as_ref(), &|changes| record.keep(changes))
+            whole(&label, directory.as_ref(), Some(record.as_ref()))
         }
         _ => Err(USAGE.into()),
     }
@@ -54,7 +43,8 @@ fn main() -> Outcome {
 
 fn few(label: &[u8], files: &[OsString]) -> Outcome {
     let mounted = Mounted::default();
-    let means = Means { contents: |_| &[], profiles: Path::new("/nonexistent") };
+    let profiles = Path::new("/nonexistent");
+    let means = Means { contents: |_| &[], profiles, watch: Watcher::NONE };
     let begin = Instant::now();
     let ops = files.iter().map(|file| op(label, file.as_ref())).collect::<Outcome<Vec<_>>>()?;
     ops.iter().try_for_each(|op| apply::make(op, &means))?;
@@ -84,39 +74,23 @@ fn op(label: &[u8], file: &Path) -> Outcome<Op> {
     })
 }
 
-fn whole(
-    label: &[u8],
-    directory: &Path,
-    record: &(dyn Fn(&[Change]) -> Result<(), HostError> + Sync),
-) -> Outcome {
+/// What is there is looked at and made durable as a start does it, before any of it is changed.
+fn whole(label: &[u8], directory: &Path, record: Option<&Path>) -> Outcome {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let task = Task {
-        attribute: Xattr::Selinux,
-        value: label,
-        threads: thread::available_parallelism().map_or(1, NonZero::get),
-        record,
-        progress: &|_| {},
-        stop: &AtomicBool::new(false),
-    };
-    let outcome = tree::label(open(directory, flags, Mode::empty())?, &task)?;
-    if !outcome.complete || !outcome.passed_over.is_empty() {
-        return Err(format!("{outcome:?}").into());
+    let root = open(directory, flags, Mode::empty())?;
+    let begin = Instant::now();
+    let before = tree::scan(&root, SecurityModel::Selinux, &|_| {})?;
+    let seen = begin.elapsed();
+    if let Some(record) = record {
+        let mut file = File::create(record)?;
+        file.write_all(&serde_json::to_vec(&before)?)?;
+        file.sync_data()?;
     }
-    println!("{}", outcome.progress.changed);
+    let change = Change { model: SecurityModel::Selinux, before: &before, after: label };
+    let begin = Instant::now();
+    let progress = tree::label(&root, change, &|_| {})?;
+    let (seen, labelled) = (seen.as_secs_f64() * 1000.0, begin.elapsed().as_secs_f64() * 1000.0);
+    eprintln!("{} objects: looked at in {seen:.1} ms, labelled in {labelled:.1} ms", before.count);
+    println!("{}", progress.changed);
     Ok(())
-}
-
-/// Where what was there before is kept.
-struct Record {
-    path: PathBuf,
-    file: Mutex<File>,
-}
-
-impl Record {
-    fn keep(&self, changes: &[Change]) -> Result<(), HostError> {
-        let text: String = changes.iter().map(|change| format!("{change:?}\n")).collect();
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
-        kept.on("write", &self.path)
-    }
 }

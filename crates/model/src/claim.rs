@@ -19,6 +19,9 @@ pub struct Claim {
     /// Whether it is not the object itself, but what a block device that the machine uses lies on:
     /// whoever has all of it has that device too, and another part of it is another's.
     pub beneath: bool,
+    /// Whether it is a directory that is labelled for the machine, with everything below it.
+    #[serde(default)]
+    pub labelled: bool,
 }
 
 /// A claim of a live machine.

@@ -1,6 +1,9 @@
 //! What a machine wants of the host's objects, and the reversible changes that follow.
 
-use crate::{Embedded, Known, MachineName, label::SecurityModel};
+use crate::{
+    Embedded, Known, MachineName,
+    label::{SecurityModel, Tree},
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
 use uuid::Uuid;
@@ -71,6 +74,8 @@ pub enum Value {
     /// A label, byte for byte as the kernel keeps it; none where there is no such attribute. Written as
     /// text, where it is some.
     Label(#[serde(with = "label")] Option<Vec<u8>>),
+    /// The labels of a directory and of everything below it.
+    Tree(Tree),
     /// A profile with this text, loaded into the kernel under the name that is the object's path.
     Profile(String),
     /// Rules that the kernel has for the label that is the object's path, each as it is written.
@@ -158,7 +163,8 @@ impl Op {
     /// Which kind of change it is.
     pub fn kind(&self) -> OpKind {
         match (&self.attribute, &self.after) {
-            (Attribute::Label { .. }, _) | (Attribute::Presence, Value::Label(_)) => OpKind::Label,
+            (Attribute::Label { .. }, _)
+            | (Attribute::Presence, Value::Label(_) | Value::Tree(_)) => OpKind::Label,
             (Attribute::Presence, Value::Absent) => OpKind::Removal,
             (Attribute::Presence, Value::Directory { .. }) => OpKind::Directory,
             (Attribute::Presence, Value::Link(_)) => OpKind::Link,
@@ -171,7 +177,7 @@ impl Op {
     }
 }
 
-mod label {
+pub(crate) mod label {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
@@ -181,7 +187,7 @@ mod label {
         Bytes(Vec<u8>),
     }
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         label: &Option<Vec<u8>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -192,7 +198,7 @@ mod label {
         label.as_ref().map(written).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(
+    pub(crate) fn deserialize<'d, D: Deserializer<'d>>(
         deserializer: D,
     ) -> Result<Option<Vec<u8>>, D::Error> {
         let written = Option::<Written>::deserialize(deserializer)?;

@@ -7,13 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 use svirt_model::{
-    Access, Claim, FileId, FileKind, Ground, HeldClaim, MachineName, Object, Plan, Resource,
-    Sharing, Target,
+    Access, Claim, FileId, FileKind, Ground, HeldClaim, MachineName, Object, Op, Plan, Resource,
+    Sharing, Target, Value,
 };
 
 /// Two machines cannot have an object at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} is in use by machine {machine} ({})", .path.display(), word(*.access))]
+#[error("{} is in use by machine {machine} ({})", .path.display(), word(*.access, *.labels))]
 pub struct Conflict {
     /// The object.
     pub path: PathBuf,
@@ -25,18 +25,24 @@ pub struct Conflict {
     pub file: FileId,
     /// Whom the machine that wants it would let use it as well.
     pub sharing: Sharing,
+    /// Whether one would lie in a directory that is labelled for the other.
+    pub labels: bool,
 }
 
-fn word(access: Access) -> &'static str {
-    match access {
-        Access::Read => "read-only",
-        Access::Write => "read-write",
+fn word(access: Access, labels: bool) -> &'static str {
+    match (access, labels) {
+        (Access::Read, false) => "read-only",
+        (Access::Write, false) => "read-write",
+        (_, true) => "a directory, or something in it, that is labelled for one of the two",
     }
 }
 
 impl Conflict {
     /// What the user can do about it.
     pub fn hint(&self) -> String {
+        if self.labels {
+            return format!("stop {}, or use a copy", self.machine);
+        }
         format!("declare it shared in both (share=GROUP), or stop {}", self.machine)
     }
 
@@ -52,9 +58,11 @@ impl Conflict {
 /// whoever owns them: who writes them runs as whoever executes them.
 pub fn claims(plan: &Plan) -> Vec<Claim> {
     let resources = plan.processes.iter().flat_map(|p| &p.manifest.resources);
+    let trees: BTreeSet<&Path> = plan.ops.iter().filter_map(tree).collect();
     let mut all: Vec<Claim> = Vec::new();
     let mut known = BTreeSet::new();
-    for claim in resources.flat_map(of) {
+    for mut claim in resources.flat_map(of) {
+        claim.labelled = !claim.beneath && trees.contains(claim.path.as_path());
         // The same again, of a library with two names or of two processes, adds nothing.
         let written = claim.access == Access::Write;
         if known.insert((claim.file, claim.path.clone(), written, claim.beneath)) {
@@ -64,10 +72,15 @@ pub fn claims(plan: &Plan) -> Vec<Claim> {
     all
 }
 
+/// The directory of an op that labels everything below it too.
+fn tree(op: &Op) -> Option<&Path> {
+    matches!(op.before, Value::Tree(_)).then_some(op.object.as_path())
+}
+
 fn of(resource: &Resource) -> Vec<Claim> {
     let claim = |file: FileId, path: &Path, beneath: bool| {
         let (access, sharing) = (resource.access, resource.sharing.clone());
-        Claim { file, path: path.to_owned(), access, sharing, beneath }
+        Claim { file, path: path.to_owned(), access, sharing, beneath, labelled: false }
     };
     let object = match &resource.target {
         // It is not there yet, so it is known by its place alone.
@@ -113,9 +126,10 @@ fn place_number(path: &Path) -> u64 {
 /// lies below it.
 pub fn conflict(new: &[Claim], live: &[HeldClaim]) -> Option<Conflict> {
     // Most claims on both sides are reads of libraries, which clash with no other read.
-    let writers: Vec<&HeldClaim> = live.iter().filter(|l| writes(&l.claim)).collect();
+    let matters = |c: &Claim| writes(c) || c.labelled;
+    let writers: Vec<&HeldClaim> = live.iter().filter(|l| matters(&l.claim)).collect();
     let (wanted, held) = new.iter().find_map(|n| {
-        let held = match writes(n) {
+        let held = match matters(n) {
             true => live.iter().find(|l| clash(n, &l.claim)),
             false => writers.iter().copied().find(|l| clash(n, &l.claim)),
         };
@@ -123,7 +137,8 @@ pub fn conflict(new: &[Claim], live: &[HeldClaim]) -> Option<Conflict> {
     })?;
     let Claim { path, access, file, .. } = held.claim.clone();
     let sharing = wanted.sharing.clone();
-    Some(Conflict { path, machine: held.name.clone(), access, file, sharing })
+    let labels = nested(wanted, &held.claim);
+    Some(Conflict { path, machine: held.name.clone(), access, file, sharing, labels })
 }
 
 fn writes(claim: &Claim) -> bool {
@@ -136,7 +151,16 @@ fn clash(a: &Claim, b: &Claim) -> bool {
     let meet = a.file == b.file || a.path.starts_with(&b.path) || b.path.starts_with(&a.path);
     let shared =
         matches!((&a.sharing, &b.sharing), (Sharing::Group(x), Sharing::Group(y)) if x == y);
-    meet && !beside && (writes(a) || writes(b)) && !shared
+    nested(a, b) || (meet && !beside && (writes(a) || writes(b)) && !shared)
+}
+
+/// Whether one lies in a directory that is labelled for the other. Whatever both share: its label would
+/// be put back with the directory's, when that one ends.
+fn nested(a: &Claim, b: &Claim) -> bool {
+    let inside = |tree: &Claim, c: &Claim| {
+        tree.labelled && c.path != tree.path && c.path.starts_with(&tree.path)
+    };
+    inside(a, b) || inside(b, a)
 }
 
 #[cfg(test)]
@@ -147,7 +171,14 @@ mod tests {
     fn claim(inode: u64, access: Access, group: Option<&str>) -> Claim {
         let sharing = group.map_or(Sharing::Private, |g| Sharing::Group(g.parse().unwrap()));
         let path = format!("/disk{inode}").into();
-        Claim { file: FileId { device: 1, inode }, path, access, sharing, beneath: false }
+        Claim {
+            file: FileId { device: 1, inode },
+            path,
+            access,
+            sharing,
+            beneath: false,
+            labelled: false,
+        }
     }
 
     fn held(name: &str, claim: Claim) -> HeldClaim {
@@ -172,6 +203,23 @@ mod tests {
         assert!(conflict(&[at(9, Access::Read, "/srv/web/disk")], &live).is_some());
         assert!(conflict(&[at(9, Access::Read, "/srv")], &live).is_some());
         assert!(conflict(&[at(9, Access::Write, "/srv/webs")], &live).is_none());
+    }
+
+    #[test]
+    fn nothing_is_used_in_a_directory_that_is_labelled_for_another() {
+        let at = |inode, path: &str, labelled| Claim {
+            path: path.into(),
+            labelled,
+            ..claim(inode, Access::Read, Some("pair"))
+        };
+        let live = [held("web", at(7, "/srv", true))];
+        let found = conflict(&[at(9, "/srv/iso", false)], &live).unwrap();
+        assert!(found.labels && found.hint().contains("copy"), "{found}");
+        assert!(conflict(&[at(7, "/srv", true)], &live).is_none(), "the same, alike");
+        assert!(conflict(&[at(9, "/srvs", false)], &live).is_none());
+        let live = [held("web", at(9, "/srv/iso", false))];
+        assert!(conflict(&[at(7, "/srv", true)], &live).is_some());
+        assert!(conflict(&[at(7, "/srv", false)], &live).is_none(), "both only read");
     }
 
     #[test]

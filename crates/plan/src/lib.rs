@@ -28,11 +28,11 @@ pub use reserved::{Needs, Other, Others, Reserved};
 
 use allocate::AllocateError;
 use choice::Choice;
-use labels::{Called, Labels};
+use labels::{Called, Labels, Wanted};
 use std::{collections::BTreeSet, path::PathBuf};
 use svirt_model::{
     FileId, GroupName, HostFacts, Layer, Machine, MachineName, Plan, Process, Resource, Role,
-    Sharing, Want,
+    Sharing, Value, Want,
     label::{LabelError, Observations, ProfileName, SecurityModel},
 };
 use svirt_policy::apparmor::ProfileError;
@@ -240,6 +240,24 @@ pub enum PlanError {
         /// The object.
         path: PathBuf,
     },
+    /// A directory that has to be labelled, and is not as it was when it was looked into.
+    #[error(
+        "the labels in {} are not known: they were changed while the machine started, or are still to be \
+         put back",
+        .0.display()
+    )]
+    Unsearched(PathBuf),
+    /// An object that has to keep its label, in a directory that is labelled.
+    #[error(
+        "{} has to keep its label, and {} would be labelled with everything in it",
+        .path.display(), .directory.display()
+    )]
+    Within {
+        /// The object.
+        path: PathBuf,
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A text that QEMU's command line cannot carry.
     #[error("the kernel's command line has a character in it that cannot be passed on: {0:?}")]
     Text(char),
@@ -286,7 +304,9 @@ impl PlanError {
             }
             Self::Labelled { .. } => Some("stop that machine first, or use a copy"),
             Self::HardLinked { .. } => Some("use a copy, or leave its label with relabel=no"),
-            Self::TwoLabels { .. } => Some("name it once"),
+            Self::TwoLabels { .. } => Some("name it once, or alike"),
+            Self::Unsearched(_) => Some("start it again"),
+            Self::Within { .. } => Some("share another directory, or move it elsewhere"),
             Self::Unreserved(_) | Self::Unseen(_) | Self::Profile(_) | Self::Text(_) => None,
         }
     }
@@ -334,6 +354,12 @@ pub fn labelled(inputs: Inputs<'_>) -> Vec<(SecurityModel, FileId)> {
     labels::candidates(inputs, &resources::walk(inputs, &Choice::of(inputs)).manifest)
 }
 
+/// The directories that may have to be labelled with everything below them, of what was seen: what is there
+/// has to be seen too.
+pub fn trees(inputs: Inputs<'_>) -> Vec<(SecurityModel, FileId)> {
+    labels::trees(inputs, &resources::walk(inputs, &Choice::of(inputs)).manifest)
+}
+
 /// Makes the plan of a start.
 ///
 /// # Errors
@@ -357,6 +383,10 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, PlanError> {
         confine::usable(&process.confinement)?;
     }
     let profiles = labels::profiles(inputs, &labels, &processes, &relabelled)?;
+    // What is then made in a directory is made when that has its labels, and gone when it gets its own.
+    let tree = |wanted: &Wanted| matches!(wanted.before, Value::Tree(_));
+    let (trees, relabelled): (Vec<_>, Vec<_>) = relabelled.into_iter().partition(tree);
+    wanted.splice(..0, trees);
     wanted.extend(relabelled);
     wanted.extend(profiles.into_iter().map(desire::new));
     desire::distinct(&wanted)?;

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use support::{
     hosts,
     machines::{disk, embedded, from, kvm, tcg},
-    objects::{file, image, known, named, object},
+    objects::{file, image, known, named},
     planned,
 };
 use svirt_model::{
-    Access, Attribute, Device, DeviceKind, Enforced, FileKind, Held, HostFacts, ImageFormat, Layer,
-    Machine, Object, Plan, Resource, Sharing, Target, Value, Want,
+    Access, Attribute, Device, DeviceKind, Enforced, Held, HostFacts, ImageFormat, Layer, Machine,
+    Object, Plan, Resource, Sharing, Target, Value, Want,
     label::{
         Context, MachineLabel, Observations, Observed, Permits, Relabelling, Seclabel,
         SeclabelKind, SecurityModel, SmackLabel, SourceLabel,
@@ -215,18 +215,6 @@ fn what_was_left_labelled_is_put_back_as_it_was_before_that() {
     assert_eq!(changes(&plan_with(&reads, &readable, &Others::default()).expect("a plan")), []);
     let plan = plan_with(&reads, &readable, &left("/iso", CONTENT)).expect("a plan");
     assert_eq!(changes(&plan), [found("/iso", CONTENT)]);
-}
-
-#[test]
-fn a_directory_is_not_labelled() {
-    let tree = named(object("/srv", FileKind::Directory), Access::Write);
-    let machine = kvm(vec![from(DeviceKind::Directory(tree), "--rw /srv")]);
-    let refused = plan(&machine).expect_err("it could not be put back");
-    assert!(refused.to_string().contains("/srv is a directory"), "{refused}");
-    let usable =
-        Observed { permits: Permits { read: true, write: true, ..barred().permits }, ..barred() };
-    let plan = plan_with(&machine, &usable, &Others::default()).expect("a plan");
-    assert_eq!((changes(&plan), selinux(&plan).enforced), (vec![], Enforced::Partly));
 }
 
 #[test]

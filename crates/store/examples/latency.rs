@@ -115,8 +115,14 @@ fn want(machine: Uuid, op: &Op) -> Want {
 fn claims(n: u64) -> Vec<Claim> {
     let path = format!("/srv/images/m{n}.qcow2").into();
     let file = FileId { device: 64_768, inode: 1_000 + n };
-    let image =
-        Claim { file, path, access: Access::Write, sharing: Sharing::Private, beneath: false };
+    let image = Claim {
+        file,
+        path,
+        access: Access::Write,
+        sharing: Sharing::Private,
+        beneath: false,
+        labelled: false,
+    };
     let library = |n| {
         let Object { id: file, path, .. } = object(n);
         Claim { file, path, access: Access::Read, ..image.clone() }

@@ -62,7 +62,8 @@ pub(crate) fn held(c: &Connection, run: Uuid, labels: &[Attribute]) -> Result<Ve
 }
 
 fn claims(c: &Connection) -> Result<Vec<HeldClaim>, Fault> {
-    let query = "SELECT run, name, device, inode, path, access, sharing_group, beneath
+    let query = "SELECT run, name, device, inode, path, access, sharing_group, beneath,
+                   labelled
                  FROM claims JOIN objects ON objects.id = object JOIN runs ON runs.id = run
                  ORDER BY run, position";
     Ok(c.prepare(query)?.query_map([], claim_from_row)?.collect::<Result<_, _>>()?)
@@ -85,18 +86,20 @@ pub(crate) fn save_wants(tx: &Connection, run: Uuid, wants: &[Want]) -> Result<(
 pub(crate) fn save_claims(tx: &Connection, run: Uuid, claims: &[Claim]) -> Result<(), Fault> {
     let mut known = tx.prepare(
         "SELECT id FROM objects INDEXED BY objects_path WHERE device = ?1 AND inode = ?2
-         AND path = ?3 AND access = ?4 AND sharing_group IS ?5 AND beneath = ?6",
+         AND path = ?3 AND access = ?4 AND sharing_group IS ?5 AND beneath = ?6
+           AND labelled = ?7",
     )?;
     let mut object = tx.prepare(
-        "INSERT INTO objects (device, inode, path, access, sharing_group, beneath)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO objects (device, inode, path, access, sharing_group, beneath, labelled)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let mut insert =
         tx.prepare("INSERT INTO claims (run, position, object) VALUES (?1, ?2, ?3)")?;
     for (position, claim) in (0i64..).zip(claims) {
-        let Claim { file, path, access, sharing, beneath } = claim;
+        let Claim { file, path, access, sharing, beneath, labelled } = claim;
         let (device, inode, path) = (Bits(file.device), Bits(file.inode), plain(path));
-        let values = params![device, inode, Text(&path), Word(access), group(sharing), beneath];
+        let values =
+            params![device, inode, Text(&path), Word(access), group(sharing), beneath, labelled];
         let id = match known.query_row(values, |row| row.get(0)).optional()? {
             Some(id) => id,
             None => object.insert(values)?,
@@ -148,6 +151,7 @@ pub(crate) fn claim_from_row(row: &Row<'_>) -> rusqlite::Result<HeldClaim> {
         access: row.get::<_, Word<Access>>(5)?.0,
         sharing: group.map_or(Sharing::Private, |group| Sharing::Group(group.0)),
         beneath: row.get(7)?,
+        labelled: row.get(8)?,
     };
     let (machine, name) = (row.get::<_, Word<Uuid>>(0)?.0, row.get::<_, Word<MachineName>>(1)?.0);
     Ok(HeldClaim { machine, name, claim })

@@ -1,4 +1,5 @@
-//! Which of the claims that are held could stand in the way of new ones: what is written by others,
+//! Which of the claims that are held could stand in the way of new ones: what is written by others or
+//! labelled for them with all that is in it,
 //! and of what is read only the same objects as the new machine writes, and what lies below or above
 //! them. A hundred machines hold thousands of claims, nearly all of them on the same libraries, and
 //! a start holds everybody else up while it reads them.
@@ -17,7 +18,9 @@ use svirt_model::{Access, Claim, HeldClaim};
 pub(crate) fn near(c: &Connection, new: &[Claim]) -> Result<Vec<HeldClaim>, Fault> {
     let mut found = Found::default();
     found.add(&mut query(c, "objects_written", "access = 'write'")?, [])?;
-    let mut written = new.iter().filter(|claim| claim.access == Access::Write).peekable();
+    found.add(&mut query(c, "objects_labelled", "labelled = 1")?, [])?;
+    let excludes = |claim: &&Claim| claim.access == Access::Write || claim.labelled;
+    let mut written = new.iter().filter(excludes).peekable();
     if written.peek().is_none() {
         return Ok(found.0.into_values().collect());
     }
@@ -39,7 +42,8 @@ pub(crate) fn near(c: &Connection, new: &[Claim]) -> Result<Vec<HeldClaim>, Faul
 /// SQLite refuses a query that cannot use its index, so that none of these ever reads all claims.
 fn query<'c>(c: &'c Connection, index: &str, of: &str) -> rusqlite::Result<Statement<'c>> {
     c.prepare(&format!(
-        "SELECT run, name, device, inode, path, access, sharing_group, beneath, position
+        "SELECT run, name, device, inode, path, access, sharing_group, beneath, labelled,
+           position
          FROM objects INDEXED BY {index}
          CROSS JOIN claims INDEXED BY claims_object ON claims.object = objects.id
          CROSS JOIN runs ON runs.id = claims.run
@@ -60,7 +64,7 @@ struct Found(BTreeMap<(String, i64), HeldClaim>);
 
 impl Found {
     fn add(&mut self, query: &mut Statement<'_>, values: impl Params) -> rusqlite::Result<()> {
-        let row = |row: &Row<'_>| Ok(((row.get(0)?, row.get(8)?), claim_from_row(row)?));
+        let row = |row: &Row<'_>| Ok(((row.get(0)?, row.get(9)?), claim_from_row(row)?));
         for found in query.query_map(values, row)? {
             let (key, claim) = found?;
             self.0.insert(key, claim);

@@ -36,3 +36,8 @@ CREATE TABLE settings (
 -- And when the kernel was last asked about a machine again, with what did not hold since when (JSON).
 ALTER TABLE evidence ADD COLUMN verified_ms INTEGER;
 ALTER TABLE evidence ADD COLUMN doubts TEXT;
+
+-- A directory that is labelled with everything below it excludes what others use there, also where all
+-- only read.
+ALTER TABLE objects ADD COLUMN labelled INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX objects_labelled ON objects (id) WHERE labelled = 1;

@@ -21,7 +21,14 @@ fn near(store: &mut Store, new: &[Claim]) -> Vec<HeldClaim> {
 
 fn claim(inode: u64, path: &str, access: Access) -> Claim {
     let file = FileId { device: 1, inode };
-    Claim { file, path: path.into(), access, sharing: Sharing::Private, beneath: false }
+    Claim {
+        file,
+        path: path.into(),
+        access,
+        sharing: Sharing::Private,
+        beneath: false,
+        labelled: false,
+    }
 }
 
 /// Names of which one begins another, and those that sort just beside a slash; slashes twice.
@@ -38,13 +45,14 @@ fn any_claim() -> impl Strategy<Value = Claim> {
     let sharing = prop::sample::select(vec![Sharing::Private, group("one"), group("two")]);
     // The upper half of the numbers is stored as negative ones.
     let inode = prop::sample::select(vec![0, 1, 2, 3, 4, 5, u64::MAX, u64::MAX >> 1]);
-    (0_u64..3, inode, path(), access, sharing, any::<bool>()).prop_map(
-        |(device, inode, path, access, sharing, beneath)| Claim {
+    (0_u64..3, inode, path(), access, sharing, any::<bool>(), any::<bool>()).prop_map(
+        |(device, inode, path, access, sharing, beneath, labelled)| Claim {
             file: FileId { device, inode },
             path: path.into(),
             access,
             sharing,
             beneath,
+            labelled,
         },
     )
 }

@@ -46,7 +46,8 @@ const GROUP: &str = "/sys/fs/cgroup/machine";
 const PROFILES: &str = "/run/lab/profiles";
 
 pub(crate) fn means() -> Means<'static> {
-    Means { contents: |_| &[], profiles: Path::new(PROFILES) }
+    let watch = apply::Watcher::NONE;
+    Means { contents: |_| &[], profiles: Path::new(PROFILES), watch }
 }
 
 fn object(path: &Path) -> Object {

@@ -6,7 +6,7 @@ use crate::{
     machine::{self, Machine, NODE, SOCKET},
 };
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
-use std::{fs, path::Path, sync::Mutex, sync::atomic::AtomicBool};
+use std::{fs, path::Path};
 use svirt_host::apply::Undone;
 use svirt_host::{
     Reason,
@@ -15,12 +15,13 @@ use svirt_host::{
         attribute::{AttributeError, Attributes, Xattr},
         process::{self, ExecLabel},
         selinux::{self, Selinux},
-        tree::{self, Change, Task, TreeError},
+        tree::{self, Change, TreeError},
     },
     sys::SingleThreaded,
 };
-use svirt_model::label::{CategorySet, Context, ProcessLabel, SecurityModel};
+use svirt_model::label::{CategorySet, Context, ProcessLabel, SecurityModel, Tree};
 
+const MODEL: SecurityModel = SecurityModel::Selinux;
 const OWN: &str = "sys_u:sys_r:sys_t:s0-s1:c0.c1023";
 const MACHINE: &str = "sys_u:sys_r:svirt_t:s0:c1,c2";
 const IMAGE: &str = "sys_u:object_r:image_t:s0:c1,c2";
@@ -211,7 +212,7 @@ pub(crate) fn a_tree_is_labelled_and_put_back(root: &str) {
     let attributes = Attributes::open().expect("procfs");
     let read = |path: &str| attributes.read(held(path), Xattr::Selinux).expect("a label");
     fs::create_dir_all(format!("{root}/a/b")).expect("a directory of ours");
-    for number in 0..50 {
+    for number in 0..300 {
         labelled(&format!("{root}/a/b/{number}"), Xattr::Selinux, OTHERS);
     }
     let alien = format!("{root}/a/alien");
@@ -219,45 +220,38 @@ pub(crate) fn a_tree_is_labelled_and_put_back(root: &str) {
     let before = read(&alien);
     assert_eq!(before.as_deref(), Some(b"another_u:object_r:policys_t:s0:c5\0".as_slice()));
     let value = format!("{IMAGE}\0");
-    let stop = AtomicBool::new(false);
+    let value = value.as_bytes();
     for _ in 0..20 {
-        let recorded = Mutex::new(Vec::new());
-        let record = |changes: &[Change]| {
-            recorded.lock().expect("nobody panicked").extend_from_slice(changes);
-            Ok(())
-        };
-        let (attribute, progress) = (Xattr::Selinux, &|_| {});
-        let value = value.as_bytes();
-        let task = Task { attribute, value, threads: 4, record: &record, progress, stop: &stop };
-        let outcome = tree::label(held(root), &task).expect("all of it can be labelled");
-        assert!(outcome.complete && outcome.passed_over.is_empty(), "{outcome:?}");
+        let seen = tree::scan(held(root), MODEL, &|_| {}).expect("all of it can be labelled");
         SingleThreaded::verify().expect("the threads are gone");
+        assert_eq!((seen.count, seen.exceptions().count()), (304, 301));
+        let change = Change { model: MODEL, before: &seen, after: value };
+        let done = tree::label(held(root), change, &|_| {}).expect("all of it can be labelled");
+        SingleThreaded::verify().expect("the threads are gone");
+        assert_eq!(done.changed, 304);
         assert_eq!(read(&alien).as_deref(), Some(value));
         assert_eq!(read(&format!("{root}/a/b/7")).as_deref(), Some(value));
-        let recorded = recorded.into_inner().expect("nobody panicked");
-        assert_eq!(recorded.len(), 54);
-        let undone = tree::put_back(held(root), attribute, value, recorded).expect("all of it");
-        assert_eq!((undone.restored, undone.left.len()), (54, 0));
+        let undone = tree::put_back(held(root), change, &|_| {}).expect("all of it");
+        SingleThreaded::verify().expect("the threads are gone");
+        assert_eq!((undone.restored, undone.left), (304, 0));
         assert_eq!(read(&alien), before);
         assert_eq!(read(&format!("{root}/a/b/7")), Some(format!("{OTHERS}\0").into_bytes()));
     }
-    let nonsense = attributes.write(held("/proc/self"), Xattr::Selinux, value.as_bytes());
+    let nonsense = attributes.write(held("/proc/self"), Xattr::Selinux, value);
     assert!(matches!(nonsense, Err(AttributeError::Unsupported { .. })), "{nonsense:?}");
 }
 
 /// `m` in the tree is the root of another file system.
 pub(crate) fn a_mount_in_a_tree_is_refused(root: &str) {
-    let stop = AtomicBool::new(false);
-    let task = Task {
-        attribute: Xattr::Selinux,
-        value: IMAGE.as_bytes(),
-        threads: 2,
-        record: &|_| Ok(()),
-        progress: &|_| {},
-        stop: &stop,
-    };
-    let refused = tree::label(held(root), &task);
+    let refused = tree::scan(held(root), MODEL, &|_| {});
     assert!(matches!(&refused, Err(TreeError::Mounted(m)) if m == Path::new("m")), "{refused:?}");
+    let common = Attributes::open().expect("procfs").read(held(root), Xattr::Selinux);
+    let before = Tree { common: common.expect("a label"), count: 1, labels: Vec::new() };
+    let change = Change { model: MODEL, before: &before, after: IMAGE.as_bytes() };
+    let refused = tree::label(held(root), change, &|_| {});
+    assert!(matches!(&refused, Err(TreeError::Mounted(m)) if m == Path::new("m")), "{refused:?}");
+    let undone = tree::put_back(held(root), change, &|_| {}).expect("all but what is mounted");
+    assert_eq!((undone.restored, undone.named), (1, vec!["m".into()]));
 }
 
 /// A file on a file system that is mounted with `context=`: its label is that of the mount.

@@ -147,22 +147,26 @@ pub(crate) fn taken_from_nobody(
     reserved: &Reserved,
 ) -> Result<(), Failure> {
     for op in ops {
-        let Some(label) = found_label(op).filter(|label| label.kind() == image) else { continue };
-        if is_somebody_elses(&label.categories(), reserved)? {
-            return Err(foreign(&op.object, &label));
+        for label in found_labels(op).into_iter().filter(|label| label.kind() == image) {
+            if is_somebody_elses(&label.categories(), reserved)? {
+                return Err(foreign(&op.object, &label));
+            }
         }
     }
     Ok(())
 }
 
-/// The context that an object has before it is labelled.
-fn found_label(op: &Op) -> Option<Context> {
-    match (&op.attribute, &op.before) {
-        (Attribute::Label { model: SecurityModel::Selinux, .. }, Value::Label(Some(label))) => {
-            Context::from_kernel(label).ok()
-        }
-        _ => None,
-    }
+/// The contexts that an object has, and what is below it, before it is labelled.
+fn found_labels(op: &Op) -> Vec<Context> {
+    let Attribute::Label { model: SecurityModel::Selinux, .. } = &op.attribute else {
+        return Vec::new();
+    };
+    let labels = match &op.before {
+        Value::Label(label) => vec![label.as_deref()],
+        Value::Tree(tree) => tree.all().collect(),
+        _ => Vec::new(),
+    };
+    labels.into_iter().flatten().filter_map(|label| Context::from_kernel(label).ok()).collect()
 }
 
 /// Whether somebody on this host has these categories, of whatever state directory.

@@ -9,7 +9,9 @@ use super::{
     undo::finish,
 };
 use crate::{
-    Code, Engine, Failure, resolve,
+    Code, Engine, Failure,
+    long::{Long, Tell},
+    resolve,
     start::{Birth, Streams},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,7 +28,7 @@ use std::{
 use svirt_formats::image::qcow2_empty;
 use svirt_host::{
     Doing,
-    apply::{self, Means},
+    apply::{self, Means, Watcher},
     evidence::{self, Handed},
     launch::{Assigned, Held, Launcher, Running},
     processes,
@@ -76,7 +78,13 @@ pub(crate) struct Live {
 
 impl Live {
     /// Starts a machine; when this returns, it runs confined. On a failure nothing is left.
-    pub(crate) fn begin(engine: &Engine, birth: Birth, streams: Streams) -> Result<Self, Failure> {
+    pub(crate) fn begin(
+        engine: &Engine,
+        birth: Birth,
+        streams: Streams,
+        tell: Tell<'_>,
+    ) -> Result<Self, Failure> {
+        let long = Long::new(tell);
         // It takes its time to be there, while this finds out what it is to do.
         let launcher = launcher(engine)?.prepare()?;
         engine.paths.make_runtime()?;
@@ -94,10 +102,10 @@ impl Live {
             first.map(|process| Ok(launcher.assign(&process.confinement)?)).transpose()
         };
         let (plan, reserved, first) =
-            reserve(engine, &mut store, (&machine, &pins), (transient, request), begin)?;
+            reserve(engine, &mut store, (&machine, &pins), (transient, request), &long, begin)?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
-        let begun =
-            make(engine, &plan.ops).and_then(|()| Self::launch(engine, plan, logs, streams, first));
+        let begun = make(engine, &plan.ops, &long)
+            .and_then(|()| Self::launch(engine, plan, logs, streams, first));
         drop(pins);
         let begun = begun.and_then(|live| live.settle(engine, &mut store));
         match begun {
@@ -367,16 +375,18 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
     }
 }
 
-fn make(engine: &Engine, ops: &[Op]) -> Result<(), Failure> {
+fn make(engine: &Engine, ops: &[Op], long: &Long<'_>) -> Result<(), Failure> {
     let profiles = engine.paths.profiles();
-    ops.iter().try_for_each(|op| Ok(apply::make(op, &means(&profiles))?))
+    let say = |directory: &Path, count, progress| long.say(directory, Some(count), progress);
+    let means = Means { watch: Watcher(&say), ..means(&profiles) };
+    ops.iter().try_for_each(|op| Ok(apply::make(op, &means)?))
 }
 
 pub(crate) fn means(profiles: &Path) -> Means<'_> {
     let contents = |which| match which {
         Embedded::Guest => svirt_guest::GUEST.unwrap_or_default(),
     };
-    Means { contents, profiles }
+    Means { contents, profiles, watch: Watcher::NONE }
 }
 
 /// The program that applies confinements.

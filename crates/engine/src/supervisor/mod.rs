@@ -19,6 +19,7 @@ mod request;
 mod reserve;
 mod serve;
 mod shared;
+mod trees;
 mod undo;
 mod users;
 
@@ -44,19 +45,19 @@ const SIGHUP: i32 = 1;
 const SIGPIPE: i32 = 13;
 
 /// Becomes the supervisor: starts the machine, reports, and serves until it ends.
-pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, mut starter: Starter) -> ! {
+pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, starter: Starter) -> ! {
     let begun = detach(&streams, &starter)
         .and_then(|()| end_with(starter.process))
         .and_then(|()| Ok(processes::become_subreaper()?))
-        .and_then(|()| Live::begin(engine, birth, streams))
+        .and_then(|()| Live::begin(engine, birth, streams, &|labelling| starter.tell(labelling)))
         .and_then(|live| live.listen(engine))
         .and_then(|live| outlive_starter().map(|()| live));
     match begun {
         Ok(live) => {
-            starter.say(&Ok(live.plan.unenforced().cloned().collect()));
+            starter.say(Ok(live.plan.unenforced().cloned().collect()));
             serve::until_it_ends(engine, live, starter);
         }
-        Err(failure) => starter.say(&Err(failure)),
+        Err(failure) => starter.say(Err(failure)),
     }
     exit(0)
 }

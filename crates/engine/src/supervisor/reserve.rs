@@ -5,9 +5,10 @@
 use super::{
     alive::{lease, this_process},
     labels, shared,
+    trees::Trees,
     users::reserve_user,
 };
-use crate::{Code, Engine, Failure, resolve::Pins};
+use crate::{Code, Engine, Failure, long::Long, resolve::Pins};
 use std::os::fd::AsFd;
 use svirt_host::{
     lease::Lease,
@@ -43,6 +44,7 @@ pub(crate) fn reserve<T>(
     store: &mut Store,
     (machine, pins): (&Machine, &Pins),
     (transient, request): (bool, String),
+    long: &Long<'_>,
     meanwhile: impl FnOnce(&Plan) -> Result<T, Failure>,
 ) -> Result<(Plan, Held, T), Failure> {
     let place = engine.paths.place(&machine.name, machine.id);
@@ -50,7 +52,8 @@ pub(crate) fn reserve<T>(
     let needs = needs(bare)?;
     let mut eyes = Eyes::open(&engine.facts, &needs)?;
     // Whatever has to be asked of the kernel first is known before everybody else waits.
-    eyes.look(pins)?;
+    let seen = eyes.look(pins)?;
+    let trees = Trees::search(Inputs { seen: &seen, ..bare }, pins, long);
     let aliens = aliens(&needs)?;
     let (id, name) = (machine.id, machine.name.clone());
     let supervisor = this_process()?;
@@ -60,22 +63,24 @@ pub(crate) fn reserve<T>(
     let (pair, groups, mut held) = labels::reserve_labels(&start, &needs, &aliens)?;
     let reserved = Reserved { user: user.as_ref().map(|(user, _)| *user), pair, groups };
     held.extend(user.map(|(_, reservation)| reservation));
-    let seen = eyes.look(pins)?;
+    let mut seen = eyes.look(pins)?;
+    trees.show(&mut seen);
     let labelled = eyes.are_open() || needs.profile.is_some();
     let inputs = Inputs { reserved: &reserved, seen: &seen, ..bare };
     let others = if labelled { others(&start, inputs)? } else { Others::default() };
     let inputs = Inputs { others: &others, ..inputs };
-    let Planned { plan, wants } = plan(inputs)?;
+    let Planned { plan, wants } = plan(inputs).map_err(|error| trees.explain(error))?;
     known(&plan)?;
-    let selinux = engine.facts.labels.selinux.as_ref();
-    if let Some(types) = selinux.and_then(|selinux| selinux.types.as_ref()) {
-        labels::taken_from_nobody(&plan.ops, &types.image, &reserved)?;
-    }
     let claims = claims(&plan);
     if let Some(conflict) = conflict(&claims, &start.claims_near(&claims)?) {
         // The store is this transaction's until then.
         drop(start);
         return Err(shared::refused(engine, &conflict));
+    }
+    // What machines of this store have was said of them by now.
+    let selinux = engine.facts.labels.selinux.as_ref();
+    if let Some(types) = selinux.and_then(|selinux| selinux.types.as_ref()) {
+        labels::taken_from_nobody(&plan.ops, &types.image, &reserved)?;
     }
     let begun = meanwhile(&plan)?;
     start.commit(&plan, &wants, &claims)?;
@@ -87,7 +92,9 @@ pub(crate) fn preview(engine: &Engine, machine: &Machine, pins: &Pins) -> Result
     let place = engine.paths.place(&machine.name, machine.id);
     let bare = Inputs::bare(machine, &engine.facts, &place);
     let needs = needs(bare)?;
-    let seen = Eyes::open(&engine.facts, &needs)?.look(pins)?;
+    let mut seen = Eyes::open(&engine.facts, &needs)?.look(pins)?;
+    let trees = Trees::search(Inputs { seen: &seen, ..bare }, pins, &Long::new(&|_| {}));
+    trees.show(&mut seen);
     let mut reserved = Reserved { user: first_user(&engine.facts), ..Reserved::default() };
     if let Some(pool) = &needs.pool {
         let mut allocator = Allocator::new(pool.clone());
@@ -101,7 +108,8 @@ pub(crate) fn preview(engine: &Engine, machine: &Machine, pins: &Pins) -> Result
             reserved.groups.insert(group.clone(), category);
         }
     }
-    let planned = plan(Inputs { reserved: &reserved, seen: &seen, ..bare })?.plan;
+    let planned = plan(Inputs { reserved: &reserved, seen: &seen, ..bare });
+    let planned = planned.map_err(|error| trees.explain(error))?.plan;
     known(&planned)?;
     Ok(planned)
 }

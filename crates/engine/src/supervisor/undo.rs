@@ -2,7 +2,7 @@
 //!
 //! What is to be undone is the store's to say, and how is the host's; here stands what is said of it.
 
-use super::{alive::boot_id, live::means};
+use super::{alive::boot_id, live::means, trees};
 use crate::{
     Engine, Failure,
     recovery::{Rest, rest},
@@ -29,11 +29,17 @@ pub(crate) fn finish(
     store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
     let boot = boot_id()?;
     let undoing = Undoing::new(engine);
+    // Nobody else ends a machine whose supervisor lives; of one that died, several may at once.
+    let mut before = match kind {
+        EventKind::Recovered => BTreeMap::new(),
+        _ => trees::alone(store, id)?.iter().map(|e| (e.sequence, undoing.undo(e))).collect(),
+    };
     let end = store.finish(id, &boot)?;
     let (mut outcomes, mut left, mut detail) = (Vec::new(), Vec::new(), detail.to_owned());
     for entry in end.entries()? {
-        let outcome = undoing.undo(&entry);
-        if let Some(said) = said(&entry, &outcome) {
+        let (outcome, note) =
+            before.remove(&entry.sequence).unwrap_or_else(|| undoing.undo(&entry));
+        for said in said(&entry, &outcome).into_iter().chain(note) {
             detail.push_str(&format!("; {said}"));
         }
         left.extend(left_for_good(&entry, &outcome));
@@ -50,7 +56,7 @@ pub(crate) fn again(engine: &Engine, store: &mut Store) -> Result<Vec<Rest>, Fai
     let (undoing, mut left) = (Undoing::new(engine), Vec::new());
     let (mut outcomes, mut events) = (Vec::new(), BTreeMap::<MachineName, Vec<String>>::new());
     for entry in again.entries()? {
-        let outcome = undoing.undo(&entry);
+        let (outcome, _) = undoing.undo(&entry);
         if let Some(said) = said_again(&entry, &outcome) {
             events.entry(entry.name.clone()).or_default().push(said);
             left.extend(left_for_good(&entry, &outcome));
@@ -84,14 +90,20 @@ impl Undoing {
         Self { profiles: engine.paths.profiles(), mounted: Mounted::default() }
     }
 
-    fn undo(&self, entry: &LedgerEntry) -> Outcome {
-        match apply::undo(&entry.op, &means(&self.profiles), &self.mounted) {
+    /// What became of a change, and what is to be known of it besides.
+    fn undo(&self, entry: &LedgerEntry) -> (Outcome, Option<String>) {
+        let outcome = match apply::undo(&entry.op, &means(&self.profiles), &self.mounted) {
             Ok(Undone::Restored) => Outcome::Undone,
+            Ok(Undone::Noted(what)) => {
+                let note = format!("of {}, {what}", entry.op.object.display());
+                return (Outcome::Undone, Some(note));
+            }
             Ok(Undone::Moved(to)) => Outcome::Moved(to),
             Ok(Undone::Left(why)) => Outcome::Left(why),
             Ok(Undone::Later(why)) => Outcome::Later(why),
             Err(error) => Outcome::Left(Failure::from(error).to_string()),
-        }
+        };
+        (outcome, None)
     }
 }
 

@@ -4,8 +4,9 @@
 //! Which label is right, it refuses to know.
 
 use super::{
-    Undone,
+    Means, Undone,
     find::{At, Way, at, to_known, to_made},
+    tree,
 };
 use crate::{
     Doing, HostError,
@@ -32,7 +33,16 @@ use svirt_model::{
 /// # Errors
 /// The file is gone or another, has more than one name, or has not the label that was recorded; the
 /// kernel's.
-pub(super) fn write(op: &Op, model: SecurityModel, file: Option<&Known>) -> Result<(), HostError> {
+pub(super) fn write(
+    op: &Op,
+    model: SecurityModel,
+    file: Option<&Known>,
+    means: &Means<'_>,
+) -> Result<(), HostError> {
+    if let Some(change) = tree::change(op, model) {
+        let directory = the_file(&op.object, file).on("label", &op.object)?;
+        return tree::label(&op.object, &directory, change, means);
+    }
     let change = Change::of(op, model).on("label", &op.object)?;
     let object = the_file(&op.object, file).on("label", &op.object)?;
     change.make(&object).on("label", &op.object)
@@ -46,9 +56,11 @@ pub(super) fn put_back(
     op: &Op,
     model: SecurityModel,
     file: Option<&Known>,
+    means: &Means<'_>,
     mounted: &Mounted,
 ) -> Result<Undone, HostError> {
     let path = &op.object;
+    let whole = tree::change(op, model);
     let change = Change::of(op, model).on("put the label back of", path)?;
     let way = match file {
         Some(file) => to_known(path, file, change.after, mounted)?,
@@ -59,6 +71,13 @@ pub(super) fn put_back(
         Way::Moved(object, to) => (object, Some(to)),
         Way::None(undone) => return Ok(undone),
     };
+    if let Some(whole) = whole {
+        let undone = tree::put_back(path, &object, whole, means)?;
+        return Ok(match (undone, moved) {
+            (Undone::Restored | Undone::Noted(_), Some(to)) => Undone::Moved(to),
+            (undone, _) => undone,
+        });
+    }
     let attributes = Attributes::open()?;
     let usual = match change.before {
         Before::Recorded(_) => None,
@@ -125,6 +144,9 @@ impl<'a> Change<'a> {
         match (&op.before, &op.after) {
             (Value::Label(before), Value::Label(Some(after))) => {
                 Ok(Self { attribute, before: Before::Recorded(before.as_deref()), after })
+            }
+            (Value::Tree(tree), Value::Label(Some(after))) => {
+                Ok(Self { attribute, before: Before::Recorded(tree.common.as_deref()), after })
             }
             (Value::Absent, Value::Label(Some(after))) => {
                 Ok(Self { attribute, before: Before::AsMade, after })

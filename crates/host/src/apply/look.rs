@@ -54,7 +54,7 @@ pub fn look(op: &Op, means: &Means<'_>) -> Result<Finding, HostError> {
             let say = |path: &Path| format!("it leads to {}", path.display());
             row(Layer::Root, "link", say(text), say(&found))
         }
-        (_, Value::EmptyFile | Value::Absent | Value::Label(_)) => {
+        (_, Value::EmptyFile | Value::Absent | Value::Label(_) | Value::Tree(_)) => {
             let there = fs::symlink_metadata(path).is_ok();
             row(Layer::Root, "file", "there".into(), if there { "there" } else { GONE }.into())
         }
@@ -118,7 +118,8 @@ mod tests {
     use svirt_model::Embedded;
 
     fn means() -> Means<'static> {
-        Means { contents: |_| b"guest", profiles: Path::new("/nonexistent") }
+        let watch = crate::apply::Watcher::NONE;
+        Means { contents: |_| b"guest", profiles: Path::new("/nonexistent"), watch }
     }
 
     fn op(path: &Path, after: Value) -> Op {

@@ -7,10 +7,12 @@ mod label;
 mod look;
 mod profile;
 mod rules;
+mod tree;
 
 pub use label::fresh;
 pub use look::look;
 pub(crate) use profile::loaded;
+pub use tree::Watcher;
 
 use crate::{Doing, HostError, known::Mounted, subordinate, text};
 use rustix::{
@@ -39,6 +41,8 @@ pub enum Undone {
     Restored,
     /// So it is, and it has another name now, of which this is said.
     Moved(String),
+    /// It is, as far as there is anything left of it, of which this is said.
+    Noted(String),
     /// It is no longer as it was made, so it was left alone.
     Left(String),
     /// It may still be as it was made, and nothing can be done about it now, for this reason.
@@ -55,6 +59,8 @@ pub struct Means<'a> {
     pub contents: Contents,
     /// A directory of this user's alone for compiled profiles; it is made when it is needed.
     pub profiles: &'a Path,
+    /// Is told how far the labels of a directory are.
+    pub watch: Watcher<'a>,
 }
 
 /// Makes one change.
@@ -72,11 +78,13 @@ pub fn make(op: &Op, means: &Means<'_>) -> Result<(), HostError> {
 fn made(op: &Op, means: &Means<'_>) -> Result<(), HostError> {
     let path = &op.object;
     if let Attribute::Label { model, file } = &op.attribute {
-        return label::write(op, *model, file.as_ref());
+        return label::write(op, *model, file.as_ref(), means);
     }
     match &op.after {
         Value::Absent => Err(io::Error::other("no plan removes it")).on("remove", path),
-        Value::Label(_) => Err(io::Error::other("a label is no object")).on("make", path),
+        Value::Label(_) | Value::Tree(_) => {
+            Err(io::Error::other("a label is no object")).on("make", path)
+        }
         Value::Profile(source) => profile::load(path, source, means.profiles),
         Value::Rules(lines) => rules::allow(path, lines),
         Value::Directory { uid, gid, mode } => directory(path, *uid, *gid, *mode),
@@ -148,7 +156,7 @@ pub fn undo(op: &Op, means: &Means<'_>, mounted: &Mounted) -> Result<Undone, Hos
 fn undone(op: &Op, means: &Means<'_>, mounted: &Mounted) -> Result<Undone, HostError> {
     let undone = match (&op.attribute, &op.after) {
         (Attribute::Label { model, file }, _) => {
-            let put = label::put_back(op, *model, file.as_ref(), mounted);
+            let put = label::put_back(op, *model, file.as_ref(), means, mounted);
             return Ok(put.unwrap_or_else(|error| Undone::Later(error.in_full())));
         }
         (Attribute::Presence, Value::Profile(_)) => profile::remove(&op.object, means.profiles),
@@ -174,7 +182,9 @@ fn remove(op: &Op) -> Result<Undone, HostError> {
     match &op.after {
         Value::EmptyFile => left("it is kept: it was asked for by name"),
         Value::Absent => left("no plan removes it"),
-        Value::Label(_) | Value::Profile(_) | Value::Rules(_) => left("it is no object of its own"),
+        Value::Label(_) | Value::Tree(_) | Value::Profile(_) | Value::Rules(_) => {
+            left("it is no object of its own")
+        }
         Value::Link(text) => match fs::read_link(path) {
             Ok(found) if found == *text => held(path)
                 .and_then(|(directory, name)| unlinkat(directory, name, AtFlags::empty()))
@@ -305,7 +315,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn means() -> Means<'static> {
-        Means { contents: |_| &[], profiles: Path::new("/nonexistent") }
+        Means { contents: |_| &[], profiles: Path::new("/nonexistent"), watch: Watcher::NONE }
     }
 
     fn undo(op: &Op, means: &Means<'_>) -> Result<Undone, HostError> {

@@ -12,6 +12,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    ffi::CStr,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
@@ -45,6 +46,14 @@ impl Xattr {
         match self {
             Xattr::Selinux => "security.selinux",
             Xattr::Smack => "security.SMACK64",
+        }
+    }
+
+    /// Its name as the kernel is told it.
+    pub(super) fn c_name(self) -> &'static CStr {
+        match self {
+            Xattr::Selinux => c"security.selinux",
+            Xattr::Smack => c"security.SMACK64",
         }
     }
 }
@@ -266,20 +275,29 @@ impl Held {
     }
 
     fn explain(&self, attribute: Xattr, value: &[u8], error: Errno) -> AttributeError {
-        let object = self.name();
-        let text = String::from_utf8_lossy(value);
-        let label = text.trim_end_matches('\0').chars().take(80).collect();
-        match error {
-            Errno::OPNOTSUPP => AttributeError::Unsupported { object, attribute },
-            Errno::ROFS => AttributeError::ReadOnly { object },
-            Errno::PERM | Errno::ACCESS => {
-                AttributeError::Refused { object, label, source: error.into() }
-            }
-            Errno::INVAL if !value.is_empty() => AttributeError::Unknown { object, label },
-            other => {
-                let doing = format!("reach {} of {object}", attribute.name());
-                HostError::new(doing, other).into()
-            }
+        explain(self.name(), attribute, value, error)
+    }
+}
+
+/// Why an object's label cannot be read, or this value not be written.
+pub(super) fn explain(
+    object: String,
+    attribute: Xattr,
+    value: &[u8],
+    error: Errno,
+) -> AttributeError {
+    let text = String::from_utf8_lossy(value);
+    let label = text.trim_end_matches('\0').chars().take(80).collect();
+    match error {
+        Errno::OPNOTSUPP => AttributeError::Unsupported { object, attribute },
+        Errno::ROFS => AttributeError::ReadOnly { object },
+        Errno::PERM | Errno::ACCESS => {
+            AttributeError::Refused { object, label, source: error.into() }
+        }
+        Errno::INVAL if !value.is_empty() => AttributeError::Unknown { object, label },
+        other => {
+            let doing = format!("reach {} of {object}", attribute.name());
+            HostError::new(doing, other).into()
         }
     }
 }

@@ -73,7 +73,7 @@ impl KernelFiles {
     pub fn find(kind: Kind) -> Result<Option<Self>, HostError> {
         let (word, magic) = kind.identity();
         let mounts = Self::proc()?.read("self/mountinfo")?;
-        let places = mounts.split(|b| *b == b'\n').filter_map(|line| mount_point(line, word));
+        let places = mounts.split(|b| *b == b'\n').filter_map(|line| mount_point_of(line, word));
         let mut found = places.filter_map(|path| Some((directory(&path).ok()?, path)));
         let trusted = found.find(|(root, _)| is(root, magic));
         Ok(trusted.map(|(root, path)| Self { root, path }))
@@ -240,19 +240,21 @@ fn is(root: &OwnedFd, magic: u32) -> bool {
     fstatfs(root).is_ok_and(|found| found.f_type as u32 == magic)
 }
 
-/// The mount point of a line of `mountinfo` whose file system is of this type
-/// (`proc_pid_mountinfo(5)`).
-fn mount_point(line: &[u8], kind: &str) -> Option<PathBuf> {
-    let fields: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
-    let dash = fields.iter().position(|field| *field == b"-")?;
-    let of_kind = *fields.get(dash + 1)? == kind.as_bytes();
-    let point = fields.get(4).filter(|_| of_kind)?;
-    Some(unescape(point))
-}
-
 /// A path as `mountinfo` has it.
 pub(crate) fn unescape(field: &[u8]) -> PathBuf {
     std::ffi::OsString::from_vec(unescaped(field)).into()
+}
+
+/// The mount point of a line of `mountinfo` (`proc_pid_mountinfo(5)`).
+pub(super) fn mount_point(line: &[u8]) -> Option<PathBuf> {
+    line.split(|b| *b == b' ').nth(4).map(unescape)
+}
+
+/// The same, if its file system is of this type.
+fn mount_point_of(line: &[u8], kind: &str) -> Option<PathBuf> {
+    let mut fields = line.split(|b| *b == b' ').skip_while(|field| *field != b"-");
+    let of_kind = fields.nth(1)? == kind.as_bytes();
+    mount_point(line).filter(|_| of_kind)
 }
 
 /// Blanks, tabs, newlines and backslashes stand there as three octal digits.
@@ -282,9 +284,9 @@ mod tests {
     #[test]
     fn a_mount_point_is_read_with_its_blanks() {
         let line = b"36 35 0:7 / /sys/with\\040a\\134b rw,nosuid shared:3 - selinuxfs selinuxfs rw";
-        assert_eq!(mount_point(line, "selinuxfs"), Some("/sys/with a\\b".into()));
-        assert_eq!(mount_point(line, "smackfs"), None);
-        assert_eq!(mount_point(b"36 35 0:7", "selinuxfs"), None);
+        assert_eq!(mount_point_of(line, "selinuxfs"), Some("/sys/with a\\b".into()));
+        assert_eq!(mount_point_of(line, "smackfs"), None);
+        assert_eq!(mount_point_of(b"36 35 0:7", "selinuxfs"), None);
         assert_eq!(unescaped(b"a\\9\\04"), b"a\\9\\04");
     }
 

@@ -1,38 +1,43 @@
-//! Labelling a directory and everything below it, whoever may be renaming and linking there
-//! meanwhile.
+//! The labels of a directory and of everything below it: looked at, changed and put back, whoever may
+//! be renaming and linking there meanwhile.
 //!
-//! Every object is opened once, from the directory that it is in, through no symbolic link and no
-//! other mount, and labelled on that descriptor. What it was before is given to the caller before it
-//! is changed. It does not know what the label means, nor where what was before is kept.
+//! ```text
+//!   scan (reads)  --->  Tree: the common label, and who has another  --->  durable, as one record
+//!                                                                              |
+//!   put_back  <---------------------------  label  <---------------------------+
+//! ```
+//! What is changed is opened once, from the directory that it is in, through no symbolic link and no
+//! other mount, and labelled on that descriptor, if its label is still the one that was seen. What is
+//! put back is what has the label that was given, or got it from its directory. It does not know what
+//! a label means, nor where what was before is kept.
 
+mod direct;
+mod visit;
 mod walk;
 
-use super::attribute::{AttributeError, Attributes, PutBack, Xattr};
+use super::{
+    attribute::{AttributeError, Xattr},
+    files::{KernelFiles, mount_point},
+};
 use crate::{Doing, HostError};
+use direct::Direct;
 use rustix::{
-    fs::{Mode, OFlags, ResolveFlags, openat2},
+    fs::{Mode, OFlags, ResolveFlags, openat2, syncfs},
     io::Errno,
 };
 use std::{
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    collections::HashMap,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
 };
-use svirt_model::FileId;
+use svirt_model::label::{Inode, SecurityModel, Tree};
+use visit::{Finder, Labeller, Restorer};
+use walk::Walk;
 
-/// No more threads than this work on one tree.
-const THREADS_MAX: usize = 16;
-
-/// An object that is about to be changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Where it is, from the tree's root; empty for the root itself.
-    pub path: PathBuf,
-    /// Which file it is.
-    pub file: FileId,
-    /// Its label until now.
-    pub before: Option<Vec<u8>>,
-}
+/// So many objects below a directory may have another label than the directory.
+pub const EXCEPTIONS_MAX: usize = 10_000;
+/// So many of what is left are named.
+const NAMED_MAX: usize = 10;
 
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,35 +48,21 @@ pub struct Progress {
     pub changed: u64,
 }
 
-/// What is to be done to a tree.
-pub struct Task<'a> {
-    /// Which attribute.
-    pub attribute: Xattr,
-    /// What every object's is to be.
-    pub value: &'a [u8],
-    /// How many threads work on it, 1 to 16.
-    pub threads: usize,
-    /// Gets what is about to be changed, some at a time, and must have it durable when it returns.
-    pub record: &'a (dyn Fn(&[Change]) -> Result<(), HostError> + Sync),
-    /// Is told now and then how far it has come.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
-    /// Once this is true, nothing more is begun.
-    pub stop: &'a AtomicBool,
+/// Is told now and then how far it has come, by whichever thread has come so far.
+pub type Watch<'a> = &'a (dyn Fn(Progress) + Sync);
+
+/// A change of a tree's labels.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// Whose labels.
+    pub model: SecurityModel,
+    /// What they were.
+    pub before: &'a Tree,
+    /// What all of them become.
+    pub after: &'a [u8],
 }
 
-/// What became of a tree.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outcome {
-    /// What was done.
-    pub progress: Progress,
-    /// Whether everything was looked at; false when it was stopped.
-    pub complete: bool,
-    /// Sockets, pipes and devices, and what was moved meanwhile: they keep their labels. The first
-    /// hundred of them.
-    pub passed_over: Vec<PathBuf>,
-}
-
-/// A tree cannot be labelled. What was changed until then was recorded.
+/// A tree cannot be labelled.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// A file with another name, which may be outside.
@@ -85,6 +76,28 @@ pub enum TreeError {
     /// Another file system.
     #[error("another file system is mounted at {}", .0.display())]
     Mounted(PathBuf),
+    /// Another user's file, whose label only root may change.
+    #[error("{} belongs to user {owner}", .path.display())]
+    Foreign {
+        /// Where it is, from the tree's root.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+    /// Too much of it has other labels.
+    #[error("more than {EXCEPTIONS_MAX} files in it have another label than the directory")]
+    Mixed,
+    /// Not what it was when it was looked at.
+    #[error(
+        "{} was labelled or put there since the directory was looked at: it has {found}",
+        .path.display()
+    )]
+    Changed {
+        /// Where it is, from the tree's root.
+        path: PathBuf,
+        /// Its label, for people.
+        found: String,
+    },
     /// An object's label.
     #[error(transparent)]
     Attribute(#[from] AttributeError),
@@ -99,80 +112,122 @@ impl TreeError {
         match self {
             Self::HardLinked { .. } => Some("make a copy of it, or remove its other names"),
             Self::Mounted(_) => Some("share it as a directory of its own, or unmount it"),
+            Self::Foreign { .. } => Some("give it to yourself, or start the machine as root"),
+            Self::Mixed => Some("share its directories one by one, or label it alike first"),
+            Self::Changed { .. } => {
+                Some("start again; if other machines use the directory, stop them first")
+            }
             Self::Attribute(error) => error.hint(),
             Self::Host(_) => None,
         }
     }
 }
 
-/// Labels a directory, which was opened with `O_PATH` at least, and everything below it.
+/// What became of a tree that was to be put back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Returned {
+    /// How many have the label that they had, or that the directory had before it was changed.
+    pub restored: u64,
+    /// How many have a label that somebody else gave them, which was left.
+    pub left: u64,
+    /// The first ten of those, from the tree's root.
+    pub named: Vec<PathBuf>,
+}
+
+/// Looks at a directory, which was opened with `O_PATH` at least, and at everything below it: what
+/// [`label`] would be kept from doing is an error here.
 ///
-/// It works with threads that are gone when it returns: they are waited for until the kernel has
-/// forgotten them, so that a process with one thread can fork afterwards. None may fork meanwhile.
+/// This and the other two work with threads where there is much to do, which are gone when it returns: they are waited
+/// for until the kernel has forgotten them, so that a process with one thread can fork afterwards. None may
+/// fork meanwhile.
 ///
 /// # Errors
 /// See [`TreeError`]: the first one ends the work.
-pub fn label(root: impl AsFd, task: &Task<'_>) -> Result<Outcome, TreeError> {
-    walk::Walk::new(root.as_fd(), task)?.run(task.threads.clamp(1, THREADS_MAX))
+pub fn scan(root: impl AsFd, model: SecurityModel, watch: Watch<'_>) -> Result<Tree, TreeError> {
+    let direct = Direct::open(attribute(model)?)?;
+    let finder = Finder::new(&direct, root.as_fd())?;
+    let progress = Walk::new(root.as_fd(), &finder, watch).run()?;
+    Ok(finder.into_tree(progress.seen))
 }
 
-/// What became of changes that were to be taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Undone {
-    /// How many are as they were.
-    pub restored: u64,
-    /// Those that are somewhere else now, or have a label that somebody else gave them.
-    pub left: Vec<PathBuf>,
-}
-
-/// Takes changes back: whatever is still the same file at the same place with the same new label
-/// gets its old one, byte for byte.
+/// Labels a directory and everything below it.
 ///
 /// # Errors
-/// See [`TreeError`].
-pub fn put_back(
-    root: impl AsFd,
-    attribute: Xattr,
-    after: &[u8],
-    changes: impl IntoIterator<Item = Change>,
-) -> Result<Undone, TreeError> {
-    let attributes = Attributes::open()?;
-    let mut undone = Undone::default();
-    for Change { path, file, before } in changes {
-        let restored = match reopen(root.as_fd(), &path, file)? {
-            None => false,
-            Some(object) => {
-                let back = attributes.put_back(&object, attribute, before.as_deref(), after)?;
-                back == PutBack::Restored
-            }
-        };
-        if restored {
-            undone.restored += 1;
-        } else {
-            undone.left.push(path);
-        }
-    }
-    Ok(undone)
+/// See [`TreeError`]: the first one ends the work. [`put_back`] takes back what was done until then.
+pub fn label(root: impl AsFd, change: Change<'_>, watch: Watch<'_>) -> Result<Progress, TreeError> {
+    let direct = Direct::open(attribute(change.model)?)?;
+    let (before, one_mount) = (Before::of(change.before), is_one_mount(root.as_fd())?);
+    let labeller = Labeller { direct: &direct, change, before, one_mount };
+    Walk::new(root.as_fd(), &labeller, watch).run()
 }
 
-/// The object at this place, if it is still this one.
-fn reopen(root: BorrowedFd<'_>, path: &Path, file: FileId) -> Result<Option<OwnedFd>, HostError> {
-    let object = match open(root, path, OFlags::PATH | OFlags::NOFOLLOW) {
-        Ok(object) => object,
-        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::XDEV) => return Ok(None),
-        Err(e) => return Err(e).on("open", path),
-    };
-    let stat = rustix::fs::fstat(&object).on("look at", path)?;
-    let same = FileId { device: stat.st_dev, inode: stat.st_ino } == file;
-    Ok(same.then_some(object))
+/// Puts back what has the label that was given or comes of it, wherever below the directory it is by
+/// now, and waits for the disk to have it. What was not there before gets the directory's own.
+///
+/// # Errors
+/// The first of what failed, when all else was put back; see [`TreeError`].
+pub fn put_back(
+    root: impl AsFd,
+    change: Change<'_>,
+    watch: Watch<'_>,
+) -> Result<Returned, TreeError> {
+    let direct = Direct::open(attribute(change.model)?)?;
+    let restorer = Restorer::new(&direct, change, Before::of(change.before));
+    Walk::new(root.as_fd(), &restorer, watch).run()?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let opened = open(root.as_fd(), Path::new(""), flags).doing(|| "open a tree")?;
+    syncfs(&opened).doing(|| "wait for a tree's file system")?;
+    restorer.into_returned()
+}
+
+/// Whether nothing is mounted below a directory. Only root could change that meanwhile.
+fn is_one_mount(directory: BorrowedFd<'_>) -> Result<bool, HostError> {
+    let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let path = std::fs::read_link(&link).doing(|| format!("read {link}"))?;
+    let mounts = KernelFiles::proc()?.read("self/mountinfo")?;
+    let mut points = mounts.split(|b| *b == b'\n').filter_map(mount_point);
+    Ok(!points.any(|point| point != path && point.starts_with(&path)))
+}
+
+fn attribute(model: SecurityModel) -> Result<Xattr, HostError> {
+    let none = || std::io::Error::other("it keeps no labels with files");
+    Xattr::of(model).ok_or_else(none).doing(|| format!("label a tree for {model}"))
+}
+
+/// What each object of a tree had.
+struct Before<'a> {
+    /// Each label once; that of the directory itself is the first.
+    labels: Vec<Option<&'a [u8]>>,
+    exceptions: HashMap<Inode, usize>,
+}
+
+impl<'a> Before<'a> {
+    /// The directory's own.
+    const COMMON: usize = 0;
+
+    fn of(tree: &'a Tree) -> Self {
+        let objects = |(index, labelled): (usize, &'a svirt_model::label::Labelled)| {
+            labelled.objects.iter().map(move |below| (below.inode, index + 1))
+        };
+        let exceptions = tree.labels.iter().enumerate().flat_map(objects).collect();
+        Self { labels: tree.all().collect(), exceptions }
+    }
+
+    /// Which label an object had.
+    fn index(&self, inode: Inode) -> usize {
+        self.exceptions.get(&inode).copied().unwrap_or(Self::COMMON)
+    }
 }
 
 /// Opens what is below a directory, through no link and no mount. A link at the end can be held.
 fn open(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let resolve = ResolveFlags::BENEATH
+    openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), beneath())
+}
+
+fn beneath() -> ResolveFlags {
+    ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS
-        | ResolveFlags::NO_XDEV;
-    openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        | ResolveFlags::NO_XDEV
 }

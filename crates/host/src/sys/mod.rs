@@ -3,6 +3,7 @@
 //! This is the only room of the host crate with `unsafe` in it. It decides nothing: what to call,
 //! in which order and why stands with the callers.
 
+mod attribute;
 mod fork;
 mod handle;
 mod lock;
@@ -10,6 +11,7 @@ mod mount;
 mod process;
 mod trace;
 
+pub use attribute::{At, get_attribute_at, remove_attribute_at, set_attribute_at};
 pub use fork::{Forked, SingleThreaded};
 pub use handle::{ask_file_system, handle_of, hold_by_handle};
 pub use lock::{is_byte_locked, lock_byte};

@@ -17,6 +17,7 @@ mod seclabel;
 mod smack;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use apparmor::{PROFILE_MAX, ProfileMode, ProfileName, ShownProfile};
 pub use assigned::{MachineLabel, ProcessLabel};
@@ -31,3 +32,4 @@ pub use seclabel::{
     LABEL_MAX, Relabelling, Seclabel, SeclabelKind, SeclabelWords, SecurityModel, SourceLabel,
 };
 pub use smack::{SMACK_MAX, SmackLabel};
+pub use tree::{Below, Inode, Labelled, Tree, comes_of};

@@ -1,6 +1,6 @@
 //! What was seen of objects' labels before anything is changed.
 
-use super::{ProfileMode, SecurityModel};
+use super::{ProfileMode, SecurityModel, Tree};
 use crate::{FileId, Known};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,12 +35,18 @@ pub struct Permits {
 pub struct Observations {
     objects: BTreeMap<(SecurityModel, FileId), Observed>,
     known: BTreeMap<FileId, Known>,
+    trees: BTreeMap<(SecurityModel, FileId), Tree>,
     profile: Option<Option<ProfileMode>>,
 }
 
 impl Observations {
     /// Nothing was looked at.
-    pub const NONE: Self = Self { objects: BTreeMap::new(), known: BTreeMap::new(), profile: None };
+    pub const NONE: Self = Self {
+        objects: BTreeMap::new(),
+        known: BTreeMap::new(),
+        trees: BTreeMap::new(),
+        profile: None,
+    };
 
     /// Remembers what was seen of an object.
     pub fn insert(&mut self, model: SecurityModel, file: FileId, observed: Observed) {
@@ -55,6 +61,16 @@ impl Observations {
     /// By what an object is known later; none of one that cannot be known.
     pub fn known(&self, file: FileId) -> Option<&Known> {
         self.known.get(&file)
+    }
+
+    /// Remembers what the labels below a directory are.
+    pub fn insert_tree(&mut self, model: SecurityModel, directory: FileId, tree: Tree) {
+        self.trees.insert((model, directory), tree);
+    }
+
+    /// What the labels below a directory are; none of one that was not looked into.
+    pub fn tree(&self, model: SecurityModel, directory: FileId) -> Option<&Tree> {
+        self.trees.get(&(model, directory))
     }
 
     /// Remembers whether the profile that was chosen for the machine is loaded, and in which mode.

@@ -43,6 +43,17 @@ impl SmackLabel {
         Self(format!("svirt-read-{:x}-{:x}", file.device, file.inode))
     }
 
+    /// Whether it is one that sVirt gives to machines.
+    pub(super) fn is_of_machine(label: &[u8]) -> bool {
+        let id = label.strip_prefix(b"svirt-").filter(|id| id.len() == 32);
+        id.is_some_and(|id| id.iter().all(u8::is_ascii_hexdigit))
+    }
+
+    /// Whether it is one that sVirt gives to what a group shares.
+    pub(super) fn is_of_group(label: &[u8]) -> bool {
+        label.starts_with(b"svirt-group-")
+    }
+
     /// A label that a machine can have.
     ///
     /// # Errors

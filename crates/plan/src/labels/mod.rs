@@ -10,12 +10,14 @@ mod objects;
 mod profiles;
 mod selinux;
 mod smack;
+mod trees;
 
 pub(crate) use apparmor::chosen as chosen_profile;
 pub(crate) use objects::{Wanted, candidates, changes};
 pub(crate) use profiles::profiles;
 pub use profiles::stand_in;
 pub(crate) use selinux::{domain, pool};
+pub(crate) use trees::trees;
 
 use crate::{Inputs, Other, PlanError, choice::Choice};
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //! Programs, their libraries and their data are the host's, and so are devices that all may use: they
 //! are never labelled.
 
-use super::{Decision, Gap, Labels, Objects, selinux, smack};
+use super::{Decision, Gap, Labels, Objects, selinux, smack, trees};
 use crate::{Inputs, PlanError};
 use std::path::{Path, PathBuf};
 use svirt_model::{
@@ -56,7 +56,9 @@ pub(crate) fn changes(
         let mut labeller =
             Labeller { inputs, model: *model, objects, found: Vec::new(), gaps: Vec::new() };
         manifest.resources.iter().try_for_each(|resource| labeller.resource(resource))?;
-        all.append(&mut labeller.found);
+        let mut found = std::mem::take(&mut labeller.found);
+        trees::within(manifest, &mut found)?;
+        all.append(&mut found);
         gaps.append(&mut labeller.gaps);
         all.extend(made.iter().map(|path| labeller.made(path)));
     }
@@ -112,9 +114,9 @@ impl Labeller<'_> {
         if !chosen && whose == Whose::Readers && !others && seen.permits.read {
             return Ok(());
         }
-        // What a machine makes in a directory has its label, and nobody would put that back.
-        if object.kind == FileKind::Directory {
-            let what = "is a directory, of which nothing is labelled";
+        let directory = object.kind == FileKind::Directory;
+        if directory && !chosen && !others && usable(resource, seen.permits) {
+            let what = "is used with the labels that are there";
             return self.without(resource, object, seen.permits, what);
         }
         if !seen.keeps {
@@ -126,8 +128,16 @@ impl Labeller<'_> {
             let what = "is on a file system whose files are not known again";
             return self.without(resource, object, seen.permits, what);
         };
-        let found = orphaned.cloned().unwrap_or_else(|| Value::Label(seen.label.clone()));
-        let before = before(object, seen, found, held, &value)?;
+        let before = match directory {
+            true if orphaned.is_some() => {
+                return Err(PlanError::Unsearched(object.path.clone()));
+            }
+            true => trees::before(self.inputs, self.model, object, (seen, held), &value)?,
+            false => {
+                let found = orphaned.cloned().unwrap_or_else(|| Value::Label(seen.label.clone()));
+                before(object, seen, found, held, &value)?
+            }
+        };
         let (machine, object) = (self.inputs.machine.id, object.path.clone());
         let want = Want { machine, object, attribute, value: Value::Label(Some(value)) };
         self.add(want, before, resource)
@@ -196,9 +206,8 @@ impl Labeller<'_> {
         permits: Permits,
         what: &'static str,
     ) -> Result<(), PlanError> {
-        let written = resource.access == Access::Write;
         let (path, model) = (object.path.clone(), self.model);
-        if !permits.read || (written && !permits.write) {
+        if !usable(resource, permits) {
             return Err(PlanError::Unlabelled { path, model, what });
         }
         let what = format!("{} {what}: left to landlock and root", path.display());
@@ -224,8 +233,13 @@ impl Labeller<'_> {
     }
 }
 
+/// Whether a machine may do with an object of this label what it is given it for.
+pub(super) fn usable(resource: &Resource, permits: Permits) -> bool {
+    permits.read && (resource.access == Access::Read || permits.write)
+}
+
 /// The object of a resource that can have to be labelled.
-fn labelled(resource: &Resource) -> Option<&Object> {
+pub(super) fn labelled(resource: &Resource) -> Option<&Object> {
     match &resource.target {
         Target::Object(object) => Some(object),
         Target::Device(object) if object.kind == FileKind::BlockDevice => Some(object),

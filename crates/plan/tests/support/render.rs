@@ -166,6 +166,7 @@ fn value(value: &Value) -> String {
             let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
             format!("label {}", label.as_ref().map_or("none".into(), text))
         }
+        Value::Tree(tree) => format!("tree of {}", tree.count),
         Value::Profile(_) => "profile".into(),
         Value::Rules(rules) => format!("rules {}", rules.join("; ")),
     }

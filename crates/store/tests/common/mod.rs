@@ -63,6 +63,7 @@ pub(crate) fn claim(run: &NewRun) -> Claim {
         access: Access::Write,
         sharing: Sharing::Private,
         beneath: false,
+        labelled: false,
     }
 }
 

@@ -5,13 +5,14 @@ use crate::{
     args::{ExecArgs, LayerArgs, RunArgs, StartArgs},
     console::{Left, Manner, Terminal, attend},
     error::{Outcome, explain},
-    output::print,
+    output::{print, say},
     progress::Progress,
     render::{json, layers::warn},
     signals::Signals,
     specification,
 };
-use svirt_engine::{Code, Engine, Failure, Started, Streams, spec::Spec};
+use std::io::{self, IsTerminal};
+use svirt_engine::{Code, Engine, Failure, Labelling, Started, Streams, spec::Spec};
 use svirt_model::MachineName;
 
 /// `svirt run`.
@@ -43,7 +44,7 @@ fn start_defined(name: &MachineName, args: &StartArgs) -> Outcome {
     let spec = engine.definition(name)?;
     let here = Here::before_the_start()?;
     let given_up = (!args.attach).then(|| here.signals.ending());
-    let started = here.patiently(&spec, || engine.start_defined(name, given_up))?;
+    let started = here.patiently(&spec, || engine.start_defined(name, given_up, &tell))?;
     if args.attach { stay(&spec, started, here) } else { announce(&spec, &started, args.json) }
 }
 
@@ -53,7 +54,7 @@ fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
     specification::warn(spec)?;
     let streams = if detach || is_guest(spec) { Streams::none() } else { Streams::inherit()? };
     let given_up = detach.then(|| here.signals.ending());
-    let started = here.patiently(spec, || engine.start(spec, streams, given_up))?;
+    let started = here.patiently(spec, || engine.start(spec, streams, given_up, &tell))?;
     if detach { announce(spec, &started, json) } else { stay(spec, started, here) }
 }
 
@@ -74,6 +75,17 @@ fn announce(spec: &Spec, started: &Started, json: bool) -> Outcome {
         print(&format!("{}\n", started.name))?;
     }
     Ok(0)
+}
+
+/// Says how far a directory is that is labelled for the machine.
+fn tell(Labelling { directory, done, of }: &Labelling) {
+    if !io::stderr().is_terminal() {
+        return;
+    }
+    say(&match of {
+        Some(of) => format!("labelling {directory}: {done} of {of} files"),
+        None => format!("looking through {directory}: {done} files"),
+    });
 }
 
 /// What must be known of this command's surroundings before a machine starts: a signal that comes

@@ -128,8 +128,8 @@ pub(crate) fn ops(ops: &[Op]) -> String {
 }
 
 /// A value, for people.
-pub(super) fn value(value: &Value) -> String {
-    match value {
+pub(super) fn value(of: &Value) -> String {
+    match of {
         Value::Absent => "nothing".into(),
         Value::Directory { uid, gid, mode } => {
             format!("a directory of {uid}:{gid}, mode {mode:04o}")
@@ -144,6 +144,14 @@ pub(super) fn value(value: &Value) -> String {
         Value::Label(None) => "none".into(),
         Value::Label(Some(label)) => {
             String::from_utf8_lossy(label).trim_end_matches('\0').to_owned()
+        }
+        Value::Tree(tree) => {
+            let others = match tree.exceptions().count() {
+                0 => String::new(),
+                count => format!(", {count} of them otherwise"),
+            };
+            let common = value(&Value::Label(tree.common.clone()));
+            format!("{common} ({} files and directories{others})", tree.count)
         }
         Value::Profile(text) => format!("an AppArmor profile of {} lines", text.lines().count()),
         Value::Rules(rules) => format!("the Smack rules {}", rules.join(", ")),

@@ -67,7 +67,8 @@ fn undo(op: &Op) -> Undone {
 }
 
 fn means() -> Means<'static> {
-    Means { contents: |_| &[], profiles: Path::new("/nonexistent") }
+    let watch = apply::Watcher::NONE;
+    Means { contents: |_| &[], profiles: Path::new("/nonexistent"), watch }
 }
 
 fn why(refused: Result<(), HostError>) -> String {

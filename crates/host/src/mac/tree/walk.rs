@@ -1,19 +1,18 @@
 //! The threads that go through a tree: directories wait in one list, and whoever is idle takes the
-//! next.
+//! next. What is done with each object, it refuses to know.
 
-use super::{Change, Outcome, Progress, Task, TreeError, open};
-use crate::{
-    Doing, HostError,
-    mac::attribute::{Attributes, same},
-};
+use super::{Progress, TreeError, Watch, open};
+use crate::{Doing, HostError};
 use rustix::{
-    fs::{Dir, FileType, OFlags, Stat, fstat},
+    fs::{Dir, FileType, OFlags, fstat},
     io::Errno,
+    process::geteuid,
 };
 use std::{
-    ffi::OsStr,
+    ffi::{CStr, OsStr},
+    num::NonZero,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, BorrowedFd},
         unix::ffi::OsStrExt,
     },
     path::{Path, PathBuf},
@@ -23,18 +22,75 @@ use std::{
     },
     thread,
 };
-use svirt_model::FileId;
 
-/// So many objects are held and recorded at once by each thread.
-const BATCH: usize = 32;
-/// So many of what is passed over are named.
-const NAMED_MAX: usize = 100;
+/// A tree with no more objects than this is gone through before another thread would be there.
+const FEW: u64 = 256;
+/// No more threads than this work on one tree.
+const THREADS_MAX: usize = 8;
+/// After so many objects of one directory it is said how far it has come.
+const OFTEN: usize = 128;
+
+/// What is done with each object of a tree.
+pub(super) trait Visit: Sync {
+    /// Does it.
+    fn visit(&self, object: &Found<'_>) -> Result<Visited, TreeError>;
+
+    /// A directory was found and cannot be opened now.
+    fn unreachable(&self, path: &Path, error: Errno) -> Result<(), TreeError> {
+        unreachable(path, error)
+    }
+}
+
+/// What was listed, or found before, and cannot be opened now. Whoever moved or replaced it sees to it; a
+/// mount is in the way of everything below.
+pub(super) fn unreachable(path: &Path, error: Errno) -> Result<(), TreeError> {
+    match error {
+        Errno::XDEV => Err(TreeError::Mounted(path.to_owned())),
+        Errno::NOENT | Errno::LOOP | Errno::NOTDIR => Ok(()),
+        e => Err(HostError::new(format!("open {}", path.display()), e).into()),
+    }
+}
+
+/// An object, by its name in a directory that is held.
+pub(super) struct Found<'a> {
+    pub(super) directory: BorrowedFd<'a>,
+    pub(super) name: &'a CStr,
+    /// What the directory says that it is.
+    pub(super) kind: FileType,
+    /// Whether nobody can exchange names there whom this process does not trust.
+    pub(super) trusted: bool,
+    above: &'a Path,
+}
+
+impl Found<'_> {
+    /// Where it is, from the tree's root; empty for the root itself.
+    pub(super) fn path(&self) -> PathBuf {
+        match self.name.to_bytes() {
+            b"." => PathBuf::new(),
+            name => self.above.join(OsStr::from_bytes(name)),
+        }
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.name == c"."
+    }
+}
+
+/// What came of an object.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Visited {
+    /// Whether it is one that a tree's label is for.
+    pub(super) counts: bool,
+    pub(super) changed: bool,
+    /// Whether it is a directory, into which the walk goes.
+    pub(super) below: bool,
+}
 
 /// A tree that is being gone through.
-pub(super) struct Walk<'a> {
+pub(super) struct Walk<'a, V> {
     root: BorrowedFd<'a>,
-    task: &'a Task<'a>,
-    attributes: Attributes,
+    visitor: &'a V,
+    watch: Watch<'a>,
     state: Mutex<State>,
     idle: Condvar,
     seen: AtomicU64,
@@ -47,26 +103,19 @@ struct State {
     ahead: Vec<PathBuf>,
     /// How many threads are looking at one.
     busy: usize,
-    passed_over: Vec<PathBuf>,
     failure: Option<TreeError>,
-    stopped: bool,
-}
-
-/// An object whose label is to change.
-struct Pending {
-    object: OwnedFd,
-    change: Change,
+    over: bool,
 }
 
 /// A thread that looks at a directory. It is idle again whatever happens, a panic of the caller's
 /// among it, after which nobody begins another.
-struct Busy<'a>(&'a Walk<'a>);
+struct Busy<'a, 'b, V: Visit>(&'a Walk<'b, V>);
 
-impl Drop for Busy<'_> {
+impl<V: Visit> Drop for Busy<'_, '_, V> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.busy -= 1;
-        state.stopped |= thread::panicking();
+        state.over |= thread::panicking();
         self.0.idle.notify_all();
     }
 }
@@ -75,57 +124,69 @@ fn joined<T>(helper: thread::ScopedJoinHandle<'_, T>) -> T {
     helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(root: BorrowedFd<'a>, task: &'a Task<'a>) -> Result<Self, HostError> {
-        Ok(Self {
-            root,
-            task,
-            attributes: Attributes::open()?,
-            state: Mutex::default(),
-            idle: Condvar::new(),
-            seen: AtomicU64::new(0),
-            changed: AtomicU64::new(0),
-        })
+impl<'a, V: Visit> Walk<'a, V> {
+    pub(super) fn new(root: BorrowedFd<'a>, visitor: &'a V, watch: Watch<'a>) -> Self {
+        let (seen, changed) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (state, idle) = (Mutex::default(), Condvar::new());
+        Self { root, visitor, watch, state, idle, seen, changed }
     }
 
-    pub(super) fn run(self, threads: usize) -> Result<Outcome, TreeError> {
+    pub(super) fn run(self) -> Result<Progress, TreeError> {
         self.begin()?;
+        self.work(|| self.seen.load(Ordering::Relaxed) < FEW);
+        if !self.is_over() {
+            self.work_together();
+        }
+        let progress = self.progress();
+        (self.watch)(progress);
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        state.failure.map_or(Ok(progress), Err)
+    }
+
+    /// The root itself comes first, and what is below it while it has what it was given.
+    fn begin(&self) -> Result<(), TreeError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let root = open(self.root, Path::new(""), flags).doing(|| "open a tree")?;
+        let (directory, above) = (root.as_fd(), Path::new(""));
+        let trusted = is_trusted(directory).doing(|| "look at a tree")?;
+        let kind = FileType::Directory;
+        let below = self.visit(&Found { directory, name: c".", kind, trusted, above })?;
+        self.state().ahead.extend(below.then(PathBuf::new));
+        Ok(())
+    }
+
+    fn visit(&self, found: &Found<'_>) -> Result<bool, TreeError> {
+        let visited = self.visitor.visit(found)?;
+        self.seen.fetch_add(visited.counts.into(), Ordering::Relaxed);
+        self.changed.fetch_add(visited.changed.into(), Ordering::Relaxed);
+        Ok(visited.below)
+    }
+
+    fn is_over(&self) -> bool {
+        let state = self.state();
+        state.ahead.is_empty() || state.failure.is_some()
+    }
+
+    fn work_together(&self) {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
         let helpers = thread::scope(|scope| {
             let begun: Vec<_> = (1..threads).map(|_| scope.spawn(|| self.help())).collect();
-            self.work();
+            self.work(|| true);
             begun.into_iter().map(joined).collect::<Vec<_>>()
         });
         helpers.into_iter().for_each(until_forgotten);
-        let progress = self.progress();
-        (self.task.progress)(progress);
-        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(failure) = state.failure.take() {
-            return Err(failure);
-        }
-        state.passed_over.sort_unstable();
-        Ok(Outcome { progress, complete: !state.stopped, passed_over: state.passed_over })
-    }
-
-    /// The root itself.
-    fn begin(&self) -> Result<(), TreeError> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        let root = open(self.root, Path::new(""), flags).doing(|| "open a tree")?;
-        let stat = fstat(&root).doing(|| "look at a tree")?;
-        let mut batch = Vec::new();
-        self.consider(root, &stat, PathBuf::new(), &mut batch)?;
-        self.flush(&mut batch)?;
-        self.state().ahead.push(PathBuf::new());
-        Ok(())
     }
 
     /// Works, and says by which number the kernel knows the thread.
     fn help(&self) -> i32 {
-        self.work();
+        self.work(|| true);
         rustix::thread::gettid().as_raw_nonzero().get()
     }
 
-    fn work(&self) {
-        while let Some(directory) = self.take() {
+    fn work(&self, on: impl Fn() -> bool) {
+        while on()
+            && let Some(directory) = self.take()
+        {
             let _busy = Busy(self);
             let mut found = Vec::new();
             let result = self.directory(&directory, &mut found);
@@ -141,11 +202,8 @@ impl<'a> Walk<'a> {
     fn take(&self) -> Option<PathBuf> {
         let mut state = self.state();
         loop {
-            let over = state.ahead.is_empty() && state.busy == 0;
-            if !over && self.stopped() {
-                state.stopped = true;
-            }
-            if over || state.stopped || state.failure.is_some() {
+            let done = state.ahead.is_empty() && state.busy == 0;
+            if done || state.over || state.failure.is_some() {
                 return None;
             }
             if let Some(directory) = state.ahead.pop() {
@@ -161,102 +219,29 @@ impl<'a> Walk<'a> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         let directory = match open(self.root, path, flags) {
             Ok(directory) => directory,
-            Err(e) => return self.unreachable(path, e),
+            Err(e) => return self.visitor.unreachable(path, e),
         };
-        let mut batch = Vec::new();
-        for entry in Dir::read_from(&directory).on("list", path)? {
+        let trusted = is_trusted(directory.as_fd()).on("look at", path)?;
+        for (number, entry) in Dir::read_from(&directory).on("list", path)?.enumerate() {
             let entry = entry.on("list", path)?;
-            let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            if self.stopped() {
-                self.state().stopped = true;
-                break;
-            }
-            let name = Path::new(OsStr::from_bytes(name));
-            let path = path.join(name);
-            let object = match open(directory.as_fd(), name, OFlags::PATH | OFlags::NOFOLLOW) {
-                Ok(object) => object,
-                Err(e) => {
-                    self.unreachable(&path, e)?;
-                    continue;
+            if number % OFTEN == OFTEN - 1 {
+                if self.state().failure.is_some() {
+                    return Ok(());
                 }
-            };
-            let stat = fstat(&object).on("look at", &path)?;
-            if FileType::from_raw_mode(stat.st_mode).is_dir() {
-                found.push(path.clone());
+                (self.watch)(self.progress());
             }
-            self.consider(object, &stat, path, &mut batch)?;
-            if batch.len() >= BATCH {
-                self.flush(&mut batch)?;
+            let (directory, kind) = (directory.as_fd(), entry.file_type());
+            let object = Found { directory, name, kind, trusted, above: path };
+            if self.visit(&object)? {
+                found.push(object.path());
             }
         }
-        self.flush(&mut batch)
-    }
-
-    /// What was listed, or found before, and is not there now. It was moved or replaced, so somebody
-    /// else sees to it; only a mount is in the way of everything below it.
-    fn unreachable(&self, path: &Path, error: Errno) -> Result<(), TreeError> {
-        match error {
-            Errno::XDEV => Err(TreeError::Mounted(path.to_owned())),
-            Errno::NOENT | Errno::LOOP | Errno::NOTDIR => {
-                self.pass_over(path.to_owned());
-                Ok(())
-            }
-            e => Err(HostError::new(format!("open {}", path.display()), e).into()),
-        }
-    }
-
-    /// Whether an object's label has to change; then it waits in the batch.
-    fn consider(
-        &self,
-        object: OwnedFd,
-        stat: &Stat,
-        path: PathBuf,
-        batch: &mut Vec<Pending>,
-    ) -> Result<(), TreeError> {
-        self.seen.fetch_add(1, Ordering::Relaxed);
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-            self.pass_over(path);
-            return Ok(());
-        }
-        let before = self.attributes.read(&object, self.task.attribute)?;
-        if before.as_deref().is_some_and(|b| same(self.task.attribute, b, self.task.value)) {
-            return Ok(());
-        }
-        #[allow(clippy::unnecessary_cast, reason = "the type differs between architectures")]
-        let links = stat.st_nlink as u64;
-        if !kind.is_dir() && links > 1 {
-            return Err(TreeError::HardLinked { path, links });
-        }
-        let file = FileId { device: stat.st_dev, inode: stat.st_ino };
-        batch.push(Pending { object, change: Change { path, file, before } });
+        (self.watch)(self.progress());
         Ok(())
-    }
-
-    /// Records a batch, and changes it.
-    fn flush(&self, batch: &mut Vec<Pending>) -> Result<(), TreeError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let (objects, changes): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|pending| (pending.object, pending.change)).unzip();
-        (self.task.record)(&changes)?;
-        for object in objects {
-            self.attributes.write(&object, self.task.attribute, self.task.value)?;
-            self.changed.fetch_add(1, Ordering::Relaxed);
-        }
-        (self.task.progress)(self.progress());
-        Ok(())
-    }
-
-    fn pass_over(&self, path: PathBuf) {
-        let mut state = self.state();
-        if state.passed_over.len() < NAMED_MAX {
-            state.passed_over.push(path);
-        }
     }
 
     fn progress(&self) -> Progress {
@@ -264,13 +249,16 @@ impl<'a> Walk<'a> {
         Progress { seen: number(&self.seen), changed: number(&self.changed) }
     }
 
-    fn stopped(&self) -> bool {
-        self.task.stop.load(Ordering::Relaxed)
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Nobody but root and this user gives or takes names there; what an access list allows is in the mode as
+/// the group's (`acl(5)`).
+fn is_trusted(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let stat = fstat(directory)?;
+    Ok((stat.st_uid == 0 || stat.st_uid == geteuid().as_raw()) && stat.st_mode & 0o022 == 0)
 }
 
 /// A thread that was joined is listed for a moment more, which nothing tells the end of. Whoever
