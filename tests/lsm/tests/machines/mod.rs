@@ -2,6 +2,7 @@
 //! objects theirs, other machines' are refused, and everything is put back.
 
 mod apparmor;
+mod directories;
 mod network;
 mod selinux;
 mod smack;

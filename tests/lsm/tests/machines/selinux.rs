@@ -9,7 +9,7 @@ use svirt_testkit::{
     lab::{Lab, Report},
 };
 
-const BEGIN: &str = "
+pub(super) const BEGIN: &str = "
     ATTRIBUTE=security.selinux
     dd if=$BIN/policy of=/sys/fs/selinux/load bs=16M
     chcon -R -t bin_t /usr/bin /usr/local/bin
@@ -206,7 +206,7 @@ const KINDS: &str = "
 ";
 
 /// The small policy with our module, beside the programs of sVirt.
-fn lab(host: &Host) -> Result<Lab<'_>, Skipped> {
+pub(super) fn lab(host: &Host) -> Result<Lab<'_>, Skipped> {
     let policy = crate::real_qemu::policy()?;
     let lab = Lab::with_landlock_and(host, "selinux")?;
     Ok(lab.carrying(host.file("policy", &policy)))
