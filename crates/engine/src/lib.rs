@@ -75,6 +75,8 @@ impl Engine {
 
     fn store(&self) -> Result<Store, Failure> {
         self.paths.make_state()?;
-        Ok(Store::open(&self.paths.state)?)
+        let mut store = Store::open(&self.paths.state)?;
+        store.keep_at_least(rules::ledger_keeps());
+        Ok(store)
     }
 }

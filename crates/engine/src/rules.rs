@@ -1,7 +1,8 @@
 //! What the administrator does not leave to users: `/etc/svirt/rules.json`, a file of root's.
 //!
 //! ```json
-//! { "version": 1, "never-weaken": ["landlock", "seccomp"], "always-require": ["root"] }
+//! { "version": 1, "never-weaken": ["landlock", "seccomp"], "always-require": ["root"],
+//!   "ledger-keeps": 100000 }
 //! ```
 
 use crate::{Code, Failure};
@@ -32,6 +33,9 @@ struct Rules {
     /// Layers without which no machine starts.
     #[serde(default)]
     always_require: Vec<Layer>,
+    /// So many changes to the host are remembered at least, whatever a user says.
+    #[serde(default)]
+    ledger_keeps: u32,
 }
 
 /// The specification with what the administrator requires added.
@@ -40,6 +44,11 @@ struct Rules {
 /// It gives up a layer that nobody may give up, or the rules cannot be read: then nothing starts.
 pub(crate) fn apply(spec: &Spec) -> Result<Spec, Failure> {
     ruled(spec, read(Path::new(RULES))?)
+}
+
+/// How many entries of the ledger are kept at least. Rules that cannot be read are no leave to forget.
+pub(crate) fn ledger_keeps() -> u32 {
+    read(Path::new(RULES)).map_or(u32::MAX, |rules| rules.ledger_keeps)
 }
 
 fn ruled(spec: &Spec, rules: Rules) -> Result<Spec, Failure> {
@@ -92,7 +101,9 @@ mod tests {
     #[test]
     fn rules_are_read_and_a_misspelt_one_is_no_rule() {
         let rules = parse(r#"{"version":1,"never-weaken":["seccomp"]}"#).unwrap();
-        assert_eq!(rules.never_weaken, [Layer::Seccomp]);
+        assert_eq!((rules.never_weaken, rules.ledger_keeps), (vec![Layer::Seccomp], 0));
+        let rules = parse(r#"{"version":1,"ledger-keeps":5000}"#).unwrap();
+        assert_eq!(rules.ledger_keeps, 5000);
         assert!(parse(r#"{"version":1,"never-waeken":["seccomp"]}"#).is_err());
         assert!(parse(r#"{"version":2}"#).is_err());
         assert!(parse(r#"{"version":1,"never-weaken":["chroot"]}"#).is_err());

@@ -23,6 +23,7 @@ pub struct Finish<'s> {
     boot: String,
     keep_events: NonZeroU32,
     keep_ledger: NonZeroU32,
+    keep_least: u32,
 }
 
 impl Store {
@@ -37,8 +38,8 @@ impl Store {
             .map_err(|e| Fault::from(e).at(path))?;
         let name = run::name_of(&tx, id).map_err(|e| e.at(path))?;
         let (keep_events, keep_ledger) = (self.retention.events, self.retention.ledger);
-        let boot = boot.to_owned();
-        Ok(Finish { tx, path, id, name, boot, keep_events, keep_ledger })
+        let (boot, keep_least) = (boot.to_owned(), self.ledger_least);
+        Ok(Finish { tx, path, id, name, boot, keep_events, keep_ledger, keep_least })
     }
 }
 
@@ -82,7 +83,7 @@ impl Finish<'_> {
             return Err(StoreError::Unsettled { sequence: entry.sequence }.into());
         }
         tx.execute("DELETE FROM runs WHERE id = ?1", [Word(self.id)])?;
-        ledger::prune(tx, self.keep_ledger, &self.boot)?;
+        ledger::prune(tx, self.keep_ledger, self.keep_least, &self.boot)?;
         claim::prune(tx)?;
         append(tx, &self.name, kind, detail, self.keep_events)?;
         Ok(store::commit(self.tx)?)

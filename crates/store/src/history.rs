@@ -63,7 +63,12 @@ impl Store {
     pub fn ledger_kept(&self) -> Result<u32, StoreError> {
         let set = "SELECT value FROM settings WHERE key = 'ledger'";
         let set = self.read(|c| Ok(c.query_row(set, [], |row| row.get(0)).optional()?))?;
-        Ok(set.unwrap_or(Retention::default().ledger.get()))
+        Ok(set.unwrap_or(Retention::default().ledger.get()).max(self.ledger_least))
+    }
+
+    /// Keeps so many of the ledger's newest entries at least, whatever was set, as long as this is open.
+    pub fn keep_at_least(&mut self, entries: u32) {
+        self.ledger_least = entries.min(*LEDGER_KEPT.end());
     }
 
     /// Sets how many of the ledger's newest entries are kept from the next end of a machine on; not

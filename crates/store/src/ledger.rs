@@ -207,13 +207,18 @@ pub(crate) const WRITTEN_MS: u64 = 3_600_000;
 /// Drops closed entries that are not among the newest. The newest entry always stays, so that no
 /// number comes twice; so do labels that have just been put back, and those that were in another boot
 /// and have not been looked at since.
-pub(crate) fn prune(tx: &Connection, keep: NonZeroU32, boot: &str) -> Result<(), Fault> {
+pub(crate) fn prune(
+    tx: &Connection,
+    keep: NonZeroU32,
+    least: u32,
+    boot: &str,
+) -> Result<(), Fault> {
     tx.execute(
         "DELETE FROM ledger WHERE phase IN ('undone', 'left')
            AND sequence <= (SELECT max(sequence) FROM ledger)
-             - coalesce((SELECT value FROM settings WHERE key = 'ledger'), ?1)
+             - max(coalesce((SELECT value FROM settings WHERE key = 'ledger'), ?1), ?4)
            AND (boot IS NULL OR (boot = ?2 AND time_ms < ?3))",
-        params![keep.get(), boot, Bits(now_ms().saturating_sub(WRITTEN_MS))],
+        params![keep.get(), boot, Bits(now_ms().saturating_sub(WRITTEN_MS)), least],
     )?;
     Ok(())
 }

@@ -66,6 +66,8 @@ pub struct Store {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
     pub(crate) retention: Retention,
+    /// Entries of the ledger that are kept whatever its user has set.
+    pub(crate) ledger_least: u32,
 }
 
 impl Store {
@@ -83,7 +85,7 @@ impl Store {
         }
         let path = place.database();
         let connection = connect(&path).map_err(|e| e.at(&path))?;
-        Ok(Self { connection, path, retention: Retention::default() })
+        Ok(Self { connection, path, retention: Retention::default(), ledger_least: 0 })
     }
 
     /// Waits so long for others' commits from now on, where it would wait for ten seconds: hundreds of

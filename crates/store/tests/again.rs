@@ -171,3 +171,24 @@ fn what_has_to_be_looked_at_again_is_not_forgotten() {
     ends(&mut store, 5, "one", &Outcome::Undone);
     assert_eq!(kept(&store), [5, 4, 1], "an orphan stays in any case");
 }
+
+#[test]
+fn so_much_is_kept_as_its_user_sets_and_never_less_than_is_required() {
+    let (_directory, mut store) = store();
+    store.set_retention(retention(1, 9, 9));
+    let directory = |store: &mut Store, id| {
+        let run = new_run(id, &format!("m{id}"));
+        live(store, &run).unwrap();
+        ends(store, id, "one", &Outcome::Undone);
+        store.history(99_999).unwrap().len()
+    };
+    assert_eq!(directory(&mut store, 1), 1);
+    store.keep_at_least(3);
+    assert_eq!(store.ledger_kept().unwrap(), 10_000);
+    let kept = (2..9).map(|id| directory(&mut store, id)).last();
+    assert_eq!(kept, Some(3));
+    store.keep_ledger(NonZeroU32::MIN).unwrap();
+    assert_eq!(store.ledger_kept().unwrap(), 1_000, "there is a bound");
+    store.keep_at_least(u32::MAX);
+    assert_eq!(store.ledger_kept().unwrap(), 1_000_000);
+}

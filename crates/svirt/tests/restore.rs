@@ -153,3 +153,37 @@ fn an_object_of_a_machine_that_runs_is_left() {
     assert!(shown.contains("machine user uses it: left"), "{shown}");
     assert_eq!(kept.as_deref(), Some(MARKED));
 }
+
+/// What is not as it was has an exit code of its own.
+#[test]
+fn a_recovery_is_shown_before_and_says_what_it_left() {
+    let host = Host::new();
+    let start = ["exec", "--detach", "--name", "lost", "--", "/bin/sleep", "60"];
+    let said = host.say(&start);
+    if said.code != Some(0) {
+        return svirt_testkit::skipped(said.err.trim());
+    }
+    let all: serde_json::Value = serde_json::from_str(&host.out(&["ps", "--json"])).unwrap();
+    let number = i32::try_from(all["machines"][0]["supervisor"].as_i64().unwrap()).unwrap();
+    let supervisor = rustix::process::Pid::from_raw(number).unwrap();
+    let waited = rustix::process::pidfd_open(supervisor, rustix::process::PidfdFlags::empty());
+    rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
+    let waited = waited.unwrap();
+    let mut ended = [rustix::event::PollFd::new(&waited, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut ended, None).unwrap();
+    let place = fs::read_dir(host.path("run")).unwrap().next().unwrap().unwrap().path();
+    let shown = host.out(&["recover", "--dry-run"]);
+    let line = |line: &str| line.contains(place.to_str().unwrap()) && line.ends_with("removed");
+    assert!(shown.lines().any(line), "{shown}");
+    assert!(place.is_dir(), "nothing is done");
+    let away = host.path("away");
+    fs::rename(&place, &away).unwrap();
+    fs::write(&place, "theirs").unwrap();
+    let said = host.say(&["recover"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), "lost\n"), "{said:?}");
+    assert!(said.err.contains("was left: it was replaced"), "{said:?}");
+    assert_eq!(fs::read(&place).unwrap(), b"theirs");
+    assert_eq!(host.out(&["recover"]), "");
+    let left = host.out(&["ledger", "--path", place.to_str().unwrap()]);
+    assert!(left.contains("left: it was replaced"), "{left}");
+}
