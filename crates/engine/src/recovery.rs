@@ -3,7 +3,7 @@
 
 use crate::{
     Code, Engine, Failure,
-    supervisor::{again, boot_id, end_what_it_left, finish, is_alive, means},
+    supervisor::{again, boot_id, end_what_it_left, finish_dead, is_alive, means},
 };
 use serde::Serialize;
 use std::{
@@ -14,8 +14,11 @@ use svirt_host::{
     apply, known,
     pin::{Pin, Purpose},
 };
-use svirt_model::{EventKind, Known, MachineName, Value};
+use svirt_model::{Known, MachineName, Value};
 use svirt_store::{LEDGER_KEPT, LedgerEntry, Sought, Store};
+
+/// So many dead machines are ended with one commit: everybody waits meanwhile.
+const AT_ONCE: usize = 32;
 
 /// What a recovery has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -79,20 +82,18 @@ impl Engine {
     }
 
     pub(crate) fn recover_in(&self, store: &mut Store) -> Result<Recovery, Failure> {
-        let mut recovery = Recovery::default();
+        let (mut recovery, mut dead) = (Recovery::default(), Vec::new());
         for run in store.runs()? {
             if !is_alive(self, &run)? {
-                // Before anybody else may have what it held.
-                end_what_it_left(store, &run)?;
-                let why = "its supervisor had died";
-                let done = finish(self, store, run.id, EventKind::Recovered, why);
-                // Somebody else may have been faster, who says so.
-                if done.is_err() && store.run(&run.name)?.is_none_or(|now| now.id != run.id) {
-                    continue;
-                }
-                recovery.rest.extend(done?);
-                recovery.machines.push(run.name);
+                dead.push(run);
             }
+        }
+        for dead in dead.chunks(AT_ONCE) {
+            // Before anybody else may have what they held.
+            dead.iter().try_for_each(|run| end_what_it_left(store, run))?;
+            let (machines, rest) = finish_dead(self, store, dead)?;
+            recovery.machines.extend(machines);
+            recovery.rest.extend(rest);
         }
         recovery.rest.extend(again(self, store)?);
         Ok(recovery)

@@ -1,4 +1,4 @@
-//! The end of a machine: one transaction around what is undone on the host.
+//! The end of a machine, or of several: one transaction around what is undone on the host.
 //!
 //! Between [`Store::finish`] and [`Finish::commit`] nobody can start a machine that wants one of
 //! the objects that are being put back. A process that dies in between leaves the machine and its
@@ -12,18 +12,23 @@ use rusqlite::Transaction;
 use std::{num::NonZeroU32, path::Path};
 use svirt_model::{EventKind, MachineName, Uuid};
 
-/// An end that is being made. All others wait meanwhile. Dropped without [`Finish::commit`], it
-/// changes nothing.
+/// The ends of machines that are being made. All others wait meanwhile. Dropped without
+/// [`Ends::commit`], they change nothing.
 #[derive(Debug)]
-pub struct Finish<'s> {
+pub struct Ends<'s> {
     tx: Transaction<'s>,
     path: &'s Path,
-    id: Uuid,
-    name: MachineName,
     boot: String,
     keep_events: NonZeroU32,
     keep_ledger: NonZeroU32,
     keep_least: u32,
+}
+
+/// The end of one machine. Dropped without [`Finish::commit`], it changes nothing.
+#[derive(Debug)]
+pub struct Finish<'s> {
+    ends: Ends<'s>,
+    id: Uuid,
 }
 
 impl Store {
@@ -33,32 +38,39 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotLive`], also when another process was faster.
     pub fn finish(&mut self, id: Uuid, boot: &str) -> Result<Finish<'_>, StoreError> {
+        let ends = self.ends(boot)?;
+        ends.name(id)?;
+        Ok(Finish { ends, id })
+    }
+
+    /// Begins the ends of several machines, which are one commit: each takes its share of the log's
+    /// way to the disk.
+    ///
+    /// # Errors
+    /// Only when the store cannot be written.
+    pub fn ends(&mut self, boot: &str) -> Result<Ends<'_>, StoreError> {
         let path = &self.path;
         let tx = store::begin(&mut self.connection, Durability::Lazy)
             .map_err(|e| Fault::from(e).at(path))?;
-        let name = run::name_of(&tx, id).map_err(|e| e.at(path))?;
         let (keep_events, keep_ledger) = (self.retention.events, self.retention.ledger);
         let (boot, keep_least) = (boot.to_owned(), self.ledger_least);
-        Ok(Finish { tx, path, id, name, boot, keep_events, keep_ledger, keep_least })
+        Ok(Ends { tx, path, boot, keep_events, keep_ledger, keep_least })
     }
 }
 
 impl Finish<'_> {
-    /// The changes to undo, in the order in which to undo them: those that are open in the ledger, or
-    /// orphaned, on objects that this machine changed or wants and that no other live machine wants.
+    /// See [`Ends::entries`].
     ///
     /// # Errors
     /// Only when the store cannot be read.
     pub fn entries(&self) -> Result<Vec<LedgerEntry>, StoreError> {
-        ledger::to_undo(&self.tx, self.id).map_err(|e| e.at(self.path))
+        self.ends.entries(self.id)
     }
 
-    /// Makes the end known: the machine is gone with all that it held, the ledger says what
-    /// became of each of [`Finish::entries`], and the event is there.
+    /// Makes the end known; see [`Ends::end`].
     ///
     /// # Errors
-    /// [`StoreError::NotOpen`] for an outcome of an entry that is not open;
-    /// [`StoreError::Unsettled`] when an entry has no outcome. Nothing has changed then.
+    /// Those of [`Ends::end`]. Nothing has changed then.
     ///
     /// A loss of power may take the commit back. Nothing lives after that, and recovery finds what was
     /// undone already; see [`Store::again`].
@@ -68,13 +80,68 @@ impl Finish<'_> {
         kind: EventKind,
         detail: &str,
     ) -> Result<(), StoreError> {
-        let path = self.path;
-        self.save(outcomes, kind, detail).map_err(|e| e.at(path))
+        self.ends.end(self.id, outcomes, kind, detail)?;
+        self.ends.commit()
+    }
+}
+
+impl Ends<'_> {
+    /// The changes to undo, in the order in which to undo them: those that are open in the ledger, or
+    /// orphaned, on objects that this machine changed or wants and that no other live machine wants.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn entries(&self, id: Uuid) -> Result<Vec<LedgerEntry>, StoreError> {
+        ledger::to_undo(&self.tx, id).map_err(|e| e.at(self.path))
     }
 
-    fn save(self, outcomes: &[(u64, Outcome)], kind: EventKind, detail: &str) -> Result<(), Fault> {
+    /// Ends one machine: it is gone with all that it held, the ledger says what became of each of
+    /// [`Ends::entries`], and the event is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`]; [`StoreError::NotOpen`] for an outcome of an entry that is not open;
+    /// [`StoreError::Unsettled`] when an entry has no outcome. None of them may be committed then.
+    pub fn end(
+        &self,
+        id: Uuid,
+        outcomes: &[(u64, Outcome)],
+        kind: EventKind,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        let name = self.name(id)?;
+        self.save((id, &name), outcomes, kind, detail).map_err(|e| e.at(self.path))
+    }
+
+    /// Makes the ends known.
+    ///
+    /// # Errors
+    /// Only when the store cannot be written. Nothing has changed then.
+    pub fn commit(self) -> Result<(), StoreError> {
+        let path = self.path;
+        let forget = || {
+            ledger::prune(&self.tx, self.keep_ledger, self.keep_least, &self.boot)?;
+            claim::prune(&self.tx)
+        };
+        forget().and_then(|()| Ok(store::commit(self.tx)?)).map_err(|e: Fault| e.at(path))
+    }
+
+    /// The name of a machine that lives.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`].
+    pub fn name(&self, id: Uuid) -> Result<MachineName, StoreError> {
+        run::name_of(&self.tx, id).map_err(|e| e.at(self.path))
+    }
+
+    fn save(
+        &self,
+        (id, name): (Uuid, &MachineName),
+        outcomes: &[(u64, Outcome)],
+        kind: EventKind,
+        detail: &str,
+    ) -> Result<(), Fault> {
         let tx = &self.tx;
-        let due = ledger::to_undo(tx, self.id)?;
+        let due = ledger::to_undo(tx, id)?;
         for (sequence, outcome) in outcomes {
             ledger::close(tx, *sequence, outcome, &self.boot)?;
         }
@@ -82,10 +149,7 @@ impl Finish<'_> {
         if let Some(entry) = due.iter().find(|entry| !said(entry)) {
             return Err(StoreError::Unsettled { sequence: entry.sequence }.into());
         }
-        tx.execute("DELETE FROM runs WHERE id = ?1", [Word(self.id)])?;
-        ledger::prune(tx, self.keep_ledger, self.keep_least, &self.boot)?;
-        claim::prune(tx)?;
-        append(tx, &self.name, kind, detail, self.keep_events)?;
-        Ok(store::commit(self.tx)?)
+        tx.execute("DELETE FROM runs WHERE id = ?1", [Word(id)])?;
+        append(tx, name, kind, detail, self.keep_events)
     }
 }

@@ -41,7 +41,7 @@ mod work;
 pub use again::Again;
 pub use definition::Definition;
 pub use error::StoreError;
-pub use finish::Finish;
+pub use finish::{Ends, Finish};
 pub use format::PinnedFormat;
 pub use history::{LEDGER_KEPT, Sought};
 pub use ledger::{LedgerEntry, Outcome, Phase};

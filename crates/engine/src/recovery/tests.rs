@@ -6,7 +6,7 @@ use crate::{Paths, supervisor::this_process};
 use rustix::fs::XattrFlags;
 use std::{fs, os::unix::fs::symlink, process::Command, time::Instant};
 use svirt_host::facts;
-use svirt_model::{Attribute, Op, Plan, Uuid, Want, label::SecurityModel};
+use svirt_model::{Attribute, EventKind, Op, Plan, Uuid, Want, label::SecurityModel};
 use svirt_store::{NewRun, Outcome, Phase, Supervisor};
 
 const XATTR: &str = "security.selinux";

@@ -30,7 +30,9 @@ pub(crate) use labels::is_somebodys;
 pub(crate) use live::{Live, agree_before_running, hold, launcher, means};
 pub(crate) use request::{Reply, Request};
 pub(crate) use reserve::preview;
-pub(crate) use undo::{again, finish};
+#[cfg(test)]
+pub(crate) use undo::finish;
+pub(crate) use undo::{again, finish_dead};
 
 use crate::{
     Engine, Failure,

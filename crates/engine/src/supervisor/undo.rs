@@ -13,7 +13,7 @@ use svirt_host::{
     known::Mounted,
 };
 use svirt_model::{EventKind, MachineName, Uuid, Value};
-use svirt_store::{LedgerEntry, Outcome, Phase, Store};
+use svirt_store::{Ends, LedgerEntry, Outcome, Phase, Run, Store, StoreError};
 
 /// Puts back what no other machine wants and makes the end durable; the event says what was left
 /// because somebody else has changed it since, which is returned, and what is put back later. A file
@@ -25,18 +25,58 @@ pub(crate) fn finish(
     kind: EventKind,
     detail: &str,
 ) -> Result<Vec<Rest>, Failure> {
-    // Everybody waits for the store from there on, so what may take a while comes before.
-    store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
-    let boot = boot_id()?;
-    let undoing = Undoing::new(engine);
+    clear(store, id)?;
+    let (boot, undoing) = (boot_id()?, Undoing::new(engine));
     // Nobody else ends a machine whose supervisor lives; of one that died, several may at once.
-    let mut before = match kind {
+    let before = match kind {
         EventKind::Recovered => BTreeMap::new(),
         _ => trees::alone(store, id)?.iter().map(|e| (e.sequence, undoing.undo(e))).collect(),
     };
-    let end = store.finish(id, &boot)?;
+    let ends = store.ends(&boot)?;
+    let left = end(&ends, &undoing, before, id, (kind, detail))?;
+    ends.commit()?;
+    Ok(left)
+}
+
+/// The same for several machines whose supervisors have died, with one commit; one that somebody else
+/// has cleaned up meanwhile is none of them.
+pub(crate) fn finish_dead(
+    engine: &Engine,
+    store: &mut Store,
+    dead: &[Run],
+) -> Result<(Vec<MachineName>, Vec<Rest>), Failure> {
+    let (mut names, mut left) = (Vec::new(), Vec::new());
+    dead.iter().try_for_each(|run| clear(store, run.id))?;
+    let (ends, undoing) = (store.ends(&boot_id()?)?, Undoing::new(engine));
+    for run in dead {
+        match ends.name(run.id) {
+            Ok(name) => names.push(name),
+            Err(StoreError::NotLive { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let said = (EventKind::Recovered, "its supervisor had died");
+        left.extend(end(&ends, &undoing, BTreeMap::new(), run.id, said)?);
+    }
+    ends.commit()?;
+    Ok((names, left))
+}
+
+/// Everybody waits for the store at the end of a machine, so what may take a while comes before.
+fn clear(store: &Store, id: Uuid) -> Result<(), Failure> {
+    store.open_entries(id)?.iter().for_each(|entry| apply::clear(&entry.op));
+    Ok(())
+}
+
+/// Ends one machine, of whose changes some were undone `before` everybody had to wait.
+fn end(
+    ends: &Ends<'_>,
+    undoing: &Undoing,
+    mut before: BTreeMap<u64, (Outcome, Option<String>)>,
+    id: Uuid,
+    (kind, detail): (EventKind, &str),
+) -> Result<Vec<Rest>, Failure> {
     let (mut outcomes, mut left, mut detail) = (Vec::new(), Vec::new(), detail.to_owned());
-    for entry in end.entries()? {
+    for entry in ends.entries(id)? {
         let (outcome, note) =
             before.remove(&entry.sequence).unwrap_or_else(|| undoing.undo(&entry));
         for said in said(&entry, &outcome).into_iter().chain(note) {
@@ -45,7 +85,7 @@ pub(crate) fn finish(
         left.extend(left_for_good(&entry, &outcome));
         outcomes.push((entry.sequence, outcome));
     }
-    end.commit(&outcomes, kind, &detail)?;
+    ends.end(id, &outcomes, kind, &detail)?;
     Ok(left)
 }
 
