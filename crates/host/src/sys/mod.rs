@@ -5,23 +5,30 @@
 
 mod attribute;
 mod fork;
+mod gain;
 mod handle;
 mod lock;
 mod mount;
 mod process;
 mod trace;
+mod tries;
 
 pub use attribute::{At, get_attribute_at, remove_attribute_at, set_attribute_at};
 pub use fork::{Forked, SingleThreaded};
+pub use gain::{
+    Gain, foreign_entrance, gain_executable, lock_memory, make_process, map_executable,
+    merge_memory, read_segment,
+};
 pub use handle::{ask_file_system, handle_of, hold_by_handle};
 pub use lock::{is_byte_locked, lock_byte};
 pub use mount::{MountFlags, map_mount, set_mount_flags};
 pub use process::{
-    close_all_except, deny_executable_gain, execute, ignore_signal, install_filter,
+    close_all_except, deny_executable_gain, execute, ignore_signal, install_filter, is_open,
     join_new_session_keyring, kill_and_reap, knows_executable_gain, landlock_abi, place_descriptor,
     reap, reset_signals, signal_descriptor, wait_any, wait_next,
 };
 pub use trace::{Tracee, TraceeStop};
+pub use tries::{Got, Try, attempt};
 
 use std::io;
 

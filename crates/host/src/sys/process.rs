@@ -224,3 +224,9 @@ pub fn execute(program: impl AsFd, arguments: &[CString], environment: &[CString
     };
     io::Error::last_os_error()
 }
+
+/// Whether there is a descriptor of that number (`fcntl(2)`, `F_GETFD`).
+pub fn is_open(descriptor: RawFd) -> bool {
+    // SAFETY: asking about a number changes nothing.
+    unsafe { libc::fcntl(descriptor, libc::F_GETFD) >= 0 }
+}
