@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&[&str]])] = &[
     // What touches the outside, or speaks to it.
     ("svirt-host", &[&["svirt-model", "svirt-policy", "svirt-fault"]]),
     ("svirt-store", &[THINKING, &["svirt-fault"]]),
+    ("svirt-probe", &[&["svirt-model", "svirt-policy", "svirt-host"]]),
     ("svirt-audit", &[THINKING]),
     ("svirt-rpc", &[THINKING]),
     // A program for the inside of a guest: knows nothing of sVirt.
@@ -44,7 +45,7 @@ const MAY_USE: &[(&str, &[&[&str]])] = &[
 
 const THINKING: &[&str] = &["svirt-model", "svirt-formats", "svirt-policy", "svirt-plan"];
 
-const TOUCHING: &[&str] = &["svirt-host", "svirt-store", "svirt-audit", "svirt-rpc"];
+const TOUCHING: &[&str] = &["svirt-host", "svirt-store", "svirt-probe", "svirt-audit", "svirt-rpc"];
 
 const FRONT_END: &[&[&str]] = &[THINKING, TOUCHING, &["svirt-engine"]];
 

@@ -1,0 +1,69 @@
+//! The program that tries: it does nothing but read what to try, try it, and say what came of it, so
+//! that what a filter kills it for can only be the try.
+
+use crate::{Answer, Attempt, Order, Said, attempt::Failed, find, neighbour};
+use std::{
+    ffi::OsString,
+    io::{self, Read, Write},
+    process::ExitCode,
+};
+
+/// So much is read of an order, in bytes.
+const ORDER_MAX: u64 = 64 << 10;
+/// The word that makes the probe say that a program was executed.
+pub(crate) const EXECUTED: &str = "executed";
+
+/// Becomes the probe: tries what is written on the standard input, one after the other.
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    let words: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
+    match words.first().map(|word| word.as_ref()) {
+        Some(neighbour::WORD) => neighbour::main(),
+        Some(EXECUTED) => {
+            let word = words.get(1).and_then(|word| find(word)).map(|attempt| attempt.word);
+            let said = word.map(|word| say(&Said::Answered(word, Answer::Open("executed".into()))));
+            code(&said.unwrap_or(Ok(())))
+        }
+        _ => code(&read().and_then(|order| all(&order))),
+    }
+}
+
+fn code(done: &io::Result<()>) -> ExitCode {
+    if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn read() -> io::Result<Order> {
+    let mut text = String::new();
+    io::stdin().take(ORDER_MAX).read_to_string(&mut text)?;
+    Ok(Order::read(&text))
+}
+
+fn all(order: &Order) -> io::Result<()> {
+    for attempt in order.words.iter().filter_map(|word| find(word)) {
+        say(&Said::Trying(attempt.word))?;
+        let answer = answer(attempt, order);
+        let spent = attempt.spends && matches!(answer, Answer::Open(_));
+        say(&Said::Answered(attempt.word, answer))?;
+        if spent {
+            return Ok(());
+        }
+    }
+    say(&Said::End)
+}
+
+fn answer(attempt: &Attempt, order: &Order) -> Answer {
+    let Some(target) = order.target(attempt) else {
+        return Answer::Unclear("there is nothing to try it on".into());
+    };
+    match (attempt.make)(target) {
+        Ok(what) => Answer::Open(what),
+        Err(Failed::Refused(errno)) => Answer::refused(errno),
+        Err(Failed::Unclear(why)) => Answer::Unclear(why.to_owned()),
+    }
+}
+
+/// A line is one write, so that whoever reads has all of it or nothing.
+fn say(said: &Said) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(said.line().as_bytes())?;
+    out.flush()
+}
