@@ -12,7 +12,7 @@ mod definitions;
 mod disks;
 mod doctor;
 mod domain;
-mod drill;
+pub mod drill;
 mod failure;
 mod image;
 mod long;
@@ -41,6 +41,7 @@ pub use start::{Started, Streams};
 
 pub use svirt_formats::{domain::Note, spec};
 pub use svirt_model as model;
+pub use svirt_probe as probe;
 pub use svirt_store::{LedgerEntry, Phase};
 
 use svirt_host::facts;

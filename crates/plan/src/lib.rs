@@ -365,6 +365,20 @@ pub fn trees(inputs: Inputs<'_>) -> Vec<(SecurityModel, FileId)> {
 /// # Errors
 /// See [`PlanError`].
 pub fn plan(inputs: Inputs<'_>) -> Result<Planned, PlanError> {
+    let planned = rehearse(inputs)?;
+    for process in &planned.plan.processes {
+        satisfied(inputs.machine, process)?;
+        confine::usable(&process.confinement)?;
+    }
+    Ok(planned)
+}
+
+/// The same for something harmless in the machine's place: less may hold it than a machine must be held
+/// by, and it uses nothing that the machine was given.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn rehearse(inputs: Inputs<'_>) -> Result<Planned, PlanError> {
     let choice = Choice::of(inputs);
     let walked = resources::walk(inputs, &choice);
     let labels = Labels::of(inputs, &choice)?;
@@ -378,10 +392,6 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, PlanError> {
         processes.push(confine::helper(inputs, &choice, called, helper)?);
     }
     processes.push(confine::vmm(inputs, &choice, called, walked)?);
-    for process in &processes {
-        satisfied(inputs.machine, process)?;
-        confine::usable(&process.confinement)?;
-    }
     let profiles = labels::profiles(inputs, &labels, &processes, &relabelled)?;
     // What is then made in a directory is made when that has its labels, and gone when it gets its own.
     let tree = |wanted: &Wanted| matches!(wanted.before, Value::Tree(_));

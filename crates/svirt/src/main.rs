@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod attempt;
 mod commands;
 mod console;
 mod demo;
@@ -18,7 +17,6 @@ mod error;
 mod escape;
 mod flags;
 mod output;
-mod probe;
 mod progress;
 mod quote;
 mod render;
@@ -31,7 +29,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     match arguments.get(1).and_then(|word| word.to_str()) {
         // Both run where the rest of this program cannot: inside a confinement, and beside a start.
-        Some(probe::WORD) => probe::main(&arguments[2..]),
+        Some(svirt_engine::probe::WORD) => svirt_engine::probe::main(&arguments[2..]),
         Some(progress::WORD) => progress::main(&arguments[2..]),
         _ => ExitCode::from(command(arguments)),
     }

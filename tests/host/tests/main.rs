@@ -3,6 +3,7 @@
 
 mod detached;
 mod doctor;
+mod drill;
 mod evidence;
 mod layers;
 mod limits;

@@ -89,13 +89,33 @@ pub(crate) fn reserve<T>(
 
 /// What a start would plan, with what it could be given now; nothing is reserved.
 pub(crate) fn preview(engine: &Engine, machine: &Machine, pins: &Pins) -> Result<Plan, Failure> {
+    let user = first_user(&engine.facts);
+    looked_at(engine, (machine, pins), user, plan)
+}
+
+/// The plan of something harmless in the place of a machine that has this user.
+pub(crate) fn rehearse(
+    engine: &Engine,
+    machine: &Machine,
+    pins: &Pins,
+    user: Option<u32>,
+) -> Result<Plan, Failure> {
+    looked_at(engine, (machine, pins), user, svirt_plan::rehearse)
+}
+
+fn looked_at(
+    engine: &Engine,
+    (machine, pins): (&Machine, &Pins),
+    user: Option<u32>,
+    plan: fn(Inputs<'_>) -> Result<Planned, svirt_plan::PlanError>,
+) -> Result<Plan, Failure> {
     let place = engine.paths.place(&machine.name, machine.id);
     let bare = Inputs::bare(machine, &engine.facts, &place);
     let needs = needs(bare)?;
     let mut seen = Eyes::open(&engine.facts, &needs)?.look(pins)?;
     let trees = Trees::search(Inputs { seen: &seen, ..bare }, pins, &Long::new(&|_| {}));
     trees.show(&mut seen);
-    let mut reserved = Reserved { user: first_user(&engine.facts), ..Reserved::default() };
+    let mut reserved = Reserved { user, ..Reserved::default() };
     if let Some(pool) = &needs.pool {
         let mut allocator = Allocator::new(pool.clone());
         aliens(&needs)?.iter().for_each(|alien| allocator.alien(alien));

@@ -1,7 +1,6 @@
 //! The flags of the commands that look at machines and change them.
 
 use super::{ExecSpec, MachineArgs, value};
-use crate::attempt::Attempt;
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, time::Duration};
 use svirt_model::MachineName;
@@ -240,20 +239,45 @@ pub(crate) struct VerifyArgs {
 /// Attack a machine's confinement from inside
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Attack a machine's confinement from inside: try one thing in a process that \
-    is confined exactly as the machine's VMM is.\n\n\
-    Prints 'refused: ...' and exits with 0 where it was refused, 'OPEN: ...' and 1 where it was \
-    not. Nothing is changed by a try that succeeds."
+    long_about = "Attack a machine's confinement from inside: in a process that is confined exactly as \
+    the machine's VMM is, try one thing after the other that a guest in control of its VMM would try.\n\n\
+    Each is tried without any confinement as well, so that what fails for another reason is called \
+    absent and not blocked. What is attacked is made for the drill; no machine is touched, and nothing \
+    is changed by a try that succeeds. Exits with 0 where nothing is open but what the plan grants, \
+    with 1 where something is, and with 69 where something could not be tried.\n\n\
+    With --attempt it makes one try and prints 'refused: ...' and exits with 0 where it was refused, \
+    'OPEN: ...' and 1 where it was not."
 )]
+#[command(group = clap::ArgGroup::new("place").required(true).multiple(true)
+    .args(["name", "all", "baseline", "against", "list"]))]
 pub(crate) struct DrillArgs {
-    /// The machine
-    pub(crate) name: MachineName,
-    /// What is tried
-    #[arg(long, value_enum)]
-    pub(crate) attempt: Attempt,
-    /// What it is tried on: a path, a process, PROCESS:ADDRESS, or ADDRESS:PORT
-    #[arg(long, required_if_eq_any = Attempt::with_target())]
+    /// The machines
+    pub(crate) name: Vec<MachineName>,
+    /// Every machine that runs
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) all: bool,
+    /// Find out which layers refuse what: try it all again with each layer alone, and with each left out
+    #[arg(long)]
+    pub(crate) layers: bool,
+    /// Try it all without any confinement
+    #[arg(long, conflicts_with_all = ["name", "all", "layers"])]
+    pub(crate) baseline: bool,
+    /// Try it all in somebody else's sandbox: a command for the shell, in which {} is the probe
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["name", "all", "layers", "baseline"])]
+    pub(crate) against: Option<String>,
+    /// Try only this
+    #[arg(long, value_name = "WORD", value_parser = value::attempt(), hide_possible_values = true,
+        conflicts_with_all = ["all", "layers", "against", "json"])]
+    pub(crate) attempt: Option<value::AttemptWord>,
+    /// What it is tried on, in place of a decoy: a path, a process, PROCESS:ADDRESS, or ADDRESS:PORT
+    #[arg(long, requires = "attempt")]
     pub(crate) target: Option<String>,
+    /// Print every attempt, what it tries and why it matters, and try nothing
+    #[arg(long, conflicts_with_all = ["name", "all", "layers", "baseline", "against", "attempt", "json"])]
+    pub(crate) list: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Show all of this on two machines that attack each other

@@ -1,8 +1,20 @@
 //! Values with parts: `PATH,key=value,flag`, a comma in a part being written twice, as QEMU has it.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use svirt_engine::probe::{ATTEMPTS, Attempt, find};
 use svirt_engine::spec::{DiskSpec, LabelKind, RelabelSpec, SeclabelSpec, ShareSpec};
 use svirt_model::label::SecurityModel;
+
+/// One attempt of a drill.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AttemptWord(pub(crate) &'static Attempt);
+
+/// Reads the word of an attempt.
+pub(crate) fn attempt() -> impl TypedValueParser<Value = AttemptWord> {
+    let words = PossibleValuesParser::new(ATTEMPTS.iter().map(|attempt| attempt.word));
+    words.try_map(|word| find(&word).map(AttemptWord).ok_or("there is no such attempt"))
+}
 
 /// The parts between single commas.
 fn parts(text: &str) -> Vec<String> {

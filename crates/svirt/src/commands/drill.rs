@@ -1,56 +1,151 @@
-//! `svirt drill`: one attack on a machine's confinement, from inside.
+//! `svirt drill`: attacks on machines' confinements, from inside.
 
+use super::print_json;
 use crate::{
     args::DrillArgs,
     error::{self, Outcome},
-    output::print,
-    probe,
+    output::{Style, print, say},
+    progress::Progress,
+    render::{drill as table, json},
 };
-use std::path::Path;
-use svirt_engine::{Code, Engine, Failure};
-use svirt_model::{Ending, MachineName};
+use serde_json::Value;
+use std::{io::IsTerminal, path::Path};
+use svirt_engine::{
+    Code, Engine, Failure,
+    drill::{Drill, Row, Score, Step},
+    probe::{ATTEMPTS, Answer, Attempt},
+};
+use svirt_model::{MachineName, State};
 
-/// The signal by which a filter kills.
-const SIGSYS: i32 = 31;
+/// Something was open.
+const OPEN: u8 = 1;
 
 /// `svirt drill`.
 pub(crate) fn drill(args: &DrillArgs) -> Outcome {
+    if args.list {
+        print(&table::list(ATTEMPTS.iter(), Style::of_output()))?;
+        return Ok(0);
+    }
     let program =
         std::env::current_exe().map_err(|e| error::host("cannot find this program", &e))?;
     let engine = Engine::new()?;
-    check(&engine, &args.name, &program)?;
-    let mut words = vec![probe::WORD.to_owned(), args.attempt.word()];
-    words.extend(args.target.clone());
-    match engine.drill(&args.name, &program, &words)? {
-        Ending::Exited(code) if code == i32::from(probe::REFUSED) => Ok(probe::REFUSED),
-        Ending::Exited(code) if code == i32::from(probe::OPEN) => Ok(probe::OPEN),
-        Ending::Killed(SIGSYS) => {
-            print("refused: SIGSYS (the filter does not have the system call)\n")?;
-            Ok(probe::REFUSED)
-        }
-        other => Err(no_answer(&args.name, other).into()),
+    if let Some(attempt) = args.attempt {
+        return one(&engine, args, &program, attempt.0);
+    }
+    if args.baseline || args.against.is_some() {
+        return elsewhere(&engine, args, &program);
+    }
+    let mut drills = Vec::new();
+    for name in names(&engine, args)? {
+        drills.push(machine(&engine, args, &program, &name)?);
+    }
+    if drills.is_empty() {
+        say("no machine runs");
+    }
+    if args.json {
+        let passed = drills.iter().all(|drill| code(&drill.score()) == 0);
+        let machines: Vec<Value> = drills.iter().map(table::json).collect();
+        print_json(&json::versioned([("passed", passed.into()), ("machines", machines.into())]))?;
+    } else {
+        let texts = drills.iter().map(|drill| table::machine(drill, Style::of_output()));
+        print(&texts.collect::<Vec<_>>().join("\n"))?;
+    }
+    Ok(worst(drills.iter().map(Drill::score)))
+}
+
+fn names(engine: &Engine, args: &DrillArgs) -> Result<Vec<MachineName>, Failure> {
+    if !args.all {
+        return Ok(args.name.clone());
+    }
+    let running = engine.list()?.into_iter().filter(|machine| machine.state == State::Running);
+    Ok(running.map(|machine| machine.name).collect())
+}
+
+fn machine(
+    engine: &Engine,
+    args: &DrillArgs,
+    program: &Path,
+    name: &MachineName,
+) -> Result<Drill, Failure> {
+    let told = std::io::stderr().is_terminal();
+    if args.layers {
+        let mut step = |step: &Step| {
+            if told {
+                say(&progress(name, step));
+            }
+        };
+        return engine.drill_layers(name, program, &mut step);
+    }
+    let _progress = Progress::begin(&format!("attacking the confinement of {name}"));
+    engine.drill(name, program)
+}
+
+fn progress(name: &MachineName, step: &Step) -> String {
+    match step {
+        Step::All => format!("attacking {name} with all its layers"),
+        Step::Nothing => format!("attacking {name} with no layer"),
+        Step::Alone(layer) => format!("attacking {name} with {layer} alone"),
+        Step::Without(layer) => format!("attacking {name} without {layer}"),
     }
 }
 
-/// A probe that could not run here at all would have been refused nothing.
-fn check(engine: &Engine, name: &MachineName, program: &Path) -> Result<(), Failure> {
-    let words = vec![probe::WORD.to_owned(), probe::NOTHING.to_owned()];
-    match engine.drill(name, program, &words)? {
-        Ending::Exited(0) => Ok(()),
-        other => Err(no_answer(name, other)),
+/// The same attempts without any confinement, or in somebody else's.
+fn elsewhere(engine: &Engine, args: &DrillArgs, program: &Path) -> Outcome {
+    let rows: Vec<Row> = match &args.against {
+        Some(command) => engine.drill_against(program, command)?,
+        None => engine.drill_baseline(program)?,
+    };
+    let score = Score::of(&rows);
+    if args.json {
+        print_json(&table::rows_json(&rows))?;
+    } else {
+        print(&table::rows(&rows, Style::of_output()))?;
+    }
+    // Without confinement everything that can be is open, which is no finding.
+    Ok(if args.against.is_some() { worst([score]) } else { 0 })
+}
+
+fn one(engine: &Engine, args: &DrillArgs, program: &Path, attempt: &'static Attempt) -> Outcome {
+    let target = args.target.as_deref();
+    let machine = args.name.first().filter(|_| !args.baseline);
+    match engine.drill_one(machine, program, (attempt, target))? {
+        Answer::Unclear(why) => {
+            let message = format!("the drill proves nothing: {why}");
+            Err(Failure::new(Code::Unavailable, message).into())
+        }
+        answer => {
+            print(&format!("{}\n", table::answer(&answer)))?;
+            Ok(if matches!(answer, Answer::Open(_)) { OPEN } else { 0 })
+        }
     }
 }
 
-fn no_answer(name: &MachineName, ending: Ending) -> Failure {
-    let message = format!("the drill on {name} proves nothing: the probe {}", told(ending));
-    Failure::new(Code::Unavailable, message)
+fn code(score: &Score) -> u8 {
+    match score {
+        Score { open: 1.., .. } => OPEN,
+        Score { unproven: 1.., .. } => Code::Unavailable as u8,
+        _ => 0,
+    }
 }
 
-fn told(ending: Ending) -> String {
-    match ending {
-        Ending::Exited(code) if code == i32::from(probe::UNCLEAR) => {
-            "could not make the try".into()
-        }
-        other => format!("was {other}").replace("was exited", "exited"),
+/// What is open counts for more than what could not be tried.
+fn worst(scores: impl IntoIterator<Item = Score>) -> u8 {
+    let codes: Vec<u8> = scores.into_iter().map(|score| code(&score)).collect();
+    if codes.contains(&OPEN) { OPEN } else { codes.into_iter().max().unwrap_or(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_said_before_what_was_not_tried() {
+        let all = Score { attempts: 3, blocked: 3, ..Score::default() };
+        let open = Score { open: 1, ..all };
+        let unproven = Score { unproven: 1, ..all };
+        assert_eq!(worst([all, all]), 0);
+        assert_eq!(worst([all, unproven]), 69);
+        assert_eq!(worst([unproven, open]), 1);
+        assert_eq!(worst([]), 0);
     }
 }

@@ -79,7 +79,9 @@ fn exit_status(name: &str) -> String {
         );
     }
     match name {
-        "svirt-drill" => entry(&mut text, "1", "the attempt was not refused"),
+        "svirt-drill" => {
+            entry(&mut text, "1", "something was not refused that the plan does not grant");
+        }
         "svirt-policy-check" => entry(&mut text, "1", "machines would not be labelled"),
         "svirt-demo" => entry(&mut text, "1", "an attempt was not refused, or something was left"),
         _ => {}

@@ -1,7 +1,7 @@
 //! What one machine tries on the other and on the host.
 
 use super::{machine::Machine, stage::Stage};
-use crate::{attempt::Attempt, error, probe};
+use crate::error;
 use std::{
     fs::{self, OpenOptions},
     net::TcpListener,
@@ -14,7 +14,7 @@ use svirt_model::Layer;
 pub(super) struct Tried {
     /// What was tried, in words.
     pub(super) what: String,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: &'static str,
     pub(super) target: Option<String>,
     /// What came of it without confinement.
     pub(super) outside: Answer,
@@ -45,32 +45,32 @@ pub(super) fn all(stage: &Stage, one: &Machine, other: &Machine) -> Result<Vec<T
         .collect()
 }
 
-type Line = (String, Attempt, Option<String>);
+type Line = (String, &'static str, Option<String>);
 
 fn script(other: &Machine, address: &str) -> Vec<Line> {
     let Machine { name, disk, control, vmm, .. } = other;
     let disk = disk.display().to_string();
     let mut script = vec![
-        (format!("read the disk of {name}"), Attempt::ReadFile, Some(disk.clone())),
-        (format!("write to the disk of {name}"), Attempt::WriteFile, Some(disk)),
+        (format!("read the disk of {name}"), "read-file", Some(disk.clone())),
+        (format!("write to the disk of {name}"), "write-file", Some(disk)),
         (
             format!("reach the control socket of {name}"),
-            Attempt::Connect,
+            "connect",
             Some(control.display().to_string()),
         ),
-        (format!("send signals to {name}"), Attempt::Signal, Some(vmm.to_string())),
-        (format!("trace {name}"), Attempt::Ptrace, Some(vmm.to_string())),
+        (format!("send signals to {name}"), "signal", Some(vmm.to_string())),
+        (format!("trace {name}"), "ptrace", Some(vmm.to_string())),
         (
             format!("read the memory of {name}"),
-            Attempt::ReadMemory,
+            "read-memory",
             Some(format!("{vmm}:{:x}", address_in(*vmm))),
         ),
-        ("see processes of the host".into(), Attempt::ListProcesses, None),
-        ("read a file of the host".into(), Attempt::ReadFile, Some("/etc/passwd".into())),
-        ("reach a port of the host".into(), Attempt::Tcp, Some(address.into())),
+        ("see processes of the host".into(), "list-processes", None),
+        ("read a file of the host".into(), "read-file", Some("/etc/passwd".into())),
+        ("reach a port of the host".into(), "tcp", Some(address.into())),
     ];
-    let device = device()
-        .map(|path| ("open a device of the host".into(), Attempt::OpenDevice, Some(path.into())));
+    let device =
+        device().map(|path| ("open a device of the host".into(), "open-device", Some(path.into())));
     script.extend(device);
     script
 }
@@ -97,14 +97,13 @@ fn tried(
     stage: &Stage,
     machine: &Machine,
     what: String,
-    attempt: Attempt,
+    attempt: &'static str,
     target: Option<String>,
 ) -> Result<Tried, Failure> {
-    let word = attempt.word();
-    let mut outside = vec![probe::WORD, &word];
-    outside.extend(target.as_deref());
-    let mut inside = vec!["drill", &machine.name, "--attempt", &word];
-    inside.extend(target.as_deref().into_iter().flat_map(|target| ["--target", target]));
+    let mut end = vec!["--attempt", attempt];
+    end.extend(target.as_deref().into_iter().flat_map(|target| ["--target", target]));
+    let outside = [&["drill", "--baseline"], &end[..]].concat();
+    let inside = [&["drill", machine.name.as_str()], &end[..]].concat();
     let (outside, inside) = (answer(stage, &outside)?, answer(stage, &inside)?);
     let layers = Layer::ALL.iter().copied().filter(|layer| machine.has(*layer)).collect();
     Ok(Tried { what, attempt, target, outside, inside, layers })

@@ -2,13 +2,16 @@
 
 use super::attempts::{Answer, Tried};
 use crate::{
-    attempt::Attempt,
     output::Style,
-    probe::{OPEN, REFUSED},
     render::{Table, Tone},
 };
 use serde_json::{Value, json};
 use svirt_model::Layer;
+
+/// The exit code of an attempt that was refused.
+const REFUSED: u8 = 0;
+/// The exit code of one that was not.
+const OPEN: u8 = 1;
 
 /// What an attempt proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +65,12 @@ impl Tried {
         let errno = self.inside.line.strip_prefix("refused: ")?.split(' ').next()?;
         let pointed = match (errno, self.attempt) {
             ("SIGSYS", _) => &[Layer::Seccomp][..],
-            ("ESRCH", _) | ("ENETUNREACH" | "ECONNREFUSED" | "ETIMEDOUT", Attempt::Tcp) => {
+            ("ESRCH", _) | ("ENETUNREACH" | "ECONNREFUSED" | "ETIMEDOUT", "tcp") => {
                 &[Layer::Namespaces]
             }
             ("ENOENT" | "ENOTDIR" | "EROFS" | "ENXIO", _) => &[Layer::Root],
             // The filter answers so to sockets of families that it does not have.
-            ("EPERM", Attempt::Tcp) => &[Layer::Seccomp],
+            ("EPERM", "tcp") => &[Layer::Seccomp],
             ("EACCES" | "EPERM", _) => &[Layer::Landlock, Layer::User, Layer::UserNamespace],
             _ => &[],
         };
@@ -113,7 +116,7 @@ fn short(answer: &Answer) -> &str {
 pub(super) fn json(tried: &Tried) -> Value {
     json!({
         "what": tried.what,
-        "attempt": tried.attempt.word(),
+        "attempt": tried.attempt,
         "target": tried.target,
         "outcome": tried.verdict().word().to_lowercase(),
         "refused_by": tried.refused_by(),
@@ -126,7 +129,12 @@ pub(super) fn json(tried: &Tried) -> Value {
 mod tests {
     use super::*;
 
-    fn tried(attempt: Attempt, outside: (&str, u8), inside: (&str, u8), layers: &[Layer]) -> Tried {
+    fn tried(
+        attempt: &'static str,
+        outside: (&str, u8),
+        inside: (&str, u8),
+        layers: &[Layer],
+    ) -> Tried {
         let answer = |(line, code): (&str, u8)| Answer { line: line.into(), code };
         let (outside, inside) = (answer(outside), answer(inside));
         let layers = layers.to_vec();
@@ -138,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_refusal_counts_only_where_the_same_succeeds_outside() {
-        let verdict = |outside, inside| tried(Attempt::ReadFile, outside, inside, &[]).verdict();
+        let verdict = |outside, inside| tried("read-file", outside, inside, &[]).verdict();
         assert_eq!(verdict(YES, NO), Verdict::Refused);
         assert_eq!(verdict(NO, NO), Verdict::Absent);
         assert_eq!(verdict(YES, YES), Verdict::Open);
@@ -151,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_demonstration_fails_at_one_that_is_open_or_unproven_or_if_none_was_refused() {
-        let one = |outside, inside| tried(Attempt::ReadFile, outside, inside, &[]);
+        let one = |outside, inside| tried("read-file", outside, inside, &[]);
         assert!(all_refused(&[one(YES, NO), one(NO, NO)]));
         assert!(!all_refused(&[one(YES, NO), one(YES, YES)]));
         assert!(!all_refused(&[one(YES, NO), one(YES, ("", 70))]));
@@ -163,20 +171,17 @@ mod tests {
     fn only_a_layer_that_is_in_force_is_named() {
         let by =
             |attempt, line, layers: &[Layer]| tried(attempt, YES, (line, 0), layers).refused_by();
-        assert_eq!(by(Attempt::ReadFile, NO.0, &[Layer::Root]), Some(Layer::Root));
-        assert_eq!(by(Attempt::ReadFile, NO.0, &[Layer::Landlock]), None);
+        assert_eq!(by("read-file", NO.0, &[Layer::Root]), Some(Layer::Root));
+        assert_eq!(by("read-file", NO.0, &[Layer::Landlock]), None);
         let denied = "refused: EACCES (Permission denied)";
-        assert_eq!(
-            by(Attempt::ReadFile, denied, &[Layer::User, Layer::Landlock]),
-            Some(Layer::Landlock)
-        );
-        assert_eq!(by(Attempt::Connect, denied, &[Layer::User]), Some(Layer::User));
+        assert_eq!(by("read-file", denied, &[Layer::User, Layer::Landlock]), Some(Layer::Landlock));
+        assert_eq!(by("connect", denied, &[Layer::User]), Some(Layer::User));
         let killed = "refused: SIGSYS (the filter does not have the system call)";
-        assert_eq!(by(Attempt::Ptrace, killed, &[Layer::Seccomp]), Some(Layer::Seccomp));
+        assert_eq!(by("ptrace", killed, &[Layer::Seccomp]), Some(Layer::Seccomp));
         let filtered = "refused: EPERM (Operation not permitted)";
         let both = [Layer::Landlock, Layer::Seccomp];
-        assert_eq!(by(Attempt::Tcp, filtered, &both), Some(Layer::Seccomp));
-        assert_eq!(by(Attempt::Signal, filtered, &both), Some(Layer::Landlock));
-        assert_eq!(by(Attempt::Ptrace, "OPEN: x", &[Layer::Seccomp]), None);
+        assert_eq!(by("tcp", filtered, &both), Some(Layer::Seccomp));
+        assert_eq!(by("signal", filtered, &both), Some(Layer::Landlock));
+        assert_eq!(by("ptrace", "OPEN: x", &[Layer::Seccomp]), None);
     }
 }

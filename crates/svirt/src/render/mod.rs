@@ -2,6 +2,7 @@
 
 mod conditions;
 mod confinement;
+pub(crate) mod drill;
 mod event;
 pub(crate) mod json;
 pub(crate) mod layers;

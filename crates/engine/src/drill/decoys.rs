@@ -1,0 +1,352 @@
+//! What is attacked: made for the drill, on the host, and gone afterwards. What a drill leaves that is
+//! killed, the next one removes; what belongs to a process goes with the neighbour, which ends when the
+//! drill does.
+
+use crate::{Failure, start::new_id};
+use rustix::{
+    fs::{FileType, FlockOperation, Mode, chmod, chown, flock, mknodat},
+    process::{Gid, Uid},
+    system::uname,
+};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, UdpSocket},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::{MetadataExt, OpenOptionsExt, symlink},
+            net::{SocketAddr, UnixDatagram, UnixListener},
+            process::CommandExt,
+        },
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+use svirt_host::Doing;
+use svirt_model::Confinement;
+use svirt_probe::{Target, neighbour};
+
+/// How the directory of a drill's decoys begins.
+const PREFIX: &str = "svirt-drill-";
+/// Held as long as the drill lives.
+const LOCK: &str = "lock";
+const SHARED_MEMORY: &str = "/dev/shm";
+/// The script that says that it was executed.
+const SCRIPT: &[u8] = b"#!/bin/sh\nprintf 'open\\texecute-file\\texecuted\\n'\n";
+/// `null(4)`: the device that is always full.
+const FULL: u64 = 0x107;
+/// Disks that are none of the host's, or that wake somebody.
+const NO_DISKS: &[&str] = &["loop", "ram", "zram", "sr", "fd", "nbd", "md"];
+
+/// The decoys of one drill. Dropping them removes them.
+#[derive(Debug)]
+pub(super) struct Decoys {
+    targets: BTreeMap<Target, String>,
+    /// What differs for a process that has the user of whoever drills and not the machine's own.
+    callers: BTreeMap<Target, String>,
+    place: PathBuf,
+    neighbours: Vec<Child>,
+    _held: Held,
+}
+
+/// What is there as long as somebody holds it.
+#[derive(Debug)]
+struct Held {
+    _lock: File,
+    _sockets: (UnixListener, UnixDatagram, UnixListener),
+    _network: (TcpListener, Option<TcpListener>, UdpSocket),
+    _pipe: Option<File>,
+}
+
+impl Decoys {
+    /// Makes them, for a drill on what has this confinement; without one, for whoever calls this.
+    pub(super) fn make(probe: &Path, vmm: Option<&Confinement>) -> Result<Self, Failure> {
+        let above = std::env::temp_dir();
+        remove_what_was_left(&above);
+        let name = format!("{PREFIX}{}", new_id()?.simple());
+        let place = above.join(&name);
+        fs::create_dir(&place).on("make", &place)?;
+        // From here on it is removed, whatever happens.
+        let guard = Place(place.clone());
+        mode(&place, 0o755)?;
+        let lock = File::create(place.join(LOCK)).on("make the lock in", &place)?;
+        flock(&lock, FlockOperation::LockExclusive).on("lock", &place)?;
+        let other = vmm.map(|vmm| vmm.identity).filter(|identity| identity.own);
+        let other = other.filter(|_| rustix::process::geteuid().is_root());
+        let other = other.map(|identity| (identity.uid, identity.gid));
+        let mut targets = BTreeMap::new();
+        files(&place, other, &mut targets)?;
+        let sockets = sockets(&place, &name, &mut targets)?;
+        let network = network(&mut targets)?;
+        let pipe = pipe(&place, &mut targets);
+        let shared = Path::new(SHARED_MEMORY).join(&name);
+        if public_file(&shared).is_ok() {
+            targets.insert(Target::SharedMemory, text(&shared));
+        }
+        of_the_host(vmm, &mut targets);
+        let mut neighbours = vec![neighbour_of(probe, other, &mut targets)?];
+        let mut callers = BTreeMap::new();
+        if other.is_some() {
+            neighbours.push(neighbour_of(probe, None, &mut callers)?);
+            let own = targets.get(&Target::PrivateFile).cloned();
+            callers.extend(own.map(|own| (Target::NeighboursFile, own)));
+        }
+        std::mem::forget(guard);
+        let held = Held { _lock: lock, _sockets: sockets, _network: network, _pipe: pipe };
+        Ok(Self { targets, callers, place, neighbours, _held: held })
+    }
+
+    /// What each target is here, by its word, for whoever called this.
+    pub(super) fn targets(&self) -> BTreeMap<&'static str, String> {
+        self.targets_for(false, None)
+    }
+
+    /// The same for what has the machine's own user, or has not, with a library of its own to attack.
+    pub(super) fn targets_for(
+        &self,
+        own: bool,
+        library: Option<PathBuf>,
+    ) -> BTreeMap<&'static str, String> {
+        let mut all = self.targets.clone();
+        if !own {
+            all.extend(self.callers.clone());
+        }
+        all.extend(library.map(|path| (Target::Library, text(&path))));
+        all.into_iter().map(|(target, value)| (target.word(), value)).collect()
+    }
+}
+
+impl Drop for Decoys {
+    fn drop(&mut self) {
+        // The end of its input is its end; then it removes what it had.
+        for mut neighbour in self.neighbours.drain(..) {
+            drop(neighbour.stdin.take());
+            let _ = neighbour.wait();
+        }
+        remove(&self.place);
+    }
+}
+
+/// A directory that is removed unless it is forgotten.
+struct Place(PathBuf);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
+/// It may be gone already, or another's; then there is nothing else to be done.
+fn remove(place: &Path) {
+    if let Some(name) = place.file_name() {
+        let _ = fs::remove_file(Path::new(SHARED_MEMORY).join(name));
+    }
+    let _ = fs::remove_dir_all(place);
+}
+
+/// Directories of drills that nobody holds any more.
+fn remove_what_was_left(above: &Path) {
+    let own = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(above).into_iter().flatten().flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let kept = |m: fs::Metadata| !m.is_dir() || m.uid() != own;
+        if !ours || entry.metadata().map_or(true, kept) {
+            continue;
+        }
+        let lock = File::open(entry.path().join(LOCK));
+        let held = |lock: &File| flock(lock, FlockOperation::NonBlockingLockExclusive).is_err();
+        if lock.is_ok_and(|lock| !held(&lock)) {
+            remove(&entry.path());
+        }
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn mode(path: &Path, bits: u32) -> Result<(), Failure> {
+    Ok(chmod(path, Mode::from_raw_mode(bits)).on("change the mode of", path)?)
+}
+
+fn public_file(path: &Path) -> Result<(), Failure> {
+    write(path, b"a decoy of svirt drill's\n")?;
+    mode(path, 0o666)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut options = File::options();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    Ok(file.and_then(|mut file| file.write_all(bytes)).on("make", path)?)
+}
+
+fn files(
+    place: &Path,
+    other: Option<(u32, u32)>,
+    targets: &mut BTreeMap<Target, String>,
+) -> Result<(), Failure> {
+    let at = |name: &str| place.join(name);
+    let (public, private, own) = (at("public"), at("private"), at("neighbours"));
+    let (directory, link, script) = (at("directory"), at("link"), at("script"));
+    public_file(&public)?;
+    write(&private, b"a secret decoy of svirt drill's\n")?;
+    write(&own, b"a decoy of a neighbour's\n")?;
+    if let Some((uid, gid)) = other {
+        chown(&own, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).on("give away", &own)?;
+    }
+    fs::create_dir(&directory).on("make", &directory)?;
+    public_file(&directory.join("victim"))?;
+    mode(&directory, 0o777)?;
+    symlink(&public, &link).on("make", &link)?;
+    write(&script, SCRIPT)?;
+    mode(&script, 0o755)?;
+    let all = [
+        (Target::PublicFile, public),
+        (Target::PrivateFile, private),
+        (Target::NeighboursFile, own),
+        (Target::Directory, directory),
+        (Target::Link, link),
+        (Target::Script, script),
+    ];
+    targets.extend(all.map(|(target, path)| (target, text(&path))));
+    // Only root makes one, and not on every file system.
+    let (node, bits) = (at("node"), Mode::from_raw_mode(0o666));
+    let made = mknodat(rustix::fs::CWD, &node, FileType::CharacterDevice, bits, FULL);
+    if made.is_ok() && mode(&node, 0o666).is_ok() {
+        targets.insert(Target::Node, text(&node));
+    }
+    Ok(())
+}
+
+fn sockets(
+    place: &Path,
+    name: &str,
+    targets: &mut BTreeMap<Target, String>,
+) -> Result<(UnixListener, UnixDatagram, UnixListener), Failure> {
+    let (stream, datagram) = (place.join("socket"), place.join("datagrams"));
+    let listener = UnixListener::bind(&stream).on("listen at", &stream)?;
+    let datagrams = UnixDatagram::bind(&datagram).on("listen at", &datagram)?;
+    mode(&stream, 0o777)?;
+    mode(&datagram, 0o777)?;
+    let address = SocketAddr::from_abstract_name(name);
+    let nameless = address.and_then(|address| UnixListener::bind_addr(&address));
+    let nameless = nameless.doing(|| "listen at an abstract socket")?;
+    targets.insert(Target::Socket, text(&stream));
+    targets.insert(Target::DatagramSocket, text(&datagram));
+    targets.insert(Target::AbstractSocket, name.to_owned());
+    Ok((listener, datagrams, nameless))
+}
+
+fn network(
+    targets: &mut BTreeMap<Target, String>,
+) -> Result<(TcpListener, Option<TcpListener>, UdpSocket), Failure> {
+    let tcp = TcpListener::bind(("127.0.0.1", 0)).doing(|| "listen on a port")?;
+    // A host may have no IPv6.
+    let tcp6 = TcpListener::bind(("::1", 0)).ok();
+    let udp = UdpSocket::bind(("127.0.0.1", 0)).doing(|| "listen on a port")?;
+    let address = tcp.local_addr().doing(|| "know the port")?;
+    targets.insert(Target::Tcp, address.to_string());
+    targets.insert(Target::Udp, udp.local_addr().doing(|| "know the port")?.to_string());
+    if let Some(Ok(address)) = tcp6.as_ref().map(TcpListener::local_addr) {
+        targets.insert(Target::Tcp6, address.to_string());
+    }
+    Ok((tcp, tcp6, udp))
+}
+
+/// It is held open for reading, so that whoever opens it for writing need not wait.
+fn pipe(place: &Path, targets: &mut BTreeMap<Target, String>) -> Option<File> {
+    let path = place.join("pipe");
+    mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).ok()?;
+    mode(&path, 0o666).ok()?;
+    let reader = File::options().read(true).write(true).open(&path).ok()?;
+    targets.insert(Target::Pipe, text(&path));
+    Some(reader)
+}
+
+/// What is there anyway: a disk, a device that the machine was not given, the host's name.
+fn of_the_host(vmm: Option<&Confinement>, targets: &mut BTreeMap<Target, String>) {
+    let given = |path: &Path| vmm.is_some_and(|vmm| vmm.entries.iter().any(|e| e.at == path));
+    let device = ["/dev/full", "/dev/random"].map(Path::new);
+    if let Some(device) = device.into_iter().find(|path| path.exists() && !given(path)) {
+        targets.insert(Target::Device, text(device));
+    }
+    if let Some(disk) = disk().filter(|disk| !given(disk)) {
+        targets.insert(Target::Disk, text(&disk));
+    }
+    targets.insert(Target::HostName, uname().nodename().to_string_lossy().into_owned());
+}
+
+fn disk() -> Option<PathBuf> {
+    let all = fs::read_dir("/sys/block").ok()?.flatten();
+    let names = all.filter_map(|entry| entry.file_name().into_string().ok());
+    let disks = names.filter(|name| !NO_DISKS.iter().any(|other| name.starts_with(other)));
+    disks.map(|name| Path::new("/dev").join(name)).find(|path| path.exists())
+}
+
+/// A process with the machine's user, and what belongs to it.
+fn neighbour_of(
+    probe: &Path,
+    other: Option<(u32, u32)>,
+    targets: &mut BTreeMap<Target, String>,
+) -> Result<Child, Failure> {
+    // Another user may not find this program by its path; by its own file it may.
+    let own = std::env::current_exe().is_ok_and(|own| own == probe);
+    let program = if own { Path::new("/proc/self/exe") } else { probe };
+    let mut command = Command::new(program);
+    command.args(neighbour::arguments()).env_clear().current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    // What interrupts the drill does not interrupt this, which has something to remove.
+    command.process_group(0);
+    if let Some((uid, gid)) = other {
+        command.uid(uid).gid(gid);
+    }
+    let mut child = command.spawn().doing(|| "start the drill's decoy process")?;
+    if let Some(out) = child.stdout.take() {
+        let lines = BufReader::new(out).lines().map_while(Result::ok);
+        let said = lines.take_while(|line| !line.is_empty());
+        targets.extend(said.filter_map(|line| neighbour::read(&line)));
+    }
+    Ok(child)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoys_are_there_and_then_gone() {
+        let place = tempfile::tempdir().unwrap();
+        // What stands for the probe says nothing of itself here, and ends with its input.
+        let probe = place.path().join("probe");
+        write(&probe, b"#!/bin/sh\nprintf 'process\\t%s\\n\\n' $$\nread x\n").unwrap();
+        mode(&probe, 0o755).unwrap();
+        let decoys = Decoys::make(&probe, None).unwrap();
+        let (targets, at) = (decoys.targets(), decoys.place.clone());
+        for word in ["public-file", "socket", "tcp", "process", "host-name"] {
+            assert!(targets.contains_key(word), "{word}");
+        }
+        assert!(Path::new(&targets["public-file"]).exists());
+        let shared = targets.get("shared-memory").cloned();
+        drop(decoys);
+        assert!(!at.exists());
+        assert!(shared.is_none_or(|path| !Path::new(&path).exists()));
+        let process = Path::new("/proc").join(&targets["process"]);
+        assert!(!process.exists());
+    }
+
+    #[test]
+    fn what_a_killed_drill_left_is_removed_and_nothing_else() {
+        let above = tempfile::tempdir().unwrap();
+        let at = |name: &str| above.path().join(format!("{PREFIX}{name}"));
+        for name in ["dead", "alive", "other"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        File::create(at("dead").join(LOCK)).unwrap();
+        let alive = File::create(at("alive").join(LOCK)).unwrap();
+        flock(&alive, FlockOperation::LockExclusive).unwrap();
+        remove_what_was_left(above.path());
+        assert_eq!(["dead", "alive", "other"].map(|name| at(name).exists()), [false, true, true]);
+    }
+}

@@ -1,0 +1,156 @@
+//! `svirt drill` on machines: everything is refused that the plan does not grant, and the drill itself is
+//! honest: where a layer is missing, what only that layer refuses is found open.
+
+use crate::probe::{BUSYBOX, needs_busybox};
+use serde_json::Value;
+use std::path::Path;
+use svirt_model::Layer;
+use svirt_testkit::{Host, claims};
+
+/// A program that does nothing, in a confinement.
+fn asleep(host: &Host, flags: &[&str]) -> String {
+    let name = host.name("drilled");
+    let start = ["exec", "--detach", "--name", &name];
+    host.run(&[&start[..], flags, &["--", BUSYBOX, "sleep", "600"]].concat()).exits(0);
+    name
+}
+
+fn drilled(host: &Host, arguments: &[&str], code: i32) -> Value {
+    let said = host.run(&[&["drill", "--json"], arguments].concat()).exits(code);
+    serde_json::from_str(&said.out).expect("JSON")
+}
+
+/// The words of the attempts for which this holds.
+fn words(machine: &Value, holds: impl Fn(&Value) -> bool) -> Vec<String> {
+    let all = machine["attempts"].as_array().expect("attempts").iter();
+    all.filter(|row| holds(row)).map(|row| row["attempt"].as_str().unwrap().to_owned()).collect()
+}
+
+fn with_outcome(machine: &Value, outcome: &str) -> Vec<String> {
+    words(machine, |row| row["outcome"] == outcome)
+}
+
+/// Nothing of any drill is left on the host.
+fn nothing_is_left(host: &Host) {
+    let own = |name: &str| {
+        let found = std::fs::read_dir(name).into_iter().flatten().flatten();
+        let owner = |m: std::fs::Metadata| std::os::unix::fs::MetadataExt::uid(&m);
+        let ours = found.filter(|e| e.metadata().is_ok_and(|m| owner(m) == host.uid()));
+        ours.map(|e| e.path()).collect::<Vec<_>>()
+    };
+    let drills = |path: &Path| path.to_string_lossy().contains("svirt-drill-");
+    // Another test's drill may be going on, whose lock is held.
+    let held = |path: &Path| {
+        std::fs::File::open(path.join("lock")).is_ok_and(|lock| {
+            rustix::fs::flock(lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_err()
+        })
+    };
+    let left: Vec<_> = own("/tmp")
+        .into_iter()
+        .filter(|path| drills(path) && path.is_dir() && !held(path))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+claims! {
+    delegated too:
+
+    /// Every attempt on a machine's confinement that could succeed is refused, and what the plan grants
+    /// is called granted.
+    fn nothing_is_open(host) {
+        let machine = host.boot("walls", &["--net", "none"]);
+        let mut machine = machine;
+        machine.ready();
+        let document = drilled(host, &[machine.name()], 0);
+        let found = &document["machines"][0];
+        assert_eq!(document["passed"], true);
+        assert_eq!(with_outcome(found, "open"), [""; 0]);
+        assert_eq!(with_outcome(found, "unproven"), [""; 0]);
+        // It translates guest code.
+        let granted = ["map-executable", "make-executable", "execute-heap", "execute-stack"];
+        assert_eq!(with_outcome(found, "granted"), granted);
+        let blocked = with_outcome(found, "blocked");
+        assert!(blocked.len() >= 120, "{blocked:?}");
+        for word in ["read-file", "signal", "tcp", "io-uring", "start-process", "descriptors"] {
+            assert!(blocked.iter().any(|blocked| blocked == word), "{word}: {blocked:?}");
+        }
+        nothing_is_left(host);
+        machine.ends_after("poweroff").exits(0);
+    }
+}
+
+claims! {
+    /// Under each layer alone, what it does not cover is open: a drill that cannot fail proves nothing.
+    fn under_one_layer_the_rest_is_open(host) {
+        needs_busybox()?;
+        let name = asleep(host, &[]);
+        let document = drilled(host, &[&name, "--layers"], 0);
+        let found = &document["machines"][0];
+        let refuses = |layer: Layer| {
+            let word = layer.word();
+            words(found, |row| row["refused_by"].as_array().is_some_and(|all| all.iter().any(|l| l == word)))
+        };
+        let expected: &[(Layer, &[&str], &[&str])] = &[
+            (Layer::Landlock, &["read-file", "tcp", "connect-abstract"], &["stat-file", "udp", "io-uring"]),
+            (Layer::Seccomp, &["io-uring", "set-attribute", "unknown-call"], &["read-file", "tcp", "signal"]),
+            (Layer::Root, &["read-file", "stat-file", "connect"], &["tcp", "signal", "io-uring"]),
+            (Layer::Namespaces, &["signal", "tcp", "read-segment"], &["read-file", "io-uring"]),
+            (Layer::Limits, &["many-files", "core-dump"], &["read-file", "signal", "tcp", "io-uring"]),
+        ];
+        for (layer, covered, open) in expected {
+            let refused = refuses(*layer);
+            for word in *covered {
+                assert!(refused.iter().any(|r| r == word), "{layer} alone lets {word}: {refused:?}");
+            }
+            for word in *open {
+                assert!(!refused.iter().any(|r| r == word), "{layer} alone refuses {word}");
+            }
+        }
+        // Each of these rests on one layer, and is open without it.
+        for (word, layer) in [("stat-file", "root"), ("io-uring", "seccomp"), ("udp", "namespaces")] {
+            let only = words(found, |row| row["attempt"] == word
+                && row["only_by"].as_array().unwrap().iter().any(|l| l == layer));
+            assert_eq!(only, [word]);
+        }
+        if host.is_root() {
+            assert!(refuses(Layer::User).contains(&"read-private-file".to_owned()));
+            assert!(refuses(Layer::Cgroup).contains(&"many-threads".to_owned()));
+        }
+        host.run(&["kill", &name]).exits(0);
+        nothing_is_left(host);
+    }
+
+    /// What a weakened machine does not refuse is open, the drill fails, and says what is not in force.
+    fn a_missing_layer_is_found(host) {
+        needs_busybox()?;
+        let name = asleep(host, &["--weaken", "seccomp", "--weaken", "root"]);
+        let document = drilled(host, &[&name], 1);
+        let found = &document["machines"][0];
+        assert_eq!(document["passed"], false);
+        let open = with_outcome(found, "open");
+        for word in ["stat-file", "io-uring", "start-process"] {
+            assert!(open.iter().any(|open| open == word), "{word}: {open:?}");
+        }
+        assert!(!open.iter().any(|open| open == "read-file"), "Landlock refuses that: {open:?}");
+        let said = host.run(&["drill", &name]).exits(1);
+        assert!(said.out.contains("seccomp (weakened by the user)"), "{}", said.out);
+        host.run(&["kill", &name]).exits(0);
+    }
+
+    /// Without confinement nothing is blocked; in a sandbox of somebody else's what it refuses is.
+    fn a_sandbox_of_another_is_measured_by_the_same_table(host) {
+        let bare = drilled(host, &["--baseline"], 0);
+        assert_eq!(bare["score"]["blocked"], 0);
+        assert_eq!(bare["score"]["unproven"], 0);
+        let program = "setpriv";
+        if !svirt_testkit::has_program(program) {
+            return Err(svirt_testkit::Skipped::because("there is no setpriv"));
+        }
+        let bare = bare["score"]["open"].as_u64().unwrap();
+        assert!(bare >= 100, "{bare}");
+        let against = drilled(host, &["--against", "setpriv --no-new-privs prlimit --core=0 -- {}"], 1);
+        let blocked = with_outcome(&against, "blocked");
+        assert!(blocked.contains(&"core-dump".to_owned()), "{blocked:?}");
+        nothing_is_left(host);
+    }
+}
