@@ -4,6 +4,7 @@
 //! The figures are for reading, never for a test: a machine that does something else makes them
 //! worse. Nothing here knows how sVirt works; it runs the programs that a user would run.
 
+mod drill;
 mod exec;
 mod guest;
 mod labels;
@@ -60,13 +61,15 @@ enum Subject {
     Relabel,
     /// A label reserved where ten thousand are, beside where ten are
     Reserve,
+    /// A drill's score in a machine, under bubblewrap and under nothing, and how long it takes
+    Drill,
     /// Two hundred machines verified
     Verify,
     /// What two hundred machines left whose supervisors died, put back
     Recover,
 }
 
-const ALL: [Subject; 11] = [
+const ALL: [Subject; 12] = [
     Subject::Exec,
     Subject::Guest,
     Subject::Linux,
@@ -78,6 +81,7 @@ const ALL: [Subject; 11] = [
     Subject::Reserve,
     Subject::Verify,
     Subject::Recover,
+    Subject::Drill,
 ];
 
 impl Subject {
@@ -93,6 +97,7 @@ impl Subject {
             Subject::Label => (100, 10),
             Subject::Relabel => (11, 2),
             Subject::Reserve | Subject::Recover => (1, 1),
+            Subject::Drill => (5, 1),
             Subject::Verify => (7, 1),
         };
         if quick { few } else { all }
@@ -118,6 +123,7 @@ impl Subject {
             Subject::Label => labels::few(place, person, rounds),
             Subject::Relabel => labels::tree(place, person, rounds),
             Subject::Reserve => return reserve::measure(person),
+            Subject::Drill => return drill::measure(place, person, rounds),
             Subject::Verify => verify::measure(place, person, rounds, 200),
             Subject::Recover => return recover::measure(person),
         };
