@@ -39,8 +39,10 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// The commands, in the order in which the help shows them.
+/// The commands, in the order in which the help shows them. The flags of one are described when it is
+/// asked for: to describe those of all takes as long as to plan a start.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     Run(RunArgs),
     Exec(ExecArgs),
@@ -92,9 +94,11 @@ fn escaped(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// The whole command, for the manual and completions.
+/// The whole command with the flags of each, for the manual and completions.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
+    let mut command = Cli::command();
+    command.build();
+    command
 }
 
 #[cfg(test)]

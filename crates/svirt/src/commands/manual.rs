@@ -33,8 +33,7 @@ fn write(directory: &Path, name: &str, text: &[u8]) -> Result<(), Failure> {
 
 /// Every page: its file's name and its text.
 fn all_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
-    let mut command = args::command();
-    command.build();
+    let command = args::command();
     let mut pages = Vec::new();
     collect(&command, "svirt", &mut pages)?;
     Ok(pages)
