@@ -1,6 +1,9 @@
 //! What this host offers to this user. Asked of the kernel, never inferred from a distribution.
 
-use crate::{mac, subordinate, sys, text};
+use crate::{
+    mac::{self, files::MountTable},
+    subordinate, sys, text,
+};
 use std::{fs, os::unix::fs::MetadataExt, path::Path, path::PathBuf};
 use svirt_model::{Cgroups, HostFacts, MachineUsers, Offer};
 
@@ -12,7 +15,8 @@ const ROOT_COUNT: u32 = 65_536;
 /// Looks at the host as the calling user.
 pub fn gather() -> HostFacts {
     // Unknown where they cannot be read; each is asked for itself then.
-    let security_modules = mac::active().unwrap_or_default();
+    let mounts = MountTable::default();
+    let security_modules = mac::active(&mounts).unwrap_or_default();
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let user_namespaces = user_namespaces(uid);
     HostFacts {
@@ -24,10 +28,10 @@ pub fn gather() -> HostFacts {
         seccomp: seccomp(),
         machine_users: machine_users(uid, &user_namespaces),
         user_namespaces,
-        cgroups: cgroups(),
+        cgroups: cgroups(&mounts),
         memfd_noexec: file_offer("/proc/sys/vm/memfd_noexec", "the kernel is older than 6.3"),
         mdwe: offer(sys::knows_executable_gain(), "the kernel is older than 6.3"),
-        labels: mac::facts(&security_modules),
+        labels: mac::facts(&security_modules, &mounts),
         security_modules,
     }
 }
@@ -94,18 +98,17 @@ fn machine_users(uid: u32, user_namespaces: &Offer) -> MachineUsers {
 
 /// The highest group above this process in which this user can make groups with limits on memory
 /// and processes; with separate hierarchies (version 1), the one of each.
-fn cgroups() -> Cgroups {
-    let mounts = text::at("/proc/self/mountinfo").unwrap_or_default();
+fn cgroups(mounts: &MountTable) -> Cgroups {
     let own = text::at("/proc/self/cgroup").unwrap_or_default();
-    unified(&mounts, &own)
-        .or_else(|| separate(&mounts, &own))
-        .unwrap_or_else(|| Cgroups::None(no_cgroups(&mounts, &own)))
+    let groups = unified_groups(mounts, &own).unwrap_or_default();
+    unified(&groups)
+        .or_else(|| separate(mounts, &own))
+        .unwrap_or_else(|| Cgroups::None(no_cgroups(&groups)))
 }
 
 /// Why there is no group, and what would make one.
-fn no_cgroups(mounts: &str, own: &str) -> String {
+fn no_cgroups(groups: &[PathBuf]) -> String {
     let none = "this user can make no control group with limits on memory and processes";
-    let groups = unified_groups(mounts, own).unwrap_or_default();
     // The highest that is this user's: what is above it is given by somebody else.
     match groups.iter().rev().find(|group| writable(group)) {
         None if groups.is_empty() => none.to_owned(),
@@ -121,22 +124,42 @@ fn no_cgroups(mounts: &str, own: &str) -> String {
     }
 }
 
+/// What `statfs(2)` says of control groups of version 2 (`linux/magic.h`).
+const CGROUP2_MAGIC: u32 = 0x6367_7270;
+
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 
-fn unified(mounts: &str, own: &str) -> Option<Cgroups> {
+fn unified(groups: &[PathBuf]) -> Option<Cgroups> {
     let delegates =
-        |group: &PathBuf| writable(group) && holds_all(&group.join("cgroup.subtree_control"));
-    let group = unified_groups(mounts, own)?.into_iter().rev().find(delegates)?;
-    Some(Cgroups::V2(group, CONTROLLERS.map(str::to_owned).to_vec()))
+        |group: &&PathBuf| writable(group) && holds_all(&group.join("cgroup.subtree_control"));
+    let group = groups.iter().rev().find(delegates)?;
+    Some(Cgroups::V2(group.clone(), CONTROLLERS.map(str::to_owned).to_vec()))
 }
 
 /// The groups in which this process is in the one hierarchy of version 2, from its own upwards.
-fn unified_groups(mounts: &str, own: &str) -> Option<Vec<PathBuf>> {
-    let place = mounts.lines().find_map(|line| mount_point(line, "cgroup2", None))?;
+fn unified_groups(mounts: &MountTable, own: &str) -> Option<Vec<PathBuf>> {
+    let place = unified_place(mounts)?;
     let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
     let here = place.join(path.trim_start_matches('/'));
     let groups = here.ancestors().take_while(|group| group.starts_with(&place));
     Some(groups.map(Path::to_owned).collect())
+}
+
+/// Where the hierarchy of version 2 is mounted: where every distribution has it, or where the table of
+/// mounts says.
+fn unified_place(mounts: &MountTable) -> Option<PathBuf> {
+    let usual = Path::new("/sys/fs/cgroup");
+    // The kernel's numbers are of 32 bits, whatever the width of the field.
+    if rustix::fs::statfs(usual).is_ok_and(|found| found.f_type as u32 == CGROUP2_MAGIC) {
+        return Some(usual.to_owned());
+    }
+    lines(mounts).find_map(|line| mount_point(line, "cgroup2", None))
+}
+
+/// The lines of the table; none where it cannot be read.
+fn lines(mounts: &MountTable) -> impl Iterator<Item = &str> {
+    let lines = mounts.text().unwrap_or_default().split(|b| *b == b'\n');
+    lines.filter_map(|line| std::str::from_utf8(line).ok())
 }
 
 /// Whether a group's list of controllers has all that are wanted.
@@ -145,9 +168,9 @@ fn holds_all(list: &Path) -> bool {
     CONTROLLERS.iter().all(|c| given.split_whitespace().any(|g| g == *c))
 }
 
-fn separate(mounts: &str, own: &str) -> Option<Cgroups> {
+fn separate(mounts: &MountTable, own: &str) -> Option<Cgroups> {
     let found = CONTROLLERS.iter().filter_map(|controller| {
-        let place = mounts.lines().find_map(|m| mount_point(m, "cgroup", Some(controller)))?;
+        let place = lines(mounts).find_map(|m| mount_point(m, "cgroup", Some(controller)))?;
         let path = own.lines().find_map(|line| {
             let mut fields = line.splitn(3, ':').skip(1);
             let names = fields.next()?;

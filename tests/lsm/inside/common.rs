@@ -10,13 +10,15 @@ use std::{
 use svirt_host::mac::{
     self, Lsm,
     attribute::{Attributes, Xattr},
+    files::MountTable,
     process::{self, Shown},
 };
 use svirt_model::label::LabelFacts;
 
 /// What this kernel's models offer.
 pub(crate) fn facts() -> LabelFacts {
-    mac::facts(&mac::active().expect("the kernel answers"))
+    let mounts = MountTable::default();
+    mac::facts(&mac::active(&mounts).expect("the kernel answers"), &mounts)
 }
 
 /// Holds an object as a pin does.
@@ -45,5 +47,8 @@ pub(crate) fn every_thread_has(pid: u32, lsm: Lsm, label: &str) {
 
 /// The modules that are active are the kernel's usual one and this.
 pub(crate) fn is_active(lsm: Lsm) {
-    assert_eq!(svirt_host::mac::active().expect("securityfs"), ["capability", lsm.word()]);
+    assert_eq!(
+        mac::active(&MountTable::default()).expect("securityfs"),
+        ["capability", lsm.word()]
+    );
 }

@@ -6,7 +6,7 @@
 
 use super::{
     Lsm, compile,
-    files::{KernelFiles, Kind},
+    files::{KernelFiles, Kind, MountTable},
     odd, process,
 };
 use crate::{HostError, Reason};
@@ -75,7 +75,11 @@ impl Apparmor {
     /// # Errors
     /// The kernel's.
     pub fn open() -> Result<Option<Self>, HostError> {
-        let Some(files) = KernelFiles::find(Kind::Security)? else { return Ok(None) };
+        Self::among(&MountTable::default())
+    }
+
+    pub(super) fn among(mounts: &MountTable) -> Result<Option<Self>, HostError> {
+        let Some(files) = KernelFiles::find(Kind::Security, mounts)? else { return Ok(None) };
         Ok(files.below("apparmor")?.map(|files| Self { files }))
     }
 

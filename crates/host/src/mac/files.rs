@@ -9,6 +9,7 @@ use rustix::{
     io::Errno,
 };
 use std::{
+    cell::OnceCell,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStringExt},
     path::{Path, PathBuf},
@@ -31,6 +32,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Where every distribution mounts it.
+    fn usual_place(self) -> &'static str {
+        match self {
+            Kind::Proc => "/proc",
+            Kind::Security => "/sys/kernel/security",
+            Kind::Selinux => "/sys/fs/selinux",
+            Kind::Smack => "/sys/fs/smackfs",
+        }
+    }
+
     /// The type in `mountinfo`, and the number that `statfs(2)` gives (`linux/magic.h`).
     fn identity(self) -> (&'static str, u32) {
         match self {
@@ -44,6 +55,25 @@ impl Kind {
 
 /// AppArmor's own file system, which hangs on a link in securityfs and is mounted nowhere.
 const APPARMOR_MAGIC: u32 = 0x5a3c_69f0;
+
+/// This process's mounts, read when they are first asked for: on a host with many, that takes longer
+/// than anything else that is asked of the kernel.
+#[derive(Debug, Default)]
+pub struct MountTable(OnceCell<Vec<u8>>);
+
+impl MountTable {
+    /// The table as the kernel writes it (`proc_pid_mountinfo(5)`).
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn text(&self) -> Result<&[u8], HostError> {
+        if let Some(text) = self.0.get() {
+            return Ok(text);
+        }
+        let text = KernelFiles::proc()?.read("self/mountinfo")?;
+        Ok(self.0.get_or_init(|| text))
+    }
+}
 
 /// The root of a file system of the kernel's, or a directory in it.
 #[derive(Debug)]
@@ -66,17 +96,22 @@ impl KernelFiles {
         Err(io::Error::other("it is not procfs")).on("trust", &path)
     }
 
-    /// The file system, wherever it is mounted first; `None` where it is not.
+    /// The file system, where it usually is or wherever else it is mounted first; `None` where it is
+    /// not.
     ///
     /// # Errors
     /// `/proc/self/mountinfo` cannot be read.
-    pub fn find(kind: Kind) -> Result<Option<Self>, HostError> {
+    pub fn find(kind: Kind, mounts: &MountTable) -> Result<Option<Self>, HostError> {
         let (word, magic) = kind.identity();
-        let mounts = Self::proc()?.read("self/mountinfo")?;
-        let places = mounts.split(|b| *b == b'\n').filter_map(|line| mount_point_of(line, word));
-        let mut found = places.filter_map(|path| Some((directory(&path).ok()?, path)));
-        let trusted = found.find(|(root, _)| is(root, magic));
-        Ok(trusted.map(|(root, path)| Self { root, path }))
+        let at = |path: PathBuf| {
+            let root = directory(&path).ok().filter(|root| is(root, magic))?;
+            Some(Self { root, path })
+        };
+        if let Some(found) = at(kind.usual_place().into()) {
+            return Ok(Some(found));
+        }
+        let lines = mounts.text()?.split(|b| *b == b'\n');
+        Ok(lines.filter_map(|line| mount_point_of(line, word)).find_map(at))
     }
 
     /// A directory in it; `None` where there is none of that name.

@@ -18,7 +18,7 @@ mod tool;
 pub mod tree;
 
 use crate::HostError;
-use files::{KernelFiles, Kind};
+use files::{KernelFiles, Kind, MountTable};
 use serde::{Deserialize, Serialize};
 use svirt_model::label::{ApparmorFacts, LabelFacts, SecurityModel, SelinuxFacts, SmackFacts};
 
@@ -78,8 +78,8 @@ impl std::fmt::Display for Lsm {
 ///
 /// # Errors
 /// The kernel's.
-pub fn active() -> Result<Vec<String>, HostError> {
-    let Some(files) = KernelFiles::find(Kind::Security)? else { return Ok(Vec::new()) };
+pub fn active(mounts: &MountTable) -> Result<Vec<String>, HostError> {
+    let Some(files) = KernelFiles::find(Kind::Security, mounts)? else { return Ok(Vec::new()) };
     let list = files.text("lsm")?;
     Ok(list.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect())
 }
@@ -87,14 +87,14 @@ pub fn active() -> Result<Vec<String>, HostError> {
 /// What those modules offer that put labels on things and are among the active ones; where no active
 /// one is known, all are asked. One that is active and could not be asked is there with the reason,
 /// so that nobody takes it for absent.
-pub fn facts(active: &[String]) -> LabelFacts {
+pub fn facts(active: &[String], mounts: &MountTable) -> LabelFacts {
     let is_active = |lsm: &Lsm| active.iter().any(|word| word == lsm.word());
     let mut facts = LabelFacts::default();
     for lsm in Lsm::ALL.into_iter().filter(|lsm| active.is_empty() || is_active(lsm)) {
         let told = match lsm {
-            Lsm::Selinux => keep(selinux(), &mut facts.selinux),
-            Lsm::Apparmor => keep(apparmor(), &mut facts.apparmor),
-            Lsm::Smack => keep(smack(), &mut facts.smack),
+            Lsm::Selinux => keep(selinux(mounts), &mut facts.selinux),
+            Lsm::Apparmor => keep(apparmor(mounts), &mut facts.apparmor),
+            Lsm::Smack => keep(smack(mounts), &mut facts.smack),
         };
         let why = match told {
             Ok(true) => continue,
@@ -112,16 +112,16 @@ fn keep<T>(answer: Result<Option<T>, HostError>, place: &mut Option<T>) -> Resul
     Ok(place.is_some())
 }
 
-fn selinux() -> Result<Option<SelinuxFacts>, HostError> {
-    Ok(selinux::Selinux::open()?.map(|selinux| selinux.facts()).transpose()?.flatten())
+fn selinux(mounts: &MountTable) -> Result<Option<SelinuxFacts>, HostError> {
+    Ok(selinux::Selinux::among(mounts)?.map(|selinux| selinux.facts()).transpose()?.flatten())
 }
 
-fn apparmor() -> Result<Option<ApparmorFacts>, HostError> {
-    apparmor::Apparmor::open()?.map(|apparmor| apparmor.facts()).transpose()
+fn apparmor(mounts: &MountTable) -> Result<Option<ApparmorFacts>, HostError> {
+    apparmor::Apparmor::among(mounts)?.map(|apparmor| apparmor.facts()).transpose()
 }
 
-fn smack() -> Result<Option<SmackFacts>, HostError> {
-    smack::Smack::open()?.map(|smack| smack.facts()).transpose()
+fn smack(mounts: &MountTable) -> Result<Option<SmackFacts>, HostError> {
+    smack::Smack::among(mounts)?.map(|smack| smack.facts()).transpose()
 }
 
 /// What is not of the form that the kernel gives it.

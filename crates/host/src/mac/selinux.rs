@@ -11,7 +11,7 @@ pub use types::{Candidate, Module, Obstacle, Whose};
 
 use super::{
     Lsm,
-    files::{KernelFiles, Kind},
+    files::{KernelFiles, Kind, MountTable},
     odd, process,
 };
 use crate::HostError;
@@ -56,7 +56,11 @@ impl Selinux {
     /// # Errors
     /// The kernel's.
     pub fn open() -> Result<Option<Self>, HostError> {
-        Ok(KernelFiles::find(Kind::Selinux)?.map(|files| Self { files }))
+        Self::among(&MountTable::default())
+    }
+
+    pub(super) fn among(mounts: &MountTable) -> Result<Option<Self>, HostError> {
+        Ok(KernelFiles::find(Kind::Selinux, mounts)?.map(|files| Self { files }))
     }
 
     /// What is in force; `None` while no policy is loaded.

@@ -2,7 +2,7 @@
 
 use super::{
     Lsm,
-    files::{KernelFiles, Kind},
+    files::{KernelFiles, Kind, MountTable},
     odd, process,
 };
 use crate::HostError;
@@ -68,7 +68,11 @@ impl Smack {
     /// # Errors
     /// The kernel's.
     pub fn open() -> Result<Option<Self>, HostError> {
-        Ok(KernelFiles::find(Kind::Smack)?.map(|files| Self { files }))
+        Self::among(&MountTable::default())
+    }
+
+    pub(super) fn among(mounts: &MountTable) -> Result<Option<Self>, HostError> {
+        Ok(KernelFiles::find(Kind::Smack, mounts)?.map(|files| Self { files }))
     }
 
     /// What is in force.
