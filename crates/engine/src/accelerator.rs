@@ -59,7 +59,12 @@ fn key(engine: &Engine) -> Result<String, Failure> {
     let field =
         |name: &str| cpu.lines().find(|l| l.starts_with(name)).unwrap_or_default().to_owned();
     let qemu = program::stamp(&program::qemu()?)?;
-    Ok(format!("kvm {} {} {} {qemu}", engine.facts.kernel, field("model name"), field("microcode")))
+    Ok(format!(
+        "kvm {} {} {} {qemu}",
+        engine.facts().kernel,
+        field("model name"),
+        field("microcode")
+    ))
 }
 
 /// An abort, any signal, another exit code and silence past the limit all mean that it does not.

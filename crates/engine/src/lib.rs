@@ -44,6 +44,7 @@ pub use svirt_model as model;
 pub use svirt_probe as probe;
 pub use svirt_store::{LedgerEntry, Phase};
 
+use std::sync::OnceLock;
 use svirt_host::facts;
 use svirt_model::HostFacts;
 use svirt_store::Store;
@@ -52,21 +53,27 @@ use svirt_store::Store;
 #[derive(Debug)]
 pub struct Engine {
     paths: Paths,
-    facts: HostFacts,
+    facts: OnceLock<HostFacts>,
 }
 
 impl Engine {
-    /// Looks at the host and finds the user's state. Nothing is made yet.
+    /// Finds the user's state. Nothing is made yet.
     ///
     /// # Errors
     /// There is no place for an ordinary user's state: neither `HOME` nor `XDG_STATE_HOME` is set.
     pub fn new() -> Result<Self, Failure> {
-        Ok(Self { paths: Paths::of_this_user()?, facts: facts::gather() })
+        Ok(Self { paths: Paths::of_this_user()?, facts: OnceLock::new() })
     }
 
-    /// What this host offers.
+    /// What this host offers; looked at when it is first asked for.
     pub fn facts(&self) -> &HostFacts {
-        &self.facts
+        self.facts.get_or_init(facts::gather)
+    }
+
+    /// What was found out already, by who has just asked.
+    pub(crate) fn learn(&self, facts: HostFacts) {
+        // What this process has seen itself stands.
+        let _ = self.facts.set(facts);
     }
 
     /// Where the user's state is.

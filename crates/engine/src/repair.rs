@@ -154,7 +154,7 @@ impl Engine {
     fn is_of_a_machine(&self, model: SecurityModel, label: &[u8]) -> bool {
         match model {
             SecurityModel::Selinux => Context::from_kernel(label).is_ok_and(|context| {
-                let types = self.facts.labels.selinux.as_ref().and_then(|s| s.types.as_ref());
+                let types = self.facts().labels.selinux.as_ref().and_then(|s| s.types.as_ref());
                 let own = types.is_some_and(|types| types.image == context.kind());
                 (own || context.kind() == "svirt_image_t") && !context.categories().is_empty()
             }),
@@ -164,7 +164,7 @@ impl Engine {
 
     /// Whether a machine that has this label runs, of whatever state directory or tool.
     fn runs(&self, model: SecurityModel, label: &[u8]) -> Result<bool, Failure> {
-        let labels = &self.facts.labels;
+        let labels = &self.facts().labels;
         match model {
             SecurityModel::Selinux => {
                 let Ok(context) = Context::from_kernel(label) else { return Ok(false) };
@@ -216,7 +216,7 @@ impl Engine {
             let bytes = [theirs.as_bytes(), b"\0"].concat();
             return Ok((Some(bytes), "which libvirt remembers"));
         }
-        let labels = &self.facts.labels;
+        let labels = &self.facts().labels;
         let active = match model {
             SecurityModel::Selinux => labels.selinux.is_some(),
             _ => labels.smack.is_some(),

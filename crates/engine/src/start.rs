@@ -3,7 +3,7 @@
 use crate::{
     Code, Engine, Failure, Labelling, Waiter, definitions,
     resolve::{self, Identity},
-    supervisor::{self, Live},
+    supervisor::{self, Live, launcher},
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -12,7 +12,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -25,7 +25,7 @@ use svirt_host::{
     sources::{StreamFile, own_stream, stream_file},
     sys::{Forked, SingleThreaded},
 };
-use svirt_model::{Ending, LayerStatus, MachineName, Plan, Stream, Uuid};
+use svirt_model::{Ending, HostFacts, LayerStatus, MachineName, Plan, Stream, Uuid};
 use svirt_store::Definition;
 use uuid::Builder;
 
@@ -203,6 +203,8 @@ impl Engine {
             }
             Forked::Parent { pidfd, .. } => {
                 drop((theirs, guests, streams));
+                // It opens the store meanwhile. If it has died, that is heard below.
+                let _ = say(&ours, self.facts());
                 let mut reader = BufReader::new(ours);
                 let unenforced = loop {
                     let watched = given_up.filter(|_| reader.buffer().is_empty());
@@ -251,17 +253,35 @@ fn hear(reader: &mut impl BufRead) -> Result<Said, Failure> {
     serde_json::from_slice(&line).map_err(died)
 }
 
+/// What a host offers takes fewer bytes than this to say.
+const FACTS_MAX: u64 = 1 << 20;
+
+/// Says one thing on a line of its own.
+fn say(mut to: &UnixStream, what: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(what)?;
+    text.push(b'\n');
+    to.write_all(&text)
+}
+
 /// The connections to whoever started a machine.
 pub(crate) struct Starter {
     /// Its number: until it was told how the start went, its death ends the start.
     pub(crate) process: u32,
-    /// On which it is said once how the start went, and later how the machine ended.
+    /// On which it is heard what the host offers, said once how the start went, and later how the machine ended.
     pub(crate) report: UnixStream,
     /// On which the guest's console is heard from the beginning.
     pub(crate) console: UnixStream,
 }
 
 impl Starter {
+    /// Hears what this host offers, which the command has found out in the meantime.
+    pub(crate) fn hear(&self) -> Result<HostFacts, Failure> {
+        let mut line = Vec::new();
+        let read = BufReader::new(&self.report).take(FACTS_MAX).read_until(b'\n', &mut line);
+        read.doing(|| "hear from the command")?;
+        serde_json::from_slice(&line).map_err(|e| Failure::from_error(Code::Internal, &e))
+    }
+
     /// Says how the start went.
     pub(crate) fn say(&self, report: Report) {
         self.line(&Said::Report(report));
@@ -273,10 +293,8 @@ impl Starter {
     }
 
     fn line(&self, said: &Said) {
-        let mut text = serde_json::to_vec(said).unwrap_or_default();
-        text.push(b'\n');
         // Whoever started the machine may be gone, which changes nothing for the machine.
-        let _ = (&self.report).write_all(&text);
+        let _ = say(&self.report, said);
     }
 }
 
@@ -314,7 +332,8 @@ pub(crate) fn run_for(
 ) -> Result<Option<Ending>, Failure> {
     let (spec, request) = (spec.clone(), definitions::text(spec)?);
     let birth = Birth { spec, request, identity, transient: true, alone: false };
-    let mut live = Live::begin(engine, birth, Streams::none(), &|_| {})?;
+    let launcher = launcher(engine)?.prepare()?;
+    let mut live = Live::begin(engine, birth, Streams::none(), launcher, &|_| {})?;
     let ending = live.ends_within(Instant::now() + limit);
     live.finish(engine, "the trial ended")?;
     ending

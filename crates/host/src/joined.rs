@@ -88,9 +88,9 @@ fn namespace_of(pid: u32, namespace: Namespace) -> Result<OwnedFd, HostError> {
 /// as it is held.
 ///
 /// # Errors
-/// Those of [`made_ahead`].
+/// Those of [`begin`] and of `map`.
 pub fn throw_away(map: impl FnOnce(u32) -> Result<(), HostError>) -> Result<OwnedFd, HostError> {
-    let MadeAhead { namespaces, .. } = made_ahead(&[Namespace::User], map)?;
+    let MadeAhead { namespaces, .. } = begin(&[Namespace::User])?.mapped(map)?;
     namespaces.into_iter().next().ok_or(Errno::NOENT).doing(|| "hold a user namespace")
 }
 
@@ -130,15 +130,19 @@ impl MadeAhead {
     }
 }
 
-/// New namespaces of these kinds, whose user namespace has the maps that `map` writes to a process in
-/// it. It comes first where it is one of them: only who has entered it may enter the others.
+/// Namespaces that are made, and whose user namespace has no user yet.
+#[derive(Debug)]
+pub struct Begun {
+    kinds: Vec<Namespace>,
+    first: First,
+}
+
+/// Makes new namespaces of these kinds. The user namespace comes first where it is one of them: only
+/// who has entered it may enter the others.
 ///
 /// # Errors
-/// This process has more than one thread or may make no namespaces; else those of `map`.
-pub fn made_ahead(
-    kinds: &[Namespace],
-    map: impl FnOnce(u32) -> Result<(), HostError>,
-) -> Result<MadeAhead, HostError> {
+/// This process has more than one thread, or may make no namespaces.
+pub fn begin(kinds: &[Namespace]) -> Result<Begun, HostError> {
     let single = SingleThreaded::verify().doing(|| "make namespaces")?;
     let (wait, hold) = pipe()?;
     match single.fork_into(kinds).doing(|| "make namespaces")? {
@@ -149,13 +153,30 @@ pub fn made_ahead(
             exit(0)
         }
         Forked::Parent { pid, .. } => {
-            let mut first = First { pid, hold: Some(hold) };
-            map(pid)?;
-            let held = kinds.iter().map(|kind| namespace_of(pid, *kind));
-            let namespaces = held.collect::<Result<_, _>>()?;
-            drop(first.hold.take());
-            Ok(MadeAhead { namespaces, _first: first })
+            Ok(Begun { kinds: kinds.to_vec(), first: First { pid, hold: Some(hold) } })
         }
+    }
+}
+
+impl Begun {
+    /// Of which kinds they are, in the order in which they were asked for.
+    pub fn kinds(&self) -> &[Namespace] {
+        &self.kinds
+    }
+
+    /// The same with the maps that `map` writes to a process in the user namespace.
+    ///
+    /// # Errors
+    /// Those of `map`; the process that holds them is gone.
+    pub fn mapped(
+        mut self,
+        map: impl FnOnce(u32) -> Result<(), HostError>,
+    ) -> Result<MadeAhead, HostError> {
+        map(self.first.pid)?;
+        let held = self.kinds.iter().map(|kind| namespace_of(self.first.pid, *kind));
+        let namespaces = held.collect::<Result<_, _>>()?;
+        drop(self.first.hold.take());
+        Ok(MadeAhead { namespaces, _first: self.first })
     }
 }
 

@@ -1,8 +1,12 @@
 //! The job as it arrived: the confinement, later its descriptors, out of the way of the numbers that
 //! the program will have, and what could be made of the confinement alone.
 
+use crate::AHEAD;
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::{
+    collections::BTreeSet,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 use svirt_host::{
     Doing, HostError,
     launch::{self, wire},
@@ -47,6 +51,13 @@ fn raise_descriptor_limit() -> Result<(), HostError> {
 pub(crate) struct Filters {
     pub(crate) program: Vec<u8>,
     pub(crate) init: Vec<u8>,
+}
+
+/// The namespaces that the job will most likely need, of those that can be made ahead of it.
+pub(crate) fn likely(control: BorrowedFd<'_>) -> Result<Vec<Namespace>, HostError> {
+    let received = wire::receive::<BTreeSet<Namespace>>(control)?;
+    let likely = received.ok_or(Errno::PIPE).doing(|| "receive what is likely")?.message;
+    Ok(AHEAD.iter().copied().filter(|namespace| likely.contains(namespace)).collect())
 }
 
 impl Job {

@@ -58,11 +58,17 @@ fn launch(control: BorrowedFd<'_>) -> Result<Infallible, HostError> {
     rustix::process::chdir("/").doing(|| "leave the working directory")?;
     // Modes in the machine's root are meant as they are written.
     rustix::process::umask(Mode::empty());
+    // What takes longest and needs nothing of the host is made while the supervisor still plans, and
+    // makes durable what is to be undone: it is gone with this process.
+    let likely = job::likely(control)?;
+    let begun = Some(&likely).filter(|l| !l.is_empty()).and_then(|l| joined::begin(l).ok());
     // Never dropped: its descriptors are closed wholesale, whatever Rust thinks of owning them.
     let job = Box::leak(Box::new(Job::receive(control)?));
-    // What takes longest and needs nothing of the host is made while the supervisor still makes
-    // durable what is to be undone: it is gone with this process.
-    let ahead = joined::made_ahead(&job.namespaces(AHEAD), |pid| user::map(job, pid))?;
+    // Those that the job does not need, or not all that it needs, are thrown away.
+    let wanted = job.namespaces(AHEAD);
+    let begun = begun.filter(|begun| begun.kinds() == wanted);
+    let begun = begun.map_or_else(|| joined::begin(&wanted), Ok)?;
+    let ahead = begun.mapped(|pid| user::map(job, pid))?;
 
     // From here on the host may be reached and changed.
     job.receive_descriptors(control)?;

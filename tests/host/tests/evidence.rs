@@ -3,7 +3,11 @@
 //! instruction.
 
 use rustix::fs::makedev;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 use svirt_host::{
     evidence::{self, Handed},
     launch::{Launcher, Prepared},
@@ -42,7 +46,7 @@ fn found(host: &Host, planned: &Confinement, alter: impl FnOnce(&mut Confinement
 
 fn launcher(host: &Host) -> Prepared {
     let launcher = Launcher { program: host.program().with_file_name("svirt-launch") };
-    launcher.prepare().expect("a launcher")
+    launcher.prepare().and_then(|l| l.expect(&BTreeSet::new())).expect("a launcher")
 }
 
 /// The supervisor in this test is this process, so a plan is launched by who planned it.

@@ -151,6 +151,7 @@ impl Machine {
         let this = std::env::current_exe().expect("this program has a path");
         let launcher = Launcher { program: this.with_file_name("svirt-launch") };
         let launcher = launcher.prepare().expect("a launcher");
+        let launcher = launcher.expect(&launched.namespaces).expect("it listens");
         let launcher = launcher.assign(launched).map_err(Stopped::Launch)?;
         let held = launcher.start(&sources::borrow(&opened)).map_err(Stopped::Launch)?;
         drop((opened, supplies));

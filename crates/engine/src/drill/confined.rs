@@ -74,8 +74,7 @@ impl<'a> Cell<'a> {
         order: &str,
         next: &mut Option<Assigned>,
     ) -> Result<Attack, Failure> {
-        let ready =
-            || Ok::<_, Failure>(launcher(self.engine)?.prepare()?.assign(&process.confinement)?);
+        let ready = || Ok::<_, Failure>(launcher(self.engine)?.assign(&process.confinement)?);
         let (input, orders) = std::io::pipe().doing(|| "make a pipe for the probe")?;
         let (said, out) = std::io::pipe().doing(|| "make a pipe for the probe")?;
         hand_over(order, orders)?;

@@ -23,7 +23,7 @@ impl Place {
         let directory = tempfile::Builder::new().prefix("svirt-test-").tempdir().unwrap();
         let at = fs::canonicalize(directory.path()).unwrap();
         let paths = Paths { state: at.join("state"), runtime: at.join("run") };
-        Self { engine: Engine { paths, facts: facts::gather() }, directory }
+        Self { engine: Engine { paths, facts: facts::gather().into() }, directory }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -16,7 +16,7 @@ use crate::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Read,
     os::unix::{
         fs::symlink,
@@ -30,13 +30,13 @@ use svirt_host::{
     Doing,
     apply::{self, Means, Watcher},
     evidence::{self, Handed},
-    launch::{Assigned, Held, Launcher, Running},
+    launch::{Assigned, Held, Launcher, Loading, Running},
     processes,
     sources::{self, Supplies},
 };
 use svirt_model::{
-    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, Op, Plan, Process, Role,
-    Uuid, label::SecurityModel,
+    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, HostFacts, Namespace, Op,
+    Plan, Process, Role, Uuid, label::SecurityModel,
 };
 use svirt_store::Store;
 
@@ -77,16 +77,17 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Starts a machine; when this returns, it runs confined. On a failure nothing is left.
+    /// Starts a machine with a launcher that waits for its job; when this returns, it runs confined.
+    /// On a failure nothing is left.
     pub(crate) fn begin(
         engine: &Engine,
         birth: Birth,
         streams: Streams,
+        launcher: Loading,
         tell: Tell<'_>,
     ) -> Result<Self, Failure> {
         let long = Long::new(tell);
-        // It takes its time to be there, while this finds out what it is to do.
-        let launcher = launcher(engine)?.prepare()?;
+        let launcher = launcher.expect(&likely(engine.facts()))?;
         engine.paths.make_runtime()?;
         let (id, transient, alone) = (birth.identity.id, birth.transient, birth.alone);
         let request = birth.request;
@@ -168,7 +169,7 @@ impl Live {
             supplies.channels = ends.theirs(process);
             let launcher = match first.take() {
                 Some(first) => first,
-                None => launcher(engine)?.prepare()?.assign(&process.confinement)?,
+                None => launcher(engine)?.assign(&process.confinement)?,
             };
             let (held, handed) = hold(launcher, process, &supplies)?;
             let read = agree_before_running(process, held, &handed, &engine.paths.profiles())?;
@@ -387,6 +388,12 @@ pub(crate) fn means(profiles: &Path) -> Means<'_> {
         Embedded::Guest => svirt_guest::GUEST.unwrap_or_default(),
     };
     Means { contents, profiles, watch: Watcher::NONE }
+}
+
+/// The namespaces that a machine has on such a host where nobody asks for fewer.
+fn likely(facts: &HostFacts) -> BTreeSet<Namespace> {
+    let all = facts.user_namespaces.is_yes().then_some(Namespace::ALL);
+    all.into_iter().flatten().copied().collect()
 }
 
 /// The program that applies confinements.

@@ -51,7 +51,13 @@ pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, starter: Star
     let begun = detach(&streams, &starter)
         .and_then(|()| end_with(starter.process))
         .and_then(|()| Ok(processes::become_subreaper()?))
-        .and_then(|()| Live::begin(engine, birth, streams, &|labelling| starter.tell(labelling)))
+        // It takes its time to be there, while this finds out what it is to do.
+        .and_then(|()| Ok(launcher(engine)?.prepare()?))
+        .and_then(|launcher| starter.hear().map(|facts| (launcher, engine.learn(facts))))
+        .and_then(|(launcher, ())| {
+            let tell = |labelling: &_| starter.tell(labelling);
+            Live::begin(engine, birth, streams, launcher, &tell)
+        })
         .and_then(|live| live.listen(engine))
         .and_then(|live| outlive_starter().map(|()| live));
     match begun {

@@ -48,9 +48,9 @@ pub(crate) fn reserve<T>(
     meanwhile: impl FnOnce(&Plan) -> Result<T, Failure>,
 ) -> Result<(Plan, Held, T), Failure> {
     let place = engine.paths.place(&machine.name, machine.id);
-    let bare = Inputs::bare(machine, &engine.facts, &place);
+    let bare = Inputs::bare(machine, engine.facts(), &place);
     let needs = needs(bare)?;
-    let mut eyes = Eyes::open(&engine.facts, &needs)?;
+    let mut eyes = Eyes::open(engine.facts(), &needs)?;
     // Whatever has to be asked of the kernel first is known before everybody else waits.
     let seen = eyes.look(pins)?;
     let trees = Trees::search(Inputs { seen: &seen, ..bare }, pins, long);
@@ -78,7 +78,7 @@ pub(crate) fn reserve<T>(
         return Err(shared::refused(engine, &conflict));
     }
     // What machines of this store have was said of them by now.
-    let selinux = engine.facts.labels.selinux.as_ref();
+    let selinux = engine.facts().labels.selinux.as_ref();
     if let Some(types) = selinux.and_then(|selinux| selinux.types.as_ref()) {
         labels::taken_from_nobody(&plan.ops, &types.image, &reserved)?;
     }
@@ -89,7 +89,7 @@ pub(crate) fn reserve<T>(
 
 /// What a start would plan, with what it could be given now; nothing is reserved.
 pub(crate) fn preview(engine: &Engine, machine: &Machine, pins: &Pins) -> Result<Plan, Failure> {
-    let user = first_user(&engine.facts);
+    let user = first_user(engine.facts());
     looked_at(engine, (machine, pins), user, plan)
 }
 
@@ -110,9 +110,9 @@ fn looked_at(
     plan: fn(Inputs<'_>) -> Result<Planned, svirt_plan::PlanError>,
 ) -> Result<Plan, Failure> {
     let place = engine.paths.place(&machine.name, machine.id);
-    let bare = Inputs::bare(machine, &engine.facts, &place);
+    let bare = Inputs::bare(machine, engine.facts(), &place);
     let needs = needs(bare)?;
-    let mut seen = Eyes::open(&engine.facts, &needs)?.look(pins)?;
+    let mut seen = Eyes::open(engine.facts(), &needs)?.look(pins)?;
     let trees = Trees::search(Inputs { seen: &seen, ..bare }, pins, &Long::new(&|_| {}));
     trees.show(&mut seen);
     let mut reserved = Reserved { user, ..Reserved::default() };

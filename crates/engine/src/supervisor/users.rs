@@ -15,7 +15,7 @@ pub(crate) fn reserve_user(
     engine: &Engine,
     start: &Start<'_>,
 ) -> Result<Option<(u32, Reservation)>, Failure> {
-    let MachineUsers::Range { first, count, .. } = engine.facts.machine_users else {
+    let MachineUsers::Range { first, count, .. } = engine.facts().machine_users else {
         return Ok(None);
     };
     let (mut had, mut failed) = (None, None);

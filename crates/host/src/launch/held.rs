@@ -11,12 +11,13 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 use std::{
+    collections::BTreeSet,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
-use svirt_model::{Confinement, Ending};
+use svirt_model::{Confinement, Ending, Namespace};
 
 /// A start failed; whatever it had made is gone.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +51,19 @@ impl Launcher {
     ///
     /// # Errors
     /// See [`LaunchError`].
-    pub fn prepare(&self) -> Result<Prepared, LaunchError> {
+    pub fn prepare(&self) -> Result<Loading, LaunchError> {
         enough_descriptors()?;
         let (control, theirs) = control_pair().doing(|| "make a socket for the launcher")?;
         let launcher = Loaded(self.spawn(theirs)?);
-        Ok(Prepared(Start { control, launcher, init: None }))
+        Ok(Loading(Start { control, launcher, init: None }))
+    }
+
+    /// The same for a job that is known.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    pub fn assign(&self, confinement: &Confinement) -> Result<Assigned, LaunchError> {
+        self.prepare()?.expect(&confinement.namespaces)?.assign(confinement)
     }
 
     fn spawn(&self, control: OwnedFd) -> Result<Child, HostError> {
@@ -80,6 +89,22 @@ fn enough_descriptors() -> Result<(), HostError> {
             Err(io::Error::other(why)).doing(|| "open as many files as a start takes")
         }
         _ => Ok(()),
+    }
+}
+
+/// A launcher that loads. Dropping it ends it.
+#[derive(Debug)]
+pub struct Loading(Start);
+
+impl Loading {
+    /// Tells the launcher which namespaces its job will most likely need. It makes them while the job
+    /// is being made, and others where that was wrong.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    pub fn expect(self, likely: &BTreeSet<Namespace>) -> Result<Prepared, LaunchError> {
+        wire::send(&self.0.control, likely)?;
+        Ok(Prepared(self.0))
     }
 }
 

@@ -35,4 +35,4 @@ fn compiled(
         .doing(|| "make the system call filter")
 }
 
-pub use held::{Assigned, Held, LaunchError, Launcher, Prepared, Running};
+pub use held::{Assigned, Held, LaunchError, Launcher, Loading, Prepared, Running};

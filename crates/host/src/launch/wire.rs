@@ -2,6 +2,7 @@
 //! apart (`SOCK_SEQPACKET`).
 //!
 //! ```text
+//! supervisor -> launcher   the namespaces that it will most likely need: they may be made
 //! supervisor -> launcher   the confinement: what needs nothing of the host may be done
 //! supervisor -> launcher   its descriptors, in a fixed order: everything else may be done
 //! init       -> supervisor Init       from the machine's init, with its credentials
