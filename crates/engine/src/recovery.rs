@@ -3,6 +3,7 @@
 
 use crate::{
     Code, Engine, Failure,
+    start::new_id,
     supervisor::{again, boot_id, end_what_it_left, finish_dead, is_alive, means},
 };
 use serde::Serialize;
@@ -15,7 +16,11 @@ use svirt_host::{
     pin::{Pin, Purpose},
 };
 use svirt_model::{Known, MachineName, Value};
-use svirt_store::{LEDGER_KEPT, LedgerEntry, Sought, Store};
+use svirt_store::{LEDGER_KEPT, LedgerEntry, Run, Sought, Store};
+
+/// A start looks at so many of the machines that live, whether they still do: to look at a thousand would
+/// take longer than to start one.
+const LOOKED_AT: usize = 32;
 
 /// So many dead machines are ended with one commit: everybody waits meanwhile.
 const AT_ONCE: usize = 32;
@@ -82,9 +87,20 @@ impl Engine {
     }
 
     pub(crate) fn recover_in(&self, store: &mut Store) -> Result<Recovery, Failure> {
-        let (mut recovery, mut dead) = (Recovery::default(), Vec::new());
-        for run in store.runs()? {
-            if !is_alive(self, &run)? {
+        let all = store.runs()?;
+        self.recover_of(store, all)
+    }
+
+    /// The same for so many machines that a start need not wait for it, others each time.
+    pub(crate) fn recover_some(&self, store: &mut Store) -> Result<Recovery, Failure> {
+        let some = store.some_runs(new_id()?, LOOKED_AT)?;
+        self.recover_of(store, some)
+    }
+
+    fn recover_of(&self, store: &mut Store, runs: Vec<Run>) -> Result<Recovery, Failure> {
+        let (mut recovery, mut dead, boot) = (Recovery::default(), Vec::new(), boot_id()?);
+        for run in runs {
+            if !is_alive(self, &run, &boot)? {
                 dead.push(run);
             }
         }
@@ -105,11 +121,11 @@ impl Engine {
     /// The store cannot be read.
     pub fn recovery(&self) -> Result<Vec<Pending>, Failure> {
         let (mut store, profiles) = (self.store()?, self.paths.profiles());
-        let mut entries = Vec::new();
+        let (mut entries, boot) = (Vec::new(), boot_id()?);
         for run in store.runs()? {
-            if !is_alive(self, &run)? {
+            if !is_alive(self, &run, &boot)? {
                 // What is not committed has not happened.
-                entries.extend(store.finish(run.id, &boot_id()?)?.entries()?);
+                entries.extend(store.finish(run.id, &boot)?.entries()?);
             }
         }
         entries.extend(store.orphans()?);

@@ -4,7 +4,7 @@
 
 use crate::{
     Code, Engine, Failure,
-    supervisor::{is_alive, means},
+    supervisor::{boot_id, is_alive, means},
 };
 use std::{
     collections::BTreeSet,
@@ -69,7 +69,7 @@ impl Engine {
         let machine: BTreeSet<u32> = store.processes(run.id)?.iter().map(|p| p.pid).collect();
         let mut below = host.family.below(run.supervisor.pid);
         below.extend(machine.iter().flat_map(|pid| host.family.beside(*pid)));
-        let mut findings = vec![supervised(is_alive(self, run)?)];
+        let mut findings = vec![supervised(is_alive(self, run, &boot_id()?)?)];
         findings.push(members(&plan, &machine, &below));
         findings.extend(self.modes(&plan));
         findings.extend(self.started_by_the_vmm(&plan, &machine, &below));

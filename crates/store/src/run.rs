@@ -95,6 +95,26 @@ impl Store {
         self.read(|c| Ok(c.prepare(&query)?.query_map([], from_row)?.collect::<Result<_, _>>()?))
     }
 
+    /// So many live machines, or all where there are no more, in the order of their identities from
+    /// this one on, after the last of which comes the first.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn some_runs(&self, from: Uuid, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let after = format!("{COLUMNS} WHERE id >= ?1 ORDER BY id LIMIT ?2");
+        let before = format!("{COLUMNS} WHERE id < ?1 ORDER BY id LIMIT ?2");
+        self.read(|c| {
+            let mut found = Vec::new();
+            for query in [after, before] {
+                let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
+                let mut runs = c.prepare(&query)?;
+                let runs = runs.query_map(params![Word(from), left], from_row)?;
+                found.extend(runs.collect::<Result<Vec<_>, _>>()?);
+            }
+            Ok(found)
+        })
+    }
+
     /// The plan by which a live machine was started. Nothing that cleans up needs it: the ledger
     /// says what is to be undone.
     ///

@@ -99,11 +99,12 @@ fn what_all_read_is_seen_only_by_who_writes_it() {
     for id in 0..20 {
         live(&mut store, u128::from(id), &machine(id)).unwrap();
     }
-    let disks: Vec<Claim> = (0..20).map(disk).collect();
     let seen = |near: Vec<HeldClaim>| near.into_iter().map(|held| held.claim).collect::<Vec<_>>();
-    assert_eq!(seen(near(&mut store, &machine(20))), disks, "and no library");
+    assert_eq!(seen(near(&mut store, &machine(20))), [], "no library, and no other's disk");
+    assert_eq!(seen(near(&mut store, &machine(7))), [disk(7)]);
     let library = claim(7, "/somewhere/else", Access::Write);
-    assert_eq!(near(&mut store, &[library]).len(), 20 + 20);
-    assert_eq!(near(&mut store, &[claim(99, "/lib", Access::Write)]).len(), 20 + 20 * 50);
-    assert_eq!(near(&mut store, &[claim(99, "/lib", Access::Read)]).len(), 20);
+    assert_eq!(near(&mut store, &[library]).len(), 20);
+    assert_eq!(near(&mut store, &[claim(99, "/lib", Access::Write)]).len(), 20 * 50);
+    assert_eq!(near(&mut store, &[claim(99, "/lib", Access::Read)]), []);
+    assert_eq!(near(&mut store, &[claim(99, "/srv", Access::Read)]).len(), 20);
 }

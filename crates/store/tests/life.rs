@@ -240,7 +240,7 @@ fn a_start_sees_what_the_live_machines_use() {
     live(&mut store, &first).unwrap();
     let second = new_run(2, "second");
     let start = store.start(second.clone()).unwrap();
-    let held = start.claims_near(&[]).unwrap();
+    let held = start.claims_near(&[claim(&first)]).unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!((held[0].machine, &held[0].name), (first.id, &first.name));
     assert_eq!(held[0].claim, claim(&first));

@@ -18,7 +18,7 @@ pub(crate) fn this_process() -> Result<Supervisor, Failure> {
     Ok(Supervisor { pid, start_time: start_time(pid).unwrap_or(0), boot_id })
 }
 
-/// This boot.
+/// This boot of the host, told from any other.
 pub(crate) fn boot_id() -> Result<String, Failure> {
     let path = "/proc/sys/kernel/random/boot_id";
     Ok(fs::read_to_string(path).doing(|| "know this boot")?.trim().to_owned())
@@ -29,12 +29,12 @@ pub(crate) fn lease(engine: &Engine, id: Uuid, supervisor: &Supervisor) -> Resul
     Ok(Lease::take(&engine.paths.state, place(id, supervisor))?)
 }
 
-/// Whether the supervisor that the store knows of a machine is still that process. One that cannot be
+/// Whether the supervisor that the store knows of a machine is still that process, in this boot. One that cannot be
 /// seen may be in another pid namespace, or in another time namespace than this process: it holds its
 /// lease, which is asked for last because nearly all can be seen.
-pub(crate) fn is_alive(engine: &Engine, run: &Run) -> Result<bool, Failure> {
+pub(crate) fn is_alive(engine: &Engine, run: &Run, boot: &str) -> Result<bool, Failure> {
     let supervisor = &run.supervisor;
-    if supervisor.boot_id != boot_id()? {
+    if supervisor.boot_id != boot {
         return Ok(false);
     }
     if start_time(supervisor.pid) == Some(supervisor.start_time) {

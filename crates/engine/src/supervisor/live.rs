@@ -93,17 +93,25 @@ impl Live {
         let request = birth.request;
         let mut store = engine.store()?;
         store.wait_at_most(PATIENCE)?;
-        engine.recover_in(&mut store)?;
+        engine.recover_some(&mut store)?;
         let (spec, which) = (&birth.spec, streams.which()?);
         let (machine, pins) = resolve::machine(engine, &mut store, spec, birth.identity, &which)?;
         let place = engine.paths.place(&machine.name, machine.id);
         // Its namespaces are made while the disk is waited for: they are gone with the launcher.
-        let begin = |plan: &Plan| {
-            let first = plan.processes.first();
-            first.map(|process| Ok(launcher.assign(&process.confinement)?)).transpose()
+        let mut launcher = Some(launcher);
+        let mut begin = |plan: &Plan| {
+            let first = plan.processes.first().zip(launcher.take());
+            first.map(|(process, launcher)| Ok(launcher.assign(&process.confinement)?)).transpose()
         };
-        let (plan, reserved, first) =
-            reserve(engine, &mut store, (&machine, &pins), (transient, request), &long, begin)?;
+        let mut reserve = |store: &mut _| {
+            reserve(engine, store, (&machine, &pins), (transient, &request), &long, &mut begin)
+        };
+        let reserved = match reserve(&mut store) {
+            // What is in the way may have died.
+            Err(_) if !engine.recover_in(&mut store)?.machines.is_empty() => reserve(&mut store),
+            reserved => reserved,
+        };
+        let (plan, reserved, first) = reserved?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
         let begun = make(engine, &plan.ops, &long)
             .and_then(|()| Self::launch(engine, plan, logs, streams, first));

@@ -43,7 +43,7 @@ pub(crate) fn reserve<T>(
     engine: &Engine,
     store: &mut Store,
     (machine, pins): (&Machine, &Pins),
-    (transient, request): (bool, String),
+    (transient, request): (bool, &str),
     long: &Long<'_>,
     meanwhile: impl FnOnce(&Plan) -> Result<T, Failure>,
 ) -> Result<(Plan, Held, T), Failure> {
@@ -58,6 +58,7 @@ pub(crate) fn reserve<T>(
     let (id, name) = (machine.id, machine.name.clone());
     let supervisor = this_process()?;
     let lease = lease(engine, id, &supervisor)?;
+    let request = request.to_owned();
     let start = store.start(NewRun { id, name, supervisor, transient, request })?;
     let user = reserve_user(engine, &start)?;
     let (pair, groups, mut held) = labels::reserve_labels(&start, &needs, &aliens)?;
