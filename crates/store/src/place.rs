@@ -155,6 +155,22 @@ impl Place {
         }
     }
 
+    /// Makes the log where there is none, so that its name outlives a loss of power: SQLite need not see
+    /// to that each time a log is written.
+    pub(crate) fn keep_log(&self) -> Result<(), PlaceError> {
+        if self.look(LOG)?.is_some() {
+            return Ok(());
+        }
+        self.lock(FlockOperation::LockExclusive)?;
+        // SQLite may be faster in another process.
+        let made = match self.make_file(LOG) {
+            Err(error) if self.look(LOG)?.is_none() => Err(error),
+            _ => rustix::fs::fsync(&self.directory).map_err(|e| self.refused("sync", LOG, e)),
+        };
+        self.lock(FlockOperation::Unlock)?;
+        made
+    }
+
     fn lost(&self, how: &'static str) -> PlaceError {
         PlaceError::Lost { path: self.database(), how }
     }

@@ -83,6 +83,7 @@ impl Store {
         if !place.has_database()? {
             place.make_database(schema::build)?;
         }
+        place.keep_log()?;
         let path = place.database();
         let connection = connect(&path).map_err(|e| e.at(&path))?;
         Ok(Self { connection, path, retention: Retention::default(), ledger_least: 0 })

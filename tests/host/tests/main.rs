@@ -4,6 +4,7 @@
 mod detached;
 mod doctor;
 mod drill;
+mod durable;
 mod evidence;
 mod layers;
 mod limits;
