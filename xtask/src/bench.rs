@@ -6,6 +6,7 @@
 
 mod drill;
 mod exec;
+mod growth;
 mod guest;
 mod labels;
 mod linux;
@@ -67,9 +68,11 @@ enum Subject {
     Verify,
     /// What two hundred machines left whose supervisors died, put back
     Recover,
+    /// A start beside a thousand machines, and on a host with five hundred mounts more (root)
+    Growth,
 }
 
-const ALL: [Subject; 12] = [
+const ALL: [Subject; 13] = [
     Subject::Exec,
     Subject::Guest,
     Subject::Linux,
@@ -82,6 +85,7 @@ const ALL: [Subject; 12] = [
     Subject::Verify,
     Subject::Recover,
     Subject::Drill,
+    Subject::Growth,
 ];
 
 impl Subject {
@@ -99,6 +103,7 @@ impl Subject {
             Subject::Reserve | Subject::Recover => (1, 1),
             Subject::Drill => (5, 1),
             Subject::Verify => (7, 1),
+            Subject::Growth => (100, 10),
         };
         if quick { few } else { all }
     }
@@ -106,7 +111,7 @@ impl Subject {
     /// Only root gives labels, and a reservation is the same for everybody.
     fn is_for(self, person: &Person) -> bool {
         match self {
-            Subject::Label | Subject::Relabel => person.is_root(),
+            Subject::Label | Subject::Relabel | Subject::Growth => person.is_root(),
             Subject::Reserve | Subject::Recover => person.is_first(),
             _ => true,
         }
@@ -124,6 +129,7 @@ impl Subject {
             Subject::Relabel => labels::tree(place, person, rounds),
             Subject::Reserve => return reserve::measure(person),
             Subject::Drill => return drill::measure(place, person, rounds),
+            Subject::Growth => return growth::measure(place, person, rounds),
             Subject::Verify => verify::measure(place, person, rounds, 200),
             Subject::Recover => return recover::measure(person),
         };

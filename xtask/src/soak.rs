@@ -8,10 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which trial.
 #[derive(clap::Args)]
+#[group(required = true)]
 pub(crate) struct Options {
     /// Run ./demo and ./test of the last commit in a new Debian 12
-    #[arg(long, conflicts_with = "minutes", required_unless_present = "minutes")]
+    #[arg(long, conflicts_with_all = ["minutes", "cycles"])]
     fresh: bool,
+    /// Start and end a hundred thousand machines in one store, which must stay small
+    #[arg(long, conflicts_with = "minutes")]
+    cycles: bool,
     /// Kill whatever there is at any point, again and again, for so long
     #[arg(long)]
     minutes: Option<u64>,
@@ -27,8 +31,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result {
     match options.minutes {
         Some(minutes) => crash(minutes, options.seed.unwrap_or_else(any_seed)),
+        None if options.cycles => cycles(),
         None => fresh::run(),
     }
+}
+
+fn cycles() -> Result {
+    let test = ["test", "--release", "--package=svirt-store", "--test=growth"];
+    run_command(cargo(test).args(["--", "--ignored", "hundred_thousand"]))
 }
 
 /// The tests of `tests/crash` that last, each for its share of the time.

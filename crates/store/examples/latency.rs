@@ -2,7 +2,8 @@
 //! running, finish), each as a process of its own would live it, on this directory's file system.
 //!
 //! `cargo run --release -p svirt-store --example latency [DIRECTORY [LIVES [RESOURCES [BESIDE]]]]`,
-//! with BESIDE machines that live all the while.
+//! with BESIDE machines that live all the while, supervised by whoever runs this. With no LIVES only those
+//! are made.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,9 +24,14 @@ fn main() -> Result<(), StoreError> {
     let directory =
         arguments.next().map_or_else(|| std::env::temp_dir().join("svirt-latency"), PathBuf::from);
     let mut number = |default| arguments.next().and_then(|n| n.parse().ok()).unwrap_or(default);
-    let (lives, resources, beside): (u64, u64, u64) = (number(100).max(1), number(150), number(0));
+    let (lives, resources, beside): (u64, u64, u64) = (number(100), number(150), number(0));
     for n in lives..lives.saturating_add(beside) {
-        start(&mut Store::open(&directory)?, n, &plan(n, resources))?;
+        let (plan, mut store) = (plan(n, resources), Store::open(&directory)?);
+        start(&mut store, n, &plan)?;
+        store.running(plan.id, &[], &[evidence()])?;
+    }
+    if lives == 0 {
+        return Ok(());
     }
     let before = private_kib();
     let mut steps = [const { Vec::new() }; 5];
@@ -74,16 +80,27 @@ fn live(directory: &Path, n: u64, resources: u64) -> Result<[Duration; 5], Store
 fn start(store: &mut Store, n: u64, plan: &Plan) -> Result<(), StoreError> {
     let (id, name) = (plan.id, plan.name.clone());
     let wants: Vec<Want> = plan.ops.iter().map(|op| want(id, op)).collect();
-    let supervisor =
-        Supervisor { pid: std::process::id(), start_time: 1, boot_id: "boot".to_owned() };
     let request = String::new();
-    let start = store.start(NewRun { id, name, supervisor, transient: true, request })?;
+    let run = NewRun { id, name, supervisor: supervisor(), transient: true, request };
+    let start = store.start(run)?;
     start.reserve_user(100_000..165_536, |_| true)?;
     let keys: Vec<_> = wants.iter().map(|want| want.attribute.clone()).collect();
     start.held(&keys)?;
     let claims = claims(n);
     start.claims_near(&claims)?;
     start.commit(plan, &wants, &claims)
+}
+
+/// Whoever runs this, who lives longer.
+fn supervisor() -> Supervisor {
+    let pid = std::os::unix::process::parent_id();
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let stat = read(&format!("/proc/{pid}/stat"));
+    // Field 22 of proc_pid_stat(5); the second may contain blanks and ends with a parenthesis.
+    let field = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+    let start_time = field.and_then(|field| field.parse().ok()).unwrap_or(0);
+    let boot_id = read("/proc/sys/kernel/random/boot_id").trim().to_owned();
+    Supervisor { pid, start_time, boot_id }
 }
 
 fn plan(n: u64, resources: u64) -> Plan {

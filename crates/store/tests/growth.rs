@@ -6,7 +6,6 @@ use common::{end, live, new_run, number, raw};
 use std::{fs, path::Path};
 use svirt_store::{Phase, Store};
 
-const CYCLES: u128 = 2_000;
 const KEPT: u32 = 300;
 
 fn size(directory: &Path) -> u64 {
@@ -16,6 +15,17 @@ fn size(directory: &Path) -> u64 {
 
 #[test]
 fn two_thousand_lives_leave_no_more_than_six_hundred() {
+    lives_leave_no_more_than_six_hundred(2_000);
+}
+
+/// A host of years: `cargo xtask soak --cycles`.
+#[test]
+#[ignore = "it takes minutes"]
+fn a_hundred_thousand_lives_leave_no_more_than_six_hundred() {
+    lives_leave_no_more_than_six_hundred(100_000);
+}
+
+fn lives_leave_no_more_than_six_hundred(cycles: u128) {
     let directory = common::fast_directory();
     let mut store = Store::open(directory.path()).unwrap();
     store.set_retention(common::retention(KEPT, KEPT, 8));
@@ -23,7 +33,7 @@ fn two_thousand_lives_leave_no_more_than_six_hundred() {
     live(&mut store, &old).unwrap();
 
     let mut early = 0;
-    for n in 0..CYCLES {
+    for n in 0..cycles {
         let run = new_run(n, &format!("m{n}"));
         live(&mut store, &run).unwrap();
         store.running(run.id, &[], &[]).unwrap();
