@@ -21,6 +21,9 @@ pub struct Evidence {
     /// was taken.
     #[serde(default)]
     pub mounts: u64,
+    /// What was not read, because the kernel shows it to root alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
 }
 
 /// What a descriptor is: how it is open, and what it leads to.

@@ -181,6 +181,7 @@ fn evidence() -> Evidence {
         findings: (0..30).map(finding).collect(),
         descriptors: Default::default(),
         mounts: 0,
+        unseen: Vec::new(),
     }
 }
 

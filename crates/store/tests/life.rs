@@ -40,6 +40,7 @@ fn evidence() -> Vec<Evidence> {
         findings: vec![row("Seccomp of every thread")],
         descriptors: Default::default(),
         mounts: 0,
+        unseen: Vec::new(),
     }]
 }
 

@@ -21,7 +21,7 @@ pub use threads::threads;
 use crate::{HostError, joined};
 use procfs::Directory;
 use reader::Reader;
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, io::ErrorKind, path::Path};
 use svirt_model::{Confinement, Evidence, Finding, Layer, Namespace, Role};
 use threads::Moment;
 
@@ -39,13 +39,14 @@ pub fn read(
 ) -> Result<Evidence, HostError> {
     let subject = Subject { pid, confinement, profiles };
     subject.look(|seen| {
-        let mut findings = seen.lasting(Moment::Held)?;
+        let mut rows = seen.lasting(Moment::Held)?;
         let (row, descriptors) = descriptors::compare(&seen.process, confinement, handed)?;
-        findings.push(row);
+        rows.findings.push(row);
         let table =
             if confinement.own_root { seen.process.text("mountinfo")? } else { String::new() };
-        findings.extend(seen.mounts(&table)?);
-        Ok(Evidence { role, pid, findings, descriptors, mounts: mounts::digest(&table) })
+        rows.findings.extend(seen.mounts(&table)?);
+        let (findings, mounts) = (rows.findings, mounts::digest(&table));
+        Ok(Evidence { role, pid, findings, descriptors, mounts, unseen: rows.unseen })
     })
 }
 
@@ -64,20 +65,22 @@ pub fn again(
     let subject = Subject { pid: then.pid, confinement, profiles };
     subject.look(|seen| {
         let process = &seen.process;
-        let mut findings = seen.lasting(Moment::Running)?;
+        let mut rows = seen.lasting(Moment::Running)?;
         let sockets = match confinement.namespaces.contains(&Namespace::Net) {
             true => Sockets::seen_by(process)?,
             false => host.clone(),
         };
-        findings.push(strangers::compare(process, confinement, then, machine, &sockets)?);
-        findings.push(strangers::listening(process, confinement, &sockets)?);
+        let strangers = strangers::compare(process, confinement, then, machine, &sockets);
+        rows.add("descriptors", strangers.map(Some))?;
+        let listening = strangers::listening(process, confinement, &sockets);
+        rows.add("listening sockets", listening.map(Some))?;
         let table = if confinement.own_root { process.text("mountinfo")? } else { String::new() };
         // What the host mounts or unmounts elsewhere later changes what its paths lead to, and
         // nothing of what the process sees.
         let as_then = mounts::digest(&table) == then.mounts;
         let known = then.findings.iter().find(|finding| finding.what == mounts::WHAT);
-        findings.extend(if as_then { known.cloned() } else { seen.mounts(&table)? });
-        Ok(Evidence { findings, ..then.clone() })
+        rows.findings.extend(if as_then { known.cloned() } else { seen.mounts(&table)? });
+        Ok(Evidence { findings: rows.findings, unseen: rows.unseen, ..then.clone() })
     })
 }
 
@@ -119,24 +122,52 @@ impl Subject<'_> {
     }
 }
 
+/// What was found, and what was not shown.
+struct Rows {
+    /// Whether the process may have made itself unreadable for its own user (`PR_SET_DUMPABLE(2const)`),
+    /// as passt does once it runs.
+    hides: bool,
+    findings: Vec<Finding>,
+    unseen: Vec<String>,
+}
+
+impl Rows {
+    fn add(
+        &mut self,
+        what: &str,
+        read: Result<impl IntoIterator<Item = Finding>, HostError>,
+    ) -> Result<(), HostError> {
+        match read {
+            Ok(findings) => self.findings.extend(findings),
+            Err(e) if self.hides && e.kind() == ErrorKind::PermissionDenied => {
+                self.unseen.push(what.to_owned());
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+}
+
 impl Seen<'_> {
     /// What stays as it is as long as the process lives.
-    fn lasting(&self, moment: Moment) -> Result<Vec<Finding>, HostError> {
+    fn lasting(&self, moment: Moment) -> Result<Rows, HostError> {
         let Subject { pid, confinement, profiles } = self.subject;
         let (reader, process) = (self.reader, &self.process);
-        let mut all = labels::compare(pid, confinement, profiles)?;
-        all.extend(threads::read(reader, process, &self.own, confinement, moment)?);
-        all.extend(user::namespaces(reader, process, confinement)?);
-        all.extend(user::maps(reader, process, confinement)?);
-        all.push(program::executable(process, confinement)?);
-        all.push(program::arguments(process, confinement)?);
-        all.push(program::environment(process, confinement)?);
+        let hides = moment == Moment::Running && !reader.root;
+        let mut rows = Rows { hides, findings: Vec::new(), unseen: Vec::new() };
+        rows.findings.extend(labels::compare(pid, confinement, profiles)?);
+        rows.findings.extend(threads::read(reader, process, &self.own, confinement, moment)?);
+        rows.add("namespaces", user::namespaces(reader, process, confinement))?;
+        rows.add("users of its namespace", user::maps(reader, process, confinement))?;
+        rows.add("program", program::executable(process, confinement).map(Some))?;
+        rows.add("arguments", program::arguments(process, confinement).map(Some))?;
+        rows.add("environment", program::environment(process, confinement).map(Some))?;
         if confinement.own_root {
-            all.extend(mounts::nodes(process, confinement)?);
+            rows.add("device nodes", mounts::nodes(process, confinement))?;
         }
-        all.extend(program::limits(process, confinement)?);
-        all.extend(program::control_groups(pid, confinement)?);
-        Ok(all)
+        rows.findings.extend(program::limits(process, confinement)?);
+        rows.findings.extend(program::control_groups(pid, confinement)?);
+        Ok(rows)
     }
 
     /// The mounts that it sees, where it does not see the host's.

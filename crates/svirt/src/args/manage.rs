@@ -201,7 +201,7 @@ pub(crate) struct EventsArgs {
     long_about = "Say what this host is for machines, and what would make it better: what a machine \
     gets of each layer here, whether KVM runs a guest, which switches of the kernel and weaknesses of \
     the processor make walls thinner. Each with what follows and what can be done.\n\n\
-    Exits with 0, with 1 if something is bad, and with what a start would if no machine can be started."
+    Exits with 0, or with what a start would if no machine can be started."
 )]
 pub(crate) struct DoctorArgs {
     /// Show what is well, too

@@ -8,10 +8,6 @@ use crate::{
     render::{self, json},
 };
 use svirt_engine::{Diagnosis, Engine};
-use svirt_model::Grade;
-
-/// Something is bad.
-const BAD: u8 = 1;
 
 /// `svirt doctor`.
 pub(crate) fn doctor(args: &DoctorArgs) -> Outcome {
@@ -27,9 +23,5 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Outcome {
     } else {
         print(&render::conditions(&conditions, args.verbose, Style::of_output()))?;
     }
-    match obstacle {
-        Some(failure) => Ok(explain(&failure)),
-        None if conditions.iter().any(|c| c.grade == Grade::Bad) => Ok(BAD),
-        None => Ok(0),
-    }
+    Ok(obstacle.map_or(0, |failure| explain(&failure)))
 }

@@ -102,6 +102,7 @@ pub(crate) fn verification(machine: &Verification) -> Value {
             "seen_ms": since.map(|doubt| doubt.seen_ms),
         })
     };
+    let unseen = |read: &Evidence| json!({"process": read.role, "what": read.unseen});
     json!({
         "id": machine.id,
         "name": machine.name,
@@ -109,6 +110,7 @@ pub(crate) fn verification(machine: &Verification) -> Value {
         "holds": machine.holds(),
         "broken": verification::broken(machine),
         "facts": machine.rows().map(row).collect::<Vec<_>>(),
+        "unseen": machine.processes.iter().map(unseen).collect::<Vec<_>>(),
     })
 }
 

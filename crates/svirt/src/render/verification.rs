@@ -7,7 +7,7 @@ use super::{
 };
 use crate::output::Style;
 use std::collections::BTreeSet;
-use svirt_model::{Finding, Role, Verification};
+use svirt_model::{Evidence, Finding, Role, Verification};
 
 /// What no kernel shows of another process.
 const UNSEEN: &str = "Landlock's domain and the refusal of executable memory are shown by no kernel: \
@@ -32,7 +32,21 @@ pub(crate) fn verifications(all: &[Verification], verbose: bool, style: Style) -
     for machine in all.iter().filter(|machine| verbose || !machine.holds()) {
         text.push_str(&section(machine.name.as_str(), &rows(machine, verbose, style), style));
     }
-    text + "\n" + UNSEEN + "\n"
+    text.push('\n');
+    all.iter().for_each(|machine| text.push_str(&unseen(machine)));
+    text + UNSEEN + "\n"
+}
+
+/// What only root is shown of a machine.
+fn unseen(machine: &Verification) -> String {
+    let of = |read: &Evidence| match read.unseen.is_empty() {
+        true => String::new(),
+        false => {
+            let (name, role, what) = (&machine.name, read.role, read.unseen.join(", "));
+            format!("{name}: of the {role} only root is shown: {what}\n")
+        }
+    };
+    machine.processes.iter().map(of).collect()
 }
 
 /// How many facts there are, and how many do not hold. What planned and found have alike is one fact.
@@ -77,7 +91,7 @@ pub(crate) fn broken(machine: &Verification) -> BTreeSet<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use svirt_model::{Doubt, Evidence, Layer, Uuid};
+    use svirt_model::{Doubt, Layer, Uuid};
 
     fn finding(what: &str, observed: &str) -> Finding {
         let (layer, expected) = (Layer::Limits, "planned".into());
@@ -91,6 +105,7 @@ mod tests {
             findings: vec![finding("mounts", "planned"), finding("descriptors", "7 a\u{1b}[2J")],
             descriptors: Default::default(),
             mounts: 1,
+            unseen: vec!["environment".into()],
         };
         let what = "descriptors".to_owned();
         let doubt = Doubt { role: Some(Role::Vmm), what, held_ms: 1000, seen_ms: 2000 };
@@ -115,6 +130,7 @@ mod tests {
           OF   LAYER   WHAT         PLANNED  FOUND         SINCE
           VMM  limits  descriptors  planned  7 a\u{1b}[2J  between 1970-01-01T00:00:01.000Z and 1970-01-01T00:00:02.000Z
 
+        web: of the VMM only root is shown: environment
         Landlock's domain and the refusal of executable memory are shown by no kernel: svirt drill attacks them
         ");
     }

@@ -68,7 +68,7 @@ claims! {
     fn machines_that_run_are_as_planned(host) {
         let disk = host.file("disk.raw", &[0; 1 << 16]);
         let disk = disk.to_str().unwrap();
-        let flags = ["--append", "plain", "--display", "vnc", "--disk", disk];
+        let flags = ["--net", "user", "--append", "plain", "--display", "vnc", "--disk", disk];
         let mut busy = host.boot("busy", &flags);
         busy.ready();
         busy.ask("fill 0 1");
