@@ -38,6 +38,7 @@ pub struct Lab<'a> {
     host: &'a Host,
     kernel: Kernel,
     carried: Vec<PathBuf>,
+    disk: Option<PathBuf>,
 }
 
 impl<'a> Lab<'a> {
@@ -46,7 +47,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn with_landlock(host: &'a Host) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::cloud(None)?, carried: Vec::new() })
+        Ok(Self { host, kernel: Kernel::cloud(None)?, carried: Vec::new(), disk: None })
     }
 
     /// The same kernel with this security module active besides. It checks what memory is executed,
@@ -59,7 +60,7 @@ impl<'a> Lab<'a> {
         if let Some(path) = needed {
             return Err(Skipped::because(format!("there is no {path}")));
         }
-        Ok(Self { host, kernel: Kernel::cloud(Some(module))?, carried: Vec::new() })
+        Ok(Self { host, kernel: Kernel::cloud(Some(module))?, carried: Vec::new(), disk: None })
     }
 
     /// Linux 6.1 as a program of this host (user-mode-linux), without Landlock.
@@ -67,7 +68,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn without_landlock(host: &'a Host) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::user_mode(None)?, carried: Vec::new() })
+        Ok(Self { host, kernel: Kernel::user_mode(None)?, carried: Vec::new(), disk: None })
     }
 
     /// Linux 6.1 as a program of this host, with this security module active: `selinux`, `apparmor` or `smack`. Its file
@@ -76,13 +77,20 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn with_module(host: &'a Host, module: &'static str) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::user_mode(Some(module))?, carried: Vec::new() })
+        Ok(Self { host, kernel: Kernel::user_mode(Some(module))?, carried: Vec::new(), disk: None })
     }
 
     /// Takes another file there, beside the programs of sVirt, where `$BIN` leads.
     #[must_use]
     pub fn carrying(mut self, file: impl Into<PathBuf>) -> Self {
         self.carried.push(file.into());
+        self
+    }
+
+    /// Gives it a disk that outlives it: `/dev/ubda`. Only a kernel that is a program of this host has it.
+    #[must_use]
+    pub fn with_disk(mut self, file: impl Into<PathBuf>) -> Self {
+        self.disk = Some(file.into());
         self
     }
 
@@ -93,20 +101,38 @@ impl<'a> Lab<'a> {
     /// The kernel does not boot, or the script does not come to its end in time.
     #[track_caller]
     pub fn run(&self, script: &str) -> Report {
+        let (told, console) = self.boot(&format!("{script}\nthe_end"));
+        Report::read(&told, console)
+    }
+
+    /// The same of a script that does not come to its end, for the power is cut in it.
+    ///
+    /// # Panics
+    /// The kernel does not boot, or goes on for too long.
+    #[track_caller]
+    pub fn cut(&self, script: &str) -> Report {
+        let (told, console) = self.boot(&format!("{script}\ntold not-cut true\nthe_end"));
+        Report::of_a_part(&told, console)
+    }
+
+    #[track_caller]
+    fn boot(&self, script: &str) -> (Vec<u8>, String) {
+        // It may have been booted before.
+        let _ = fs::remove_dir_all(self.host.path("lab"));
         let place = self.host.directory("lab", 0o755);
         let first = self.kernel.first_words();
         let init = place.join("script");
-        fs::write(&init, format!("{first}\n{WORDS}\n{script}\nthe_end\n")).expect("ours");
+        fs::write(&init, format!("{first}\n{WORDS}\n{script}\n")).expect("ours");
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).expect("it is ours");
         fs::write(place.join("report"), "").expect("a file of ours");
         self.host.give(place.join("report"));
-        let command = self.kernel.command(self.host, &place, &self.carried);
+        let mut command = self.kernel.command(self.host, &place, &self.carried);
+        command.args(self.disk.iter().map(|disk| format!("ubd0={}", disk.display())));
         let ended = boot(command, &place.join("console"));
         let console = fs::read(place.join("console")).unwrap_or_default();
         let console = String::from_utf8_lossy(&console).into_owned();
         assert!(ended, "the kernel goes on after {PATIENCE:?}: {console}");
-        let told = fs::read(place.join("report")).expect("a file of ours");
-        Report::read(&told, console)
+        (fs::read(place.join("report")).expect("a file of ours"), console)
     }
 }
 

@@ -21,15 +21,25 @@ impl Report {
     /// # Panics
     /// It does not come to its end.
     #[track_caller]
-    pub(super) fn read(mut bytes: &[u8], console: String) -> Self {
+    pub(super) fn read(bytes: &[u8], console: String) -> Self {
+        let all = Self::of_a_part(bytes, console);
+        all.said(END).exits(0);
+        all
+    }
+
+    /// What was told until the power was cut.
+    pub(super) fn of_a_part(mut bytes: &[u8], console: String) -> Self {
         let mut said = BTreeMap::new();
         while let Some((name, one, rest)) = next(bytes) {
             said.insert(name, one);
             bytes = rest;
         }
-        let all = Self { said, console };
-        all.said(END).exits(0);
-        all
+        Self { said, console }
+    }
+
+    /// Whether anything was told under this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.said.contains_key(name)
     }
 
     /// What was told under this name; a signal that killed the command is in the code, with 128.

@@ -4,8 +4,10 @@
 //! Failures here are failures of the test that uses it, so it panics with what it knows.
 #![forbid(unsafe_code)]
 
+mod command;
 mod director;
 mod roles;
 
+pub use command::from_arguments;
 pub use director::{Director, Point};
 pub use roles::{Role, descendants, kill, lives, reap_orphans, roles};

@@ -1,0 +1,95 @@
+//! Whoever is killed while labels, profiles and rules are made or taken back: all are as they were.
+//!
+//! The kinds of change that only a kernel with a security module has; every other, and everybody else
+//! who can be killed, is in `tests/crash`.
+
+use super::{apparmor, power, run, selinux};
+use crate::real_qemu::labs;
+use std::collections::BTreeSet;
+use svirt_model::OpKind;
+use svirt_testkit::lab::{Lab, Report};
+
+/// Goes once through a machine's life to know its points, and then kills it at each at which such a change or
+/// the store is concerned. What `state` says is the same after each recovery.
+const KILLED: &str = "
+    told first as root $life
+    state >before
+    told points as root svirt-lsm-killer list $life
+    grep -E \"$points\" out >which
+    while read count name; do
+        as root svirt-lsm-killer kill $count \"$name\" $life >/dev/null 2>&1 </dev/null
+        hit=$?
+        as root svirt recover >recovered 2>&1 </dev/null || hit=recovery
+        state >after
+        cmp -s before after || { hit=differs; diff before after; }
+        echo \"$hit $count $name\"
+    done <which >all
+    told killed cat all
+    told left ls /run/lab/root/run
+";
+
+/// What is started, and at which of its points it is killed.
+const LIFE: &str = "
+    life='svirt exec --name k --weaken user --rw /run/lab/a.raw --ro /run/lab/base.raw -- /bin/true'
+    points='^0 op (label|profile|rules) |^[0-9]+ store '
+";
+
+/// In a QEMU that is slow, at the label's alone.
+const LABELS: &str = "
+    points='^0 op label '
+    state() { labels *.raw; }
+";
+
+fn lab(lab: Lab<'_>) -> Lab<'_> {
+    lab.carrying(env!("CARGO_BIN_EXE_svirt-lsm-killer"))
+}
+
+/// Every point was come to, nothing differed, and these kinds were among them at each of their moments.
+#[track_caller]
+fn is_as_before(report: &Report, kinds: &[OpKind]) {
+    report.said("first").exits(0);
+    report.said("points").exits(0);
+    let killed = report.said("killed").exits(0).out;
+    let wrong: Vec<&str> = killed.lines().filter(|line| !line.starts_with("0 ")).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let names: BTreeSet<String> =
+        killed.lines().filter_map(|line| line.splitn(3, ' ').nth(2)).map(str::to_owned).collect();
+    for kind in kinds {
+        for moment in ["to be made", "made", "to be undone", "undone"] {
+            let name = format!("op {kind} {moment}");
+            assert!(names.contains(&name), "nobody came to {name:?}: {names:#?}");
+        }
+    }
+    assert_eq!(report.said("left").exits(0).out, "", "something is left of a machine");
+}
+
+labs! {
+    /// Labels of SELinux.
+    fn labels_of_selinux_are_as_they_were(host) {
+        let begin = selinux::BEGIN;
+        let report = run(&lab(selinux::lab(host)?), &format!("{begin}{LIFE}{LABELS}{KILLED}"));
+        is_as_before(&report, &[OpKind::Label]);
+    }
+
+    /// Labels and rules of Smack.
+    fn labels_and_rules_of_smack_are_as_they_were(host) {
+        let begin = format!("{}{}", power::MOUNTED, power::MADE);
+        let state = "
+            points='^0 op (label|rules) |^[0-9]+ store '
+            state() { labels root/*.raw; grep -v ' *-$' /sys/fs/smackfs/load2 | sort; }
+        ";
+        let report = run(&power::lab(host)?, &format!("{begin}{state}{KILLED}"));
+        is_as_before(&report, &[OpKind::Label, OpKind::Rules]);
+    }
+
+    /// Profiles of AppArmor.
+    fn profiles_of_apparmor_are_as_they_were(host) {
+        let words = apparmor::WORDS;
+        let begin = "images a base
+            state() { loaded; ls /run/lab/root/state/profiles/loaded 2>/dev/null; }
+        ";
+        let with = apparmor::with_parser(lab(Lab::with_landlock_and(host, "apparmor")?))?;
+        let report = run(&with, &format!("{words}{begin}{LIFE}{KILLED}"));
+        is_as_before(&report, &[OpKind::Profile]);
+    }
+}

@@ -1,0 +1,82 @@
+//! The power is cut while labels are made or taken back, on a file system that had not yet written
+//! everything: after the next boot all are as they were.
+
+use super::run;
+use crate::real_qemu::labs;
+use std::{fs::File, process::Command};
+use svirt_testkit::{
+    Host, Skipped, has_program,
+    lab::{Lab, Report},
+};
+
+/// What is on the disk, and where sVirt keeps its state.
+pub(super) const MOUNTED: &str = "
+    ATTRIBUTE=security.SMACK64
+    mount -t ext4 /dev/ubda /run/lab/root
+    chmod 700 /run/lab/root
+    life='svirt exec --name k --weaken landlock --rw /run/lab/root/a.raw --ro /run/lab/root/base.raw -- /bin/true'
+";
+
+pub(super) const MADE: &str = "
+    cd root
+    images a base
+    set_label System base.raw
+    set_label mine a.raw
+    cd ..
+    told first as root $life
+    told before labels root/*.raw
+    sync
+";
+
+/// The points at which it is cut: with what is on the disk then.
+const CUTS: [(u32, &str); 5] = [
+    (0, "op label made"),
+    (1, "store to commit"),
+    // From here on the label is on the disk.
+    (0, "op label to be undone"),
+    (0, "op label undone"),
+    // The store's commit may be on the disk, and the label that was put back is not.
+    (3, "store committed"),
+];
+
+pub(super) fn lab(host: &Host) -> Result<Lab<'_>, Skipped> {
+    if !has_program("mkfs.ext4") {
+        return Err(Skipped::because("there is no mkfs.ext4"));
+    }
+    let disk = host.path("disk");
+    let file = File::create(&disk).and_then(|file| file.set_len(32 << 20));
+    file.expect("a file of ours");
+    let made = Command::new("mkfs.ext4").arg("-q").arg(&disk).status();
+    assert!(made.expect("it runs").success());
+    host.give(&disk);
+    let lab = Lab::with_module(host, "smack")?.with_disk(disk);
+    Ok(lab.carrying(env!("CARGO_BIN_EXE_svirt-lsm-killer")))
+}
+
+fn told(report: &Report, name: &str) -> String {
+    report.said(name).exits(0).out
+}
+
+labs! {
+    /// Labels that were made or put back when the power was cut.
+    fn labels_are_as_they_were_when_the_power_was_cut(host) {
+        let lab = lab(host)?;
+        let made = run(&lab, &format!("{MOUNTED}{MADE}"));
+        let before = told(&made, "before");
+        assert!(before.contains("a.raw mine"), "{before}");
+        told(&made, "first");
+        for (count, name) in CUTS {
+            let cut = format!("{MOUNTED} told cut as root svirt-lsm-killer cut {count} '{name}' $life");
+            let cut = lab.cut(&format!("{}\n{cut}", super::WORDS));
+            assert!(!cut.has("not-cut"), "nobody came to {name:?}: {cut:#?}");
+            let again = "told recover as root svirt recover
+                told after labels root/*.raw
+                told ps as root svirt ps
+                told left ls root/run";
+            let again = run(&lab, &format!("{MOUNTED}{again}"));
+            told(&again, "recover");
+            assert_eq!(told(&again, "after"), before, "the power was cut at {name:?}");
+            assert_eq!(told(&again, "left"), "", "the power was cut at {name:?}");
+        }
+    }
+}
