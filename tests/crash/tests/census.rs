@@ -12,7 +12,7 @@ use svirt_testkit::{Host, Trace};
 use svirt_tests_crash::descendants;
 
 /// Tables of the store that remember what was: more is in them after each machine.
-const PAST: [&str; 4] = ["events", "facts", "ledger", "objects"];
+const PAST: [&str; 5] = ["events", "facts", "formats", "ledger", "objects"];
 /// The store's own files, whose content is looked at through the store.
 const STORE: &str = "svirt.db";
 

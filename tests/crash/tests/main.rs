@@ -4,10 +4,12 @@
 mod census;
 mod damage;
 mod full;
+mod hostile;
 mod kill;
 mod limits;
 mod lives;
 mod manage;
+mod many;
 mod namespaces;
 mod recovery;
 mod soak;
