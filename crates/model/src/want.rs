@@ -121,6 +121,8 @@ pub enum OpKind {
     EmptyFile,
     /// A label is written.
     Label,
+    /// Labels are written on a directory and all that is in it.
+    Tree,
     /// A profile is loaded.
     Profile,
     /// Rules are put in force.
@@ -138,6 +140,7 @@ impl OpKind {
         Self::Cgroup,
         Self::EmptyFile,
         Self::Label,
+        Self::Tree,
         Self::Profile,
         Self::Rules,
     ];
@@ -152,6 +155,7 @@ impl fmt::Display for OpKind {
             Self::Cgroup => "control group",
             Self::EmptyFile => "empty file",
             Self::Label => "label",
+            Self::Tree => "tree",
             Self::Profile => "profile",
             Self::Rules => "rules",
             Self::Removal => "removal",
@@ -163,8 +167,10 @@ impl Op {
     /// Which kind of change it is.
     pub fn kind(&self) -> OpKind {
         match (&self.attribute, &self.after) {
-            (Attribute::Label { .. }, _)
-            | (Attribute::Presence, Value::Label(_) | Value::Tree(_)) => OpKind::Label,
+            // What was there says so, for the label that comes is one.
+            _ if matches!(self.before, Value::Tree(_)) => OpKind::Tree,
+            (_, Value::Tree(_)) => OpKind::Tree,
+            (Attribute::Label { .. }, _) | (Attribute::Presence, Value::Label(_)) => OpKind::Label,
             (Attribute::Presence, Value::Absent) => OpKind::Removal,
             (Attribute::Presence, Value::Directory { .. }) => OpKind::Directory,
             (Attribute::Presence, Value::Link(_)) => OpKind::Link,

@@ -95,7 +95,7 @@ fn is_reached_here(kind: OpKind) -> bool {
         | OpKind::Cgroup
         | OpKind::EmptyFile => true,
         // tests/lsm, `machines::killed`.
-        OpKind::Label | OpKind::Profile | OpKind::Rules => false,
+        OpKind::Label | OpKind::Tree | OpKind::Profile | OpKind::Rules => false,
         // No plan has it.
         OpKind::Removal => false,
     }
