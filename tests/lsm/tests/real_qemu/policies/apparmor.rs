@@ -43,7 +43,7 @@ const SCRIPT: &str = r#"
     told signal.foreign probe "exec $one" signal $other
     told signal.same probe "exec $two" signal $other
     told ptrace.foreign probe "exec $one" ptrace $other
-    told ptrace.launcher svirt probe ptrace $other
+    told ptrace.launcher unconfined ptrace $other
     told connect.foreign probe "exec $one" connect /m/two/s
     kill -9 $other
 

@@ -43,7 +43,7 @@ const SCRIPT: &str = r#"
     told signal.foreign probe $one signal $other
     told signal.same probe $two signal $other
     told ptrace.foreign probe $one ptrace $other
-    told ptrace.launcher svirt probe ptrace $other
+    told ptrace.launcher unconfined ptrace $other
     kill -9 $other
     told avc records
     dd if=/dev/zero of=own/m/a bs=512 count=64

@@ -84,7 +84,7 @@ const SCRIPT: &str = r#"
     told signal.same probe $two signal $other
     told ptrace.foreign probe $one ptrace $other
     told ptrace.group probe $grouped ptrace $other
-    told ptrace.launcher svirt probe ptrace $other
+    told ptrace.launcher unconfined ptrace $other
     kill -9 $other
 
     tcp() { launch $1 /usr/bin/perl -MSocket -e '

@@ -5,12 +5,17 @@ launch() {
     /usr/bin/perl $BIN/launch.pl /run/lab/own ${ATTRIBUTE:-exec} "$label" ${USER_ID:-0} "$@" 2>&1 | cat
 }
 
-# probe LABEL ATTEMPT TARGET: one attempt of svirt's own probe.
-probe() {
-    label=$1
-    shift
-    launch "$label" /svirt probe "$@"
+# order ATTEMPT TARGET: what svirt's own probe is told to try, on whatever it calls the target.
+order() {
+    printf 'on\t%s\t%s\n' public-file "$2" socket "$2" process "$2"
+    printf 'try\t%s\n' "$1"
 }
+
+# probe LABEL ATTEMPT TARGET: one attempt of svirt's own probe.
+probe() { order "$2" "$3" | launch "$1" /svirt probe; }
+
+# unconfined ATTEMPT TARGET: the same by whoever calls it.
+unconfined() { order "$1" "$2" | svirt probe; }
 
 # make_root: a root with the host's programs, on nosuid mounts, and a directory for machines.
 make_root() {
