@@ -37,9 +37,9 @@ const MAY_USE: &[(&str, &[&[&str]])] = &[
     // The tests and the chores: nothing may use these (but see `TESTKIT`).
     (TESTKIT, FRONT_END),
     ("svirt-tests-host", FRONT_END),
-    // It kills in labs what the other kills here.
-    ("svirt-tests-lsm", &[THINKING, TOUCHING, &["svirt-engine", "svirt-tests-crash"]]),
     ("svirt-tests-crash", FRONT_END),
+    // It kills in labs what the one above kills here.
+    ("svirt-tests-lsm", &[THINKING, TOUCHING, &["svirt-engine", "svirt-tests-crash"]]),
     // It measures with the guest.
     ("xtask", &[&["svirt-guest"]]),
 ];
