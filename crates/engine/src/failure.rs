@@ -81,7 +81,11 @@ impl Failure {
     pub fn from_error(code: Code, error: &(dyn Error + 'static)) -> Self {
         let (mut causes, mut next) = (Vec::new(), error.source());
         while let Some(cause) = next {
-            causes.push(cause.to_string());
+            let text = cause.to_string();
+            // Some libraries' errors repeat what is behind them.
+            if !causes.last().is_some_and(|last: &String| text.ends_with(last.as_str())) {
+                causes.push(text);
+            }
             next = cause.source();
         }
         Self { code, message: error.to_string(), causes, hint: None }

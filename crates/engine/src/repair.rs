@@ -15,7 +15,7 @@ use svirt_host::{
     known,
     mac::{
         Lsm,
-        attribute::{Attributes, PutBack, Xattr},
+        attribute::{AttributeError, Attributes, PutBack, Xattr},
         process, selinux,
     },
     pin::{Pin, Purpose},
@@ -127,9 +127,11 @@ impl Engine {
         let attributes = Attributes::open()?;
         for model in [SecurityModel::Selinux, SecurityModel::Smack] {
             let Some(attribute) = Xattr::of(model) else { continue };
-            // Where there are no such attributes, there is no such label.
-            let Some(label) = attributes.read(&repair.pin, attribute).ok().flatten() else {
-                continue;
+            let label = match attributes.read(&repair.pin, attribute) {
+                Ok(Some(label)) => label,
+                // Where there are no such attributes, there is no such label.
+                Ok(None) | Err(AttributeError::Unsupported { .. }) => continue,
+                Err(e) => Err(io::Error::other(e)).on("read the label of", &repair.path)?,
             };
             let text = String::from_utf8_lossy(&label).trim_end_matches('\0').to_owned();
             if !self.is_of_a_machine(model, &label) {

@@ -455,8 +455,14 @@ pub fn private_directory(path: &Path) -> Result<OwnedFd, HostError> {
     let directory = rustix::fs::open(path, flags, Mode::empty()).on("open", path)?;
     let stat = rustix::fs::statat(&directory, "", AtFlags::EMPTY_PATH).on("look at", path)?;
     let own = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o022 == 0;
-    if own { Ok(directory) } else { Err(Errno::PERM).on("trust", path) }
+    if own {
+        return Ok(directory);
+    }
+    let why = std::io::Error::new(std::io::ErrorKind::PermissionDenied, NOT_OURS);
+    Err(why).on("trust", path)
 }
+
+const NOT_OURS: &str = "it must be this user's, and nobody else may write to it (chmod go-w)";
 
 #[cfg(test)]
 mod tests {

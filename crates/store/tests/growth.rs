@@ -20,7 +20,7 @@ fn two_thousand_lives_leave_no_more_than_six_hundred() {
 
 /// A host of years: `cargo xtask soak --cycles`.
 #[test]
-#[ignore = "it takes minutes"]
+#[ignore = "it takes minutes: `cargo xtask soak --cycles` runs it"]
 fn a_hundred_thousand_lives_leave_no_more_than_six_hundred() {
     lives_leave_no_more_than_six_hundred(100_000);
 }

@@ -22,7 +22,7 @@ const TASK: &str = "SVIRT_TEST_STORE_TASK";
 
 /// A worker's life: `task directory number`.
 #[test]
-#[ignore = "the other tests start it in processes of its own"]
+#[ignore = "it is no test: the other tests here run it, in processes of its own"]
 fn worker() {
     let task = env::var(TASK).expect("a task");
     let mut words = task.splitn(3, ' ');

@@ -43,25 +43,39 @@ impl Arguments {
     }
 }
 
+/// One of the two calls that pass a value.
+///
+/// # Safety
+/// `arguments` names memory that is borrowed until this returns, for writing where the call is [`GET`].
+unsafe fn pass(
+    call: libc::c_long,
+    at: At<'_>,
+    attribute: &CStr,
+    arguments: &Arguments,
+) -> io::Result<libc::c_long> {
+    // SAFETY: both names are C strings, the caller answers for the value's memory, and the structure's
+    // own size is given.
+    checked(unsafe {
+        libc::syscall(
+            call,
+            at.directory.as_raw_fd(),
+            at.name.as_ptr(),
+            at.flags(),
+            attribute.as_ptr(),
+            std::ptr::from_ref(arguments),
+            size_of::<Arguments>(),
+        )
+    })
+}
+
 /// Reads an attribute, and says how many bytes of `value` are its.
 ///
 /// # Errors
 /// `ENOSYS` before Linux 6.13; those of `getxattr(2)`.
 pub fn get_attribute_at(at: At<'_>, attribute: &CStr, value: &mut [u8]) -> io::Result<usize> {
     let arguments = Arguments::new(value.as_mut_ptr(), value.len())?;
-    // SAFETY: both names are C strings, the structure names memory that is borrowed until the call
-    // returns, with its length, and its own size is given.
-    let length = checked(unsafe {
-        libc::syscall(
-            GET,
-            at.directory.as_raw_fd(),
-            at.name.as_ptr(),
-            at.flags(),
-            attribute.as_ptr(),
-            std::ptr::from_ref(&arguments),
-            size_of::<Arguments>(),
-        )
-    })?;
+    // SAFETY: `value` is borrowed, for writing, with its length.
+    let length = unsafe { pass(GET, at, attribute, &arguments) }?;
     usize::try_from(length).map_err(io::Error::other)
 }
 
@@ -71,19 +85,8 @@ pub fn get_attribute_at(at: At<'_>, attribute: &CStr, value: &mut [u8]) -> io::R
 /// `ENOSYS` before Linux 6.13; those of `setxattr(2)`.
 pub fn set_attribute_at(at: At<'_>, attribute: &CStr, value: &[u8]) -> io::Result<()> {
     let arguments = Arguments::new(value.as_ptr(), value.len())?;
-    // SAFETY: as above; the kernel only reads the value.
-    let set = checked(unsafe {
-        libc::syscall(
-            SET,
-            at.directory.as_raw_fd(),
-            at.name.as_ptr(),
-            at.flags(),
-            attribute.as_ptr(),
-            std::ptr::from_ref(&arguments),
-            size_of::<Arguments>(),
-        )
-    });
-    set.map(drop)
+    // SAFETY: `value` is borrowed, with its length; the kernel only reads it.
+    unsafe { pass(SET, at, attribute, &arguments) }.map(drop)
 }
 
 /// Takes an attribute away.

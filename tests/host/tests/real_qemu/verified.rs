@@ -86,6 +86,19 @@ claims! {
         host.run(&["verify"]).exits(0).complains("no machine runs");
     }
 
+    /// Of a machine whose supervisor has died nothing can be verified: it is cleaned up.
+    fn what_has_died_is_put_back_and_not_verified(host) {
+        let mut machine = host.boot("died", &["--net", "none"]);
+        machine.ready();
+        let (name, vmm) = (machine.name().to_owned(), machine.vmm());
+        svirt_testkit::Process(machine.status().supervisor.unwrap()).kill();
+        vmm.ends();
+        drop(machine);
+        host.run(&["verify", "--all"]).exits(0).complains("no machine runs");
+        host.run(&["verify", &name]).exits(66);
+        host.assert_nothing_left();
+    }
+
     /// What is made for a machine is compared with the plan again and again.
     fn what_was_changed_is_found(host) {
         let mut machine = host.boot("changed", &["--net", "none"]);
