@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
 ];
 
 /// How a database is opened: never made by SQLite, never through a symbolic link, and with no
@@ -103,6 +104,21 @@ mod tests {
             let n: i64 = connection.query_row("SELECT n FROM b", [], |row| row.get(0)).unwrap();
             assert_eq!(n, 2, "from version {old}");
         }
+    }
+
+    #[test]
+    fn a_store_that_knew_files_otherwise_is_brought_up() {
+        let mut connection = memory();
+        must(migrate(&mut connection, &MIGRATIONS[..4]));
+        let insert = "INSERT INTO ledger (machine, name, object, attribute, before, after, phase,
+                        reason, time_ms) VALUES ('m', 'n', '/o', ?1, '', '', 'undone', '', 1)";
+        for attribute in ["\"presence\"", r#"{"label":{"file":{"device":1,"inode":2}}}"#] {
+            connection.execute(insert, [attribute]).unwrap();
+        }
+        must(migrate(&mut connection, MIGRATIONS));
+        let left = "SELECT group_concat(attribute) FROM ledger WHERE boot IS NULL";
+        let left: String = connection.query_row(left, [], |row| row.get(0)).unwrap();
+        assert_eq!(left, "\"presence\"");
     }
 
     #[test]
