@@ -75,6 +75,8 @@ impl Attack {
         let (said, out) = std::io::pipe().doing(|| "make a pipe for the probe")?;
         let also = out.try_clone().doing(|| "make a pipe for the probe")?;
         command.stdin(Stdio::piped()).stdout(out).stderr(also);
+        // Whoever starts it may have been started with an empty environment.
+        command.env("SVIRT_DRILL", "a decoy");
         let mut child = command.spawn().doing(|| "start the probe")?;
         if let Some(mut input) = child.stdin.take() {
             // One that did not take it has ended, which is seen below.

@@ -5,6 +5,7 @@
 use crate::{Failure, start::new_id};
 use rustix::{
     fs::{FileType, FlockOperation, Mode, chmod, chown, flock, mknodat},
+    io::{FdFlags, fcntl_setfd},
     process::{Gid, Uid},
     system::uname,
 };
@@ -58,6 +59,7 @@ struct Held {
     _sockets: (UnixListener, UnixDatagram, UnixListener),
     _network: (TcpListener, Option<TcpListener>, UdpSocket),
     _pipe: Option<File>,
+    _forgotten: File,
 }
 
 impl Decoys {
@@ -78,6 +80,7 @@ impl Decoys {
         let other = other.map(|identity| (identity.uid, identity.gid));
         let mut targets = BTreeMap::new();
         files(&place, other, &mut targets)?;
+        let forgotten = forgotten(&place)?;
         let sockets = sockets(&place, &name, &mut targets)?;
         let network = network(&mut targets)?;
         let pipe = pipe(&place, &mut targets);
@@ -94,7 +97,8 @@ impl Decoys {
             callers.extend(own.map(|own| (Target::NeighboursFile, own)));
         }
         std::mem::forget(guard);
-        let held = Held { _lock: lock, _sockets: sockets, _network: network, _pipe: pipe };
+        let (_sockets, _network, _pipe) = (sockets, network, pipe);
+        let held = Held { _lock: lock, _sockets, _network, _pipe, _forgotten: forgotten };
         Ok(Self { targets, callers, place, neighbours, _held: held })
     }
 
@@ -218,6 +222,16 @@ fn files(
         targets.insert(Target::Node, text(&node));
     }
     Ok(())
+}
+
+/// A file that whoever starts a machine has open, and did not think of closing: every program that is
+/// started while it is open inherits it.
+fn forgotten(place: &Path) -> Result<File, Failure> {
+    let path = place.join("forgotten");
+    write(&path, b"a decoy of whoever starts machines\n")?;
+    let file = File::open(&path).on("open", &path)?;
+    fcntl_setfd(&file, FdFlags::empty()).on("pass on", &path)?;
+    Ok(file)
 }
 
 fn sockets(
