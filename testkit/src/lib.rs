@@ -25,5 +25,5 @@ pub use leftovers::{Trace, Traces};
 pub use linux::{Linux, linux};
 pub use machine::{Machine, PROMPT};
 pub use process::{Process, all_processes};
-pub use programs::{has_program, program, svirt};
+pub use programs::{compiled, has_program, program, svirt};
 pub use talk::{Said, Talk};

@@ -1,5 +1,6 @@
 //! The programs under test: those that were built beside the test that asks.
 
+use crate::{Host, Skipped};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -7,6 +8,22 @@ use std::{
     sync::OnceLock,
     time::SystemTime,
 };
+
+/// A program of the tests' own, which makes one try that it is told of, and which is in no package
+/// (`try.c`).
+///
+/// # Errors
+/// There is no compiler.
+pub fn compiled(host: &Host) -> Result<PathBuf, Skipped> {
+    if !has_program("cc") {
+        return Err(Skipped::because("there is no cc"));
+    }
+    let source = host.file("try.c", include_bytes!("try.c"));
+    let made = host.path("try");
+    let words = ["-o", made.to_str().expect("a name"), source.to_str().expect("a name"), "-lrt"];
+    host.run_program("cc", &words).exits(0);
+    Ok(made)
+}
 
 /// The programs that belong together.
 const NAMES: [&str; 2] = ["svirt", "svirt-launch"];

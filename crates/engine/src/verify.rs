@@ -2,6 +2,8 @@
 //! a process [`svirt_host::evidence`] knows, and of what was made for it [`svirt_host::apply`]; here are
 //! the rows that belong to the machine as a whole, and since when what does not hold does not.
 
+mod groups;
+
 use crate::{
     Code, Engine, Failure,
     supervisor::{boot_id, is_alive, means},
@@ -69,19 +71,19 @@ impl Engine {
         let plan = store.plan(run.id)?.ok_or_else(gone)?;
         let (then, profiles) = (store.evidence(run.id)?, self.paths.profiles());
         let machine: BTreeSet<u32> = store.processes(run.id)?.iter().map(|p| p.pid).collect();
-        let mut below = host.family.below(run.supervisor.pid);
-        below.extend(machine.iter().flat_map(|pid| host.family.beside(*pid)));
+        let members = Members::of(run.supervisor.pid, &machine, &host.family);
         let mut findings = vec![supervised(is_alive(self, run, &boot_id()?)?)];
-        findings.push(members(&plan, &machine, &below));
+        findings.push(members.row(&plan));
         findings.extend(self.modes(&plan));
-        findings.extend(self.started_by_the_vmm(&plan, &machine, &below));
+        findings.extend(self.started_by_the_vmm(&plan, &members));
         for op in &plan.ops {
             findings.push(apply::look(op, &means(&profiles))?);
         }
-        let all: BTreeSet<u32> = machine.union(&below).copied().collect();
+        findings.extend(groups::rows(&plan, &members)?);
+        let all = &members.all;
         let mut processes = Vec::new();
         for (process, then) in plan.processes.iter().zip(&then) {
-            let read = evidence::again(then, &process.confinement, &all, &host.sockets, &profiles);
+            let read = evidence::again(then, &process.confinement, all, &host.sockets, &profiles);
             processes.push(read.map_err(|error| ended(then.role, Failure::from(error)))?);
         }
         let time_ms = now_ms();
@@ -93,12 +95,7 @@ impl Engine {
     }
 
     /// What a program of the user's has started has what every thread of its own has.
-    fn started_by_the_vmm(
-        &self,
-        plan: &Plan,
-        machine: &BTreeSet<u32>,
-        below: &BTreeSet<u32>,
-    ) -> Vec<Finding> {
+    fn started_by_the_vmm(&self, plan: &Plan, members: &Members<'_>) -> Vec<Finding> {
         if !starts_programs(plan) {
             return Vec::new();
         }
@@ -109,7 +106,7 @@ impl Engine {
             let of = |f: Finding| Finding { what: format!("{} of process {pid}", f.what), ..f };
             Some(found.into_iter().map(of).collect::<Vec<_>>())
         };
-        below.difference(machine).filter_map(read).flatten().collect()
+        members.came_of_it.difference(members.started).filter_map(read).flatten().collect()
     }
 
     /// Whether the modules that held it when it started still refuse anything.
@@ -138,17 +135,45 @@ fn supervised(alive: bool) -> Finding {
     Finding { layer: Layer::Namespaces, what: "supervisor".into(), expected, observed }
 }
 
-/// The processes of a machine: those that were started, and no other, except where the program that
-/// it runs may start programs.
-fn members(plan: &Plan, machine: &BTreeSet<u32>, below: &BTreeSet<u32>) -> Finding {
-    let starts = starts_programs(plan);
-    let list = |pids: BTreeSet<&u32>| {
-        pids.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
-    let expected = list(machine.iter().collect());
-    let observed = below.iter().filter(|pid| !starts || machine.contains(pid)).collect();
-    let (layer, what, observed) = (Layer::Namespaces, "processes".into(), list(observed));
-    Finding { layer, what, expected, observed }
+/// The processes of a machine.
+struct Members<'a> {
+    supervisor: u32,
+    /// Those that were started for it.
+    started: &'a BTreeSet<u32>,
+    /// Those below its supervisor, and those that are with them in a pid namespace.
+    came_of_it: BTreeSet<u32>,
+    /// Both.
+    all: BTreeSet<u32>,
+}
+
+impl<'a> Members<'a> {
+    fn of(supervisor: u32, started: &'a BTreeSet<u32>, family: &Family) -> Self {
+        let none = BTreeSet::new();
+        let members = Self { supervisor, started, came_of_it: none.clone(), all: none };
+        let came_of_it = members.in_family(family);
+        let all = started.union(&came_of_it).copied().collect();
+        Self { came_of_it, all, ..members }
+    }
+
+    /// Those that came of it, at another moment.
+    fn in_family(&self, family: &Family) -> BTreeSet<u32> {
+        let mut found = family.below(self.supervisor);
+        found.extend(self.started.iter().flat_map(|pid| family.beside(*pid)));
+        found
+    }
+
+    /// Those that were started, and no other, except where the program that it runs may start programs.
+    fn row(&self, plan: &Plan) -> Finding {
+        let starts = starts_programs(plan);
+        let list = |pids: BTreeSet<&u32>| {
+            pids.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let expected = list(self.started.iter().collect());
+        let observed = self.came_of_it.iter();
+        let observed = observed.filter(|pid| !starts || self.started.contains(pid)).collect();
+        let (layer, what, observed) = (Layer::Namespaces, "processes".into(), list(observed));
+        Finding { layer, what, expected, observed }
+    }
 }
 
 /// What does not hold now: since it was last seen to, or as it was known before.

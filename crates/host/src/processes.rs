@@ -215,6 +215,24 @@ pub fn end_what_was_left() -> Result<(), HostError> {
     }
 }
 
+/// The processes in a control group and in those below it, by number; 0 is one that this pid namespace
+/// does not show (`cgroups(7)`).
+///
+/// # Errors
+/// The group is not there, or cannot be read.
+pub fn members_of(group: &Path) -> Result<BTreeSet<u32>, HostError> {
+    let (mut found, mut next) = (BTreeSet::new(), vec![group.to_owned()]);
+    while let Some(group) = next.pop() {
+        let procs = group.join("cgroup.procs");
+        let text = text::at(&procs).on("read", &procs)?;
+        found.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+        let below = fs::read_dir(&group).on("read", &group)?.filter_map(Result::ok);
+        let groups = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        next.extend(groups.map(|entry| entry.path()));
+    }
+    Ok(found)
+}
+
 /// Which process came of which, and which are together in a pid namespace, at one moment.
 #[derive(Debug)]
 pub struct Family {

@@ -9,13 +9,15 @@ use crate::{
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    io::{self, Read, Write},
+    io::{self, BufRead, Read, Write},
     process::ExitCode,
 };
 use svirt_host::sys::{Try, attempt};
 
 /// The word that makes the probe the neighbour.
 pub const WORD: &str = "neighbour";
+/// No neighbour says more, in bytes.
+const SAID_MAX: u64 = 64 << 10;
 /// What its memory is full of.
 pub(crate) const MARK: u8 = 0x5a;
 /// What its key and queue are called, with its own number behind it.
@@ -93,8 +95,13 @@ fn key(name: &str) -> Result<u64, Failed> {
     Ok(key)
 }
 
-/// What a neighbour says of what it has.
-pub fn read(line: &str) -> Option<(Target, String)> {
+/// What a neighbour says of what it has, which ends with an empty line or with the neighbour.
+pub fn hear(said: impl BufRead) -> BTreeMap<Target, String> {
+    let lines = said.take(SAID_MAX).lines().map_while(Result::ok);
+    lines.take_while(|line| !line.is_empty()).filter_map(|line| read(&line)).collect()
+}
+
+fn read(line: &str) -> Option<(Target, String)> {
     let (word, value) = line.split_once('\t')?;
     let target = Target::ALL.iter().find(|target| target.word() == word)?;
     Some((*target, value.to_owned()))

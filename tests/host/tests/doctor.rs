@@ -35,6 +35,29 @@ claims! {
         }
     }
 
+    /// Each layer that machines get here refuses what it is there for, alone, and one machine gets at
+    /// nothing of another's.
+    fn what_a_host_is_said_to_give_holds_when_it_is_tried(host) {
+        let said = host.run(&["doctor", "--self-test", "--json"]).exits(0);
+        let document: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+        let test = &document["self_test"];
+        assert_eq!(test["passed"], true);
+        assert_eq!(test["machines"]["outcome"], "refuses");
+        let attempts = test["machines"]["attempts"].as_array().expect("attempts");
+        let memory = attempts.iter().filter(|one| one["attempt"] == "read-memory");
+        assert_eq!(memory.map(|one| &one["on"]).collect::<Vec<_>>(), ["machine"]);
+        let layers = test["layers"].as_array().expect("layers");
+        for layer in ["landlock", "seccomp", "limits"] {
+            let found = layers.iter().find(|found| found["layer"] == layer).expect("the layer");
+            assert_eq!(found["outcome"], "refuses", "{found}");
+        }
+        let bare = document["conditions"].as_array().expect("conditions");
+        for layer in layers {
+            assert_ne!(layer["outcome"], "fails", "{layer}");
+            assert!(bare.iter().any(|one| one["what"] == layer["layer"]), "{layer}");
+        }
+    }
+
     /// Without a VMM nothing can be started; without the helper, nothing with a network.
     fn what_is_not_installed_is_said(host) {
         let nothing = host.directory("nothing", 0o755);

@@ -2,10 +2,11 @@
 //! honest: where a layer is missing, what only that layer refuses is found open.
 
 use crate::probe::{BUSYBOX, needs_busybox};
+use rustix::process::Signal;
 use serde_json::Value;
-use std::path::Path;
+use std::{io::Read, path::Path};
 use svirt_model::Layer;
-use svirt_testkit::{Host, claims};
+use svirt_testkit::{Host, Talk, claims};
 
 /// A program that does nothing, in a confinement.
 fn asleep(host: &Host, flags: &[&str]) -> String {
@@ -28,6 +29,11 @@ fn words(machine: &Value, holds: impl Fn(&Value) -> bool) -> Vec<String> {
 
 fn with_outcome(machine: &Value, outcome: &str) -> Vec<String> {
     words(machine, |row| row["outcome"] == outcome)
+}
+
+fn names_in(place: &Path) -> Vec<String> {
+    let all = std::fs::read_dir(place).expect("the directory").map(|entry| entry.unwrap());
+    all.map(|entry| entry.file_name().into_string().expect("a name")).collect()
 }
 
 /// Nothing of any drill is left on the host.
@@ -135,6 +141,33 @@ claims! {
         let said = host.run(&["drill", &name]).exits(1);
         assert!(said.out.contains("seccomp (weakened by the user)"), "{}", said.out);
         host.run(&["kill", &name]).exits(0);
+    }
+
+    /// A drill that is interrupted in its middle ends by the signal, and leaves nothing, not even for as
+    /// long as until the next one.
+    fn an_interrupted_drill_leaves_nothing(host) {
+        let place = host.directory("drilled", 0o755);
+        let told = host.path("told");
+        host.run_program("mkfifo", &["told"]).exits(0);
+        // Opened for both, it waits for nobody.
+        let mut pipe = std::fs::File::options().read(true).write(true).open(&told).expect("ours");
+        for signal in [Signal::INT, Signal::TERM] {
+            let sandbox = format!("echo begun >{}; exec sleep 600 #", told.display());
+            let mut svirt = host.svirt(&["drill", "--against", &sandbox]);
+            svirt.env("TMPDIR", &place);
+            let talk = Talk::start(svirt);
+            let mut begun = [0; 6];
+            pipe.read_exact(&mut begun).expect("it says that it has begun");
+            let made = names_in(&place);
+            assert!(matches!(&made[..], [one] if one.starts_with("svirt-drill-")), "{made:?}");
+            talk.signal(signal);
+            let said = talk.finish();
+            assert_eq!(said.signal, Some(signal.as_raw()), "{said:?}");
+            assert!(said.err.contains("the drill was interrupted"), "{said:?}");
+            assert_eq!(names_in(&place), [""; 0]);
+            let shared = made.iter().find(|name| Path::new("/dev/shm").join(name).exists());
+            assert_eq!(shared, None);
+        }
     }
 
     /// Without confinement nothing is blocked; in a sandbox of somebody else's what it refuses is.

@@ -17,15 +17,9 @@ pub(crate) fn needs_busybox() -> Outcome {
     if has_program(BUSYBOX) { Ok(()) } else { Err(Skipped::because("there is no busybox")) }
 }
 
-/// A program of the test's own, which makes one try (`try.c`); skips where there is no compiler.
+/// A program of the tests' own, which makes one try; skips where there is no compiler.
 pub(crate) fn compiled(host: &Host) -> Result<String, Skipped> {
-    if !has_program("cc") {
-        return Err(Skipped::because("there is no cc"));
-    }
-    let source = host.file("try.c", include_bytes!("try.c"));
-    let made = host.path("try").display().to_string();
-    host.run_program("cc", &["-o", &made, source.to_str().unwrap(), "-lrt"]).exits(0);
-    Ok(made)
+    Ok(svirt_testkit::compiled(host)?.display().to_string())
 }
 
 /// Starts `svirt exec` with only these layers on.

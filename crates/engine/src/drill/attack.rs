@@ -1,6 +1,6 @@
 //! One probe that runs, however it was started, and what it says; and the next one where it ended.
 
-use super::proves_nothing;
+use super::{interrupted, proves_nothing};
 use crate::{Failure, supervisor::timespec};
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{PipeWriter, Read, Write},
-    os::fd::OwnedFd,
+    os::fd::{BorrowedFd, OwnedFd},
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -27,6 +27,15 @@ const SIGSYS_IN_SHELLS: i32 = 128 + SIGSYS;
 /// Of words that are none of the probe's, so many bytes are repeated.
 const REPEATED: usize = 300;
 
+/// Who attacks.
+#[derive(Debug, Clone, Copy)]
+pub struct Attacker<'a> {
+    /// The program that becomes the probe when its first argument is [`svirt_probe::WORD`].
+    pub probe: &'a Path,
+    /// Readable when the drill is to end before it is over.
+    pub stop: BorrowedFd<'a>,
+}
+
 /// What came of each attempt.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answers(BTreeMap<&'static str, Answer>);
@@ -36,6 +45,25 @@ impl Answers {
     pub(super) fn of(&self, attempt: &Attempt) -> Answer {
         let missing = || Answer::Unclear("it was not made".into());
         self.0.get(attempt.word).cloned().unwrap_or_else(missing)
+    }
+}
+
+impl Answers {
+    /// Those attempts for which a filter killed.
+    pub(super) fn killed(&self) -> Self {
+        let killed = self.0.iter().filter(|(_, answer)| **answer == Answer::Killed);
+        Self(killed.map(|(word, answer)| (*word, answer.clone())).collect())
+    }
+
+    /// Whether this one was made.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.0.contains_key(word)
+    }
+
+    /// These and others.
+    pub(super) fn with(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
     }
 }
 
@@ -132,6 +160,7 @@ struct Heard {
     trying: Option<&'static str>,
     end: bool,
     stuck: bool,
+    stopped: bool,
     other: String,
 }
 
@@ -157,19 +186,40 @@ impl Heard {
     }
 }
 
-fn hear(attack: &Attack) -> Result<Heard, Failure> {
+/// What a drill that waits has come by.
+enum Woken {
+    Spoken,
+    Stopped,
+    Late,
+}
+
+/// Waits for a probe, or until the drill is to end.
+fn wait(said: &OwnedFd, stop: BorrowedFd<'_>) -> Result<Woken, Failure> {
+    let mut watched =
+        [PollFd::from_borrowed_fd(stop, PollFlags::IN), PollFd::new(said, PollFlags::IN)];
+    loop {
+        match poll(&mut watched, Some(&timespec(PATIENCE))) {
+            Ok(0) => return Ok(Woken::Late),
+            Ok(_) if !watched[0].revents().is_empty() => return Ok(Woken::Stopped),
+            Ok(_) => return Ok(Woken::Spoken),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e).doing(|| "wait for the probe")?,
+        }
+    }
+}
+
+fn hear(attack: &Attack, stop: BorrowedFd<'_>) -> Result<Heard, Failure> {
     let (mut heard, mut rest) = (Heard::default(), Vec::new());
     let mut said = File::from(attack.said.try_clone().doing(|| "hear from the probe")?);
     let mut bytes = [0; HEAD_LIMIT];
     while !heard.end {
-        let mut watched = [PollFd::new(&attack.said, PollFlags::IN)];
-        match poll(&mut watched, Some(&timespec(PATIENCE))) {
-            Ok(0) => {
-                heard.stuck = true;
+        match wait(&attack.said, stop)? {
+            Woken::Spoken => {}
+            woken => {
+                heard.stopped = matches!(woken, Woken::Stopped);
+                heard.stuck = !heard.stopped;
                 break;
             }
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(e) => return Err(e).doing(|| "wait for the probe")?,
         }
         let count = said.read(&mut bytes).doing(|| "hear from the probe")?;
         rest.extend_from_slice(&bytes[..count]);
@@ -185,17 +235,21 @@ fn hear(attack: &Attack) -> Result<Heard, Failure> {
 }
 
 /// Makes the tries of an order, one after the other; where a probe ends at one, the next probe goes on
-/// with the next.
+/// with the next; unless the drill is to end before.
 pub(super) fn drive(
     start: &mut dyn FnMut(&str) -> Result<Attack, Failure>,
     mut order: Order,
+    stop: BorrowedFd<'_>,
 ) -> Result<Answers, Failure> {
     let mut answers = Answers::default();
     order.words.retain(|word| find(word).is_some());
     while !order.words.is_empty() {
         let attack = start(&order.text())?;
-        let heard = hear(&attack)?;
-        let ended = attack.ended(heard.stuck || heard.end)?;
+        let heard = hear(&attack, stop)?;
+        let ended = attack.ended(heard.stuck || heard.stopped || heard.end)?;
+        if heard.stopped {
+            return Err(interrupted());
+        }
         let Some(last) = heard.last() else {
             let said = heard.other.trim_end();
             return Err(Failure {
@@ -229,6 +283,7 @@ fn meaning(ended: Ending, stuck: bool) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     fn bare(script: &'static str) -> impl FnMut(&str) -> Result<Attack, Failure> {
         move |order| {
@@ -236,6 +291,15 @@ mod tests {
             command.args(["-c", script]);
             Attack::spawned(command, order)
         }
+    }
+
+    /// Makes the tries with nobody who would end them.
+    fn drive(
+        start: &mut dyn FnMut(&str) -> Result<Attack, Failure>,
+        order: Order,
+    ) -> Result<Answers, Failure> {
+        let (never, _open) = std::io::pipe().unwrap();
+        super::drive(start, order, never.as_fd())
     }
 
     fn order(words: &[&str]) -> Order {
@@ -255,6 +319,17 @@ mod tests {
         for word in ["tcp", "udp", "read-file"] {
             assert_eq!(answers.of(find(word).unwrap()), Answer::Killed, "{word}");
         }
+    }
+
+    #[test]
+    fn who_ends_a_drill_need_not_wait_for_the_probe() {
+        let (stop, end) = std::io::pipe().unwrap();
+        drop(end);
+        let began = std::time::Instant::now();
+        let mut stuck = bare(r"printf 'trying\ttcp\n'; exec sleep 60");
+        let failed = super::drive(&mut stuck, order(&["tcp"]), stop.as_fd()).unwrap_err();
+        assert_eq!(failed.message, "the drill was interrupted");
+        assert!(began.elapsed() < PATIENCE);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What is attacked: made for the drill, on the host, and gone afterwards. What a drill leaves that is
-//! killed, the next one removes; what belongs to a process goes with the neighbour, which ends when the
+//! killed at once, the next one removes; what belongs to a process goes with the neighbour, which ends when the
 //! drill does.
 
 use crate::{Failure, start::new_id};
@@ -12,7 +12,7 @@ use rustix::{
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{BufRead, BufReader, Write},
+    io::{BufReader, Write},
     net::{TcpListener, UdpSocket},
     os::{
         linux::net::SocketAddrExt,
@@ -318,9 +318,7 @@ fn neighbour_of(
     }
     let mut child = command.spawn().doing(|| "start the drill's decoy process")?;
     if let Some(out) = child.stdout.take() {
-        let lines = BufReader::new(out).lines().map_while(Result::ok);
-        let said = lines.take_while(|line| !line.is_empty());
-        targets.extend(said.filter_map(|line| neighbour::read(&line)));
+        targets.extend(neighbour::hear(BufReader::new(out)));
     }
     Ok(child)
 }

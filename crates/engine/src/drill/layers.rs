@@ -3,9 +3,11 @@
 
 use super::{
     Drill,
-    attack::Answers,
+    attack::{Answers, Attacker},
     confined::Cell,
     decoys::Decoys,
+    neighbour::Neighbour,
+    on_a_machine,
     outcome::{self, Outcome, Refusing, Row},
     whole, without,
 };
@@ -14,7 +16,7 @@ use crate::{
     resolve::{self, Identity, Pins},
     supervisor::rehearse,
 };
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 use svirt_formats::spec;
 use svirt_model::{Enforced, Layer, Machine, MachineName, Plan, Stream};
 use svirt_probe::Answer;
@@ -43,25 +45,25 @@ pub(super) fn drill(
     engine: &Engine,
     store: &mut Store,
     (name, plan): (&MachineName, &Plan),
-    (probe, decoys): (&Path, &Decoys),
+    (by, decoys, machine): (Attacker<'_>, &Decoys, &Neighbour),
     step: &mut dyn FnMut(&Step),
 ) -> Result<Drill, Failure> {
     step(&Step::All);
-    let mut cell = Cell::of(engine, store, plan, probe)?;
+    let mut cell = Cell::of(engine, store, plan, by)?;
     let order = whole(cell.targets(decoys));
-    let outside = without(probe, &order)?;
+    let outside = without(by, &order)?;
     let inside = cell.answers(&order)?;
     let vmm = plan.vmm();
     let mut rows = outcome::rows(&vmm.confinement, &inside, &outside);
-    let there = vmm.layers.iter().filter(|status| status.enforced != Enforced::No);
-    let there: BTreeSet<Layer> = there.map(|status| status.layer).collect();
+    let there = in_force(plan);
+    let machines = on_a_machine(&mut cell, by, machine, &inside)?;
     let again = Again::of(engine, store, (name, plan))?;
     let each = there.iter().flat_map(|layer| [Step::Alone(*layer), Step::Without(*layer)]);
     let mut tries = Vec::new();
     for next in [Step::Nothing].into_iter().chain(each) {
         step(&next);
         let plan = again.planned(engine, &there, next)?;
-        let mut cell = Cell::of(engine, store, &plan, probe)?;
+        let mut cell = Cell::of(engine, store, &plan, by)?;
         let answers = cell.answers(&whole(cell.targets(decoys)))?;
         tries.push(Tries { step: next, answers });
     }
@@ -69,7 +71,14 @@ pub(super) fn drill(
     for row in rows.iter_mut().filter(|row| row.outcome == Outcome::Blocked) {
         row.layers = Some(refusing(row, &tries, root));
     }
+    rows.extend(machines);
     Ok(Drill { name: name.clone(), layers: vmm.layers.clone(), rows })
+}
+
+/// The layers of which a machine has anything.
+pub(super) fn in_force(plan: &Plan) -> BTreeSet<Layer> {
+    let all = plan.vmm().layers.iter();
+    all.filter(|status| status.enforced != Enforced::No).map(|status| status.layer).collect()
 }
 
 /// What a layer takes to be there: an ordinary user makes every namespace within one of users.
@@ -99,14 +108,14 @@ fn refusing(row: &Row, tries: &[Tries], root: bool) -> Refusing {
 }
 
 /// A machine that can be planned again.
-struct Again {
+pub(super) struct Again {
     machine: Machine,
     pins: Pins,
     user: Option<u32>,
 }
 
 impl Again {
-    fn of(
+    pub(super) fn of(
         engine: &Engine,
         store: &mut Store,
         (name, plan): (&MachineName, &Plan),
@@ -124,7 +133,7 @@ impl Again {
         Ok(Self { machine, pins, user: own.own.then_some(own.uid) })
     }
 
-    fn planned(
+    pub(super) fn planned(
         &self,
         engine: &Engine,
         there: &BTreeSet<Layer>,

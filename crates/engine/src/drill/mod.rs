@@ -2,23 +2,28 @@
 //! confinement, by the same launch, and tries what a guest in control of its VMM would try; and once
 //! more without any confinement, so that what could not succeed anyway is not taken for refused.
 //!
-//! What is tried is [`svirt_probe`]'s to know. It is tried on decoys that are made for it, and never on
-//! anything of a live machine.
+//! What is tried is [`svirt_probe`]'s to know. It is tried on decoys that are made for it, one of them a
+//! machine, and never on anything of a machine of the user's.
 
 mod attack;
 mod confined;
 mod decoys;
 mod layers;
+mod neighbour;
 mod outcome;
+mod self_test;
 
+pub use attack::Attacker;
 pub use layers::Step;
-pub use outcome::{Outcome, Refusing, Row, Score};
+pub use outcome::{Outcome, Prey, Refusing, Row, Score};
+pub use self_test::{SelfTest, Shown, Trial};
 
 use crate::{Code, Engine, Failure};
 use attack::{Answers, Attack, drive};
 use confined::Cell;
 use decoys::Decoys;
-use std::{collections::BTreeMap, path::Path};
+use neighbour::Neighbour;
+use std::collections::BTreeMap;
 use svirt_model::{LayerStatus, MachineName, Plan};
 use svirt_probe::{ATTEMPTS, Answer, Attempt, Order};
 
@@ -42,19 +47,21 @@ impl Drill {
 
 impl Engine {
     /// Makes every attempt from within a running machine's confinement. The machine is not touched.
-    /// `probe` is the program that becomes the probe when its first argument is [`svirt_probe::WORD`].
     ///
     /// # Errors
-    /// There is no such machine, it does not run, or the probe could not be started.
-    pub fn drill(&self, name: &MachineName, probe: &Path) -> Result<Drill, Failure> {
+    /// There is no such machine, it does not run, the probe could not be started, or the drill was to
+    /// end before it was over.
+    pub fn drill(&self, name: &MachineName, by: Attacker<'_>) -> Result<Drill, Failure> {
+        let machine = self.neighbour_of(name, by)?;
         let (mut store, plan) = self.drilled(name)?;
-        let decoys = Decoys::make(probe, Some(&plan.vmm().confinement))?;
-        let mut cell = Cell::of(self, &mut store, &plan, probe)?;
+        let decoys = Decoys::make(by.probe, Some(&plan.vmm().confinement))?;
+        let mut cell = Cell::of(self, &mut store, &plan, by)?;
         let order = whole(cell.targets(&decoys));
-        let outside = without(probe, &order)?;
+        let outside = without(by, &order)?;
         let inside = cell.answers(&order)?;
         let vmm = plan.vmm();
-        let rows = outcome::rows(&vmm.confinement, &inside, &outside);
+        let mut rows = outcome::rows(&vmm.confinement, &inside, &outside);
+        rows.extend(on_a_machine(&mut cell, by, &machine, &inside)?);
         Ok(Drill { name: name.clone(), layers: vmm.layers.clone(), rows })
     }
 
@@ -66,35 +73,37 @@ impl Engine {
     pub fn drill_layers(
         &self,
         name: &MachineName,
-        probe: &Path,
+        by: Attacker<'_>,
         step: &mut dyn FnMut(&Step),
     ) -> Result<Drill, Failure> {
+        let machine = self.neighbour_of(name, by)?;
         let (mut store, plan) = self.drilled(name)?;
-        let decoys = Decoys::make(probe, Some(&plan.vmm().confinement))?;
-        layers::drill(self, &mut store, (name, &plan), (probe, &decoys), step)
+        let decoys = Decoys::make(by.probe, Some(&plan.vmm().confinement))?;
+        layers::drill(self, &mut store, (name, &plan), (by, &decoys, &machine), step)
     }
 
     /// Makes every attempt as whoever calls this, without any confinement.
     ///
     /// # Errors
-    /// The probe could not be started.
-    pub fn drill_baseline(&self, probe: &Path) -> Result<Vec<Row>, Failure> {
-        let decoys = Decoys::make(probe, None)?;
+    /// The probe could not be started, or the drill was to end before it was over.
+    pub fn drill_baseline(&self, by: Attacker<'_>) -> Result<Vec<Row>, Failure> {
+        let decoys = Decoys::make(by.probe, None)?;
         let order = whole(decoys.targets());
-        Ok(outcome::alone(&without(probe, &order)?))
+        Ok(outcome::alone(&without(by, &order)?))
     }
 
     /// Makes every attempt within somebody else's sandbox: `command` is the shell's, in which `{}` is
     /// the probe's own command, or which is followed by it.
     ///
     /// # Errors
-    /// The probe could not be started, with or without the sandbox.
-    pub fn drill_against(&self, probe: &Path, command: &str) -> Result<Vec<Row>, Failure> {
-        let decoys = Decoys::make(probe, None)?;
+    /// The probe could not be started, with or without the sandbox, or the drill was to end before it
+    /// was over.
+    pub fn drill_against(&self, by: Attacker<'_>, command: &str) -> Result<Vec<Row>, Failure> {
+        let decoys = Decoys::make(by.probe, None)?;
         let order = whole(decoys.targets());
-        let outside = without(probe, &order)?;
-        let start = &mut |text: &str| Attack::sandboxed(probe, command, text);
-        Ok(outcome::compared(&drive(start, order)?, &outside))
+        let outside = without(by, &order)?;
+        let start = &mut |text: &str| Attack::sandboxed(by.probe, command, text);
+        Ok(outcome::compared(&drive(start, order, by.stop)?, &outside))
     }
 
     /// Makes one attempt, on a decoy unless the target is given: from within a machine's confinement,
@@ -105,30 +114,37 @@ impl Engine {
     pub fn drill_one(
         &self,
         name: Option<&MachineName>,
-        probe: &Path,
+        by: Attacker<'_>,
         (attempt, target): (&'static Attempt, Option<&str>),
     ) -> Result<Answer, Failure> {
         let machine = name.map(|name| self.drilled(name)).transpose()?;
         let vmm = machine.as_ref().map(|(_, plan)| &plan.vmm().confinement);
         let needed = attempt.target.filter(|_| target.is_none());
-        let decoys = needed.map(|_| Decoys::make(probe, vmm)).transpose()?;
+        let decoys = needed.map(|_| Decoys::make(by.probe, vmm)).transpose()?;
         let mut order = whole(decoys.as_ref().map(Decoys::targets).unwrap_or_default());
         order.words = vec![attempt.word.to_owned()];
         let given =
             attempt.target.zip(target).map(|(kind, target)| (kind.word(), target.to_owned()));
         let answers = match machine {
             Some((mut store, plan)) => {
-                let mut cell = Cell::of(self, &mut store, &plan, probe)?;
+                let mut cell = Cell::of(self, &mut store, &plan, by)?;
                 order.targets.extend(decoys.iter().flat_map(|decoys| cell.targets(decoys)));
                 order.targets.extend(given);
                 cell.answers(&order)?
             }
             None => {
                 order.targets.extend(given);
-                without(probe, &order)?
+                without(by, &order)?
             }
         };
         Ok(answers.of(attempt))
+    }
+
+    /// A machine to be attacked from where this one is, if that runs.
+    fn neighbour_of(&self, name: &MachineName, by: Attacker<'_>) -> Result<Neighbour, Failure> {
+        // What has the store open may not be forked.
+        drop(self.drilled(name)?);
+        Ok(Neighbour::start(self, by)?.1)
     }
 
     fn drilled(&self, name: &MachineName) -> Result<(svirt_store::Store, Plan), Failure> {
@@ -145,8 +161,29 @@ fn whole(targets: BTreeMap<&'static str, String>) -> Order {
     Order { words, targets }
 }
 
-fn without(probe: &Path, order: &Order) -> Result<Answers, Failure> {
-    drive(&mut |text| Attack::bare(probe, text), order.clone())
+/// The attempts on another machine. A filter looks at no number of a process: what it killed for on one
+/// it kills for on any.
+fn on_a_machine(
+    cell: &mut Cell<'_>,
+    by: Attacker<'_>,
+    machine: &Neighbour,
+    inside: &Answers,
+) -> Result<Vec<Row>, Failure> {
+    let mut order = machine.order();
+    let outside = without(by, &order)?;
+    let killed = inside.killed();
+    order.words.retain(|word| !killed.has(word));
+    let inside = cell.answers(&order)?.with(killed);
+    Ok(outcome::on_a_machine(machine, &inside, &outside))
+}
+
+fn without(by: Attacker<'_>, order: &Order) -> Result<Answers, Failure> {
+    drive(&mut |text| Attack::bare(by.probe, text), order.clone(), by.stop)
+}
+
+/// Whoever drills has ended it; what was made for it is gone.
+fn interrupted() -> Failure {
+    Failure::new(Code::Host, "the drill was interrupted")
 }
 
 /// A probe that cannot run at all would have been refused nothing.

@@ -1,6 +1,6 @@
 //! What an attempt proves.
 
-use super::attack::Answers;
+use super::{attack::Answers, neighbour::Neighbour};
 use serde::Serialize;
 use svirt_model::{Confinement, ExecutableMemory, Layer, SyscallProfile};
 use svirt_probe::{ATTEMPTS, Answer, Attempt, Given};
@@ -35,11 +35,23 @@ impl Outcome {
     }
 }
 
+/// What an attempt was made on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prey {
+    /// What was made for the drill: files, sockets, a process that is no machine.
+    Decoy,
+    /// Another machine, started for the drill as any machine is.
+    Machine,
+}
+
 /// One attempt and what came of it.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// What was tried.
     pub attempt: &'static Attempt,
+    /// On what.
+    pub prey: Prey,
     /// What it proves.
     pub outcome: Outcome,
     /// What came of it within the confinement.
@@ -99,9 +111,30 @@ pub(super) fn rows(vmm: &Confinement, inside: &Answers, outside: &Answers) -> Ve
     ATTEMPTS.iter().map(row).collect()
 }
 
+/// Those attempts that can be made on another machine, made on one.
+pub(super) fn on_a_machine(machine: &Neighbour, inside: &Answers, outside: &Answers) -> Vec<Row> {
+    let attempts = ATTEMPTS.iter().filter(|attempt| machine.has(attempt));
+    let row = |attempt| Row { prey: Prey::Machine, ..row(attempt, inside, outside, |_| false) };
+    attempts.map(row).collect()
+}
+
 /// The same of a sandbox of which no plan says what it gives.
 pub(super) fn compared(inside: &Answers, outside: &Answers) -> Vec<Row> {
     ATTEMPTS.iter().map(|attempt| row(attempt, inside, outside, |_| false)).collect()
+}
+
+/// These attempts in one confinement, beside the first of the others in which each succeeds.
+pub(super) fn against(
+    attempts: &[&'static Attempt],
+    (vmm, inside): (&Confinement, &Answers),
+    others: [&Answers; 2],
+) -> Vec<Row> {
+    let succeeds = |attempt, answers: &&Answers| matches!(answers.of(attempt), Answer::Open(_));
+    let row = |attempt: &&'static Attempt| {
+        let other = others.into_iter().find(|answers| succeeds(attempt, answers));
+        row(attempt, inside, other.unwrap_or(others[0]), |given| is_given(given, vmm))
+    };
+    attempts.iter().map(row).collect()
 }
 
 /// Without any confinement: what succeeds is open, and what does not could not be blocked.
@@ -120,7 +153,7 @@ fn row(
         Outcome::Open if given(attempt.given) => Outcome::Granted,
         other => other,
     };
-    Row { attempt, outcome, inside, outside, layers: None }
+    Row { attempt, prey: Prey::Decoy, outcome, inside, outside, layers: None }
 }
 
 fn outcome(inside: &Answer, outside: &Answer) -> Outcome {

@@ -7,12 +7,13 @@ use crate::{
     output::{Style, print, say},
     progress::Progress,
     render::{drill as table, json},
+    signals::Signals,
 };
 use serde_json::Value;
-use std::{io::IsTerminal, path::Path};
+use std::io::IsTerminal;
 use svirt_engine::{
     Code, Engine, Failure,
-    drill::{Drill, Row, Score, Step},
+    drill::{Attacker, Drill, Row, Score, Step},
     probe::{ATTEMPTS, Answer, Attempt},
 };
 use svirt_model::{MachineName, State};
@@ -26,18 +27,32 @@ pub(crate) fn drill(args: &DrillArgs) -> Outcome {
         print(&table::list(ATTEMPTS.iter(), Style::of_output()))?;
         return Ok(0);
     }
+    // One that comes in the middle ends the drill, once all that was made for it is gone.
+    let signals = Signals::watch()?;
+    match attacked(args, &signals) {
+        Err(error) if signals.endings() > 0 => {
+            let code = error.report();
+            signals.obey();
+            Ok(code)
+        }
+        other => other,
+    }
+}
+
+fn attacked(args: &DrillArgs, signals: &Signals) -> Outcome {
     let program =
         std::env::current_exe().map_err(|e| error::host("cannot find this program", &e))?;
+    let by = Attacker { probe: &program, stop: signals.ending() };
     let engine = Engine::new()?;
     if let Some(attempt) = args.attempt {
-        return one(&engine, args, &program, attempt.0);
+        return one(&engine, args, by, attempt.0);
     }
     if args.baseline || args.against.is_some() {
-        return elsewhere(&engine, args, &program);
+        return elsewhere(&engine, args, by);
     }
     let mut drills = Vec::new();
     for name in names(&engine, args)? {
-        drills.push(machine(&engine, args, &program, &name)?);
+        drills.push(machine(&engine, args, by, &name)?);
     }
     if drills.is_empty() {
         say("no machine runs");
@@ -64,7 +79,7 @@ fn names(engine: &Engine, args: &DrillArgs) -> Result<Vec<MachineName>, Failure>
 fn machine(
     engine: &Engine,
     args: &DrillArgs,
-    program: &Path,
+    by: Attacker<'_>,
     name: &MachineName,
 ) -> Result<Drill, Failure> {
     let told = std::io::stderr().is_terminal();
@@ -74,10 +89,10 @@ fn machine(
                 say(&progress(name, step));
             }
         };
-        return engine.drill_layers(name, program, &mut step);
+        return engine.drill_layers(name, by, &mut step);
     }
     let _progress = Progress::begin(&format!("attacking the confinement of {name}"));
-    engine.drill(name, program)
+    engine.drill(name, by)
 }
 
 fn progress(name: &MachineName, step: &Step) -> String {
@@ -90,10 +105,10 @@ fn progress(name: &MachineName, step: &Step) -> String {
 }
 
 /// The same attempts without any confinement, or in somebody else's.
-fn elsewhere(engine: &Engine, args: &DrillArgs, program: &Path) -> Outcome {
+fn elsewhere(engine: &Engine, args: &DrillArgs, by: Attacker<'_>) -> Outcome {
     let rows: Vec<Row> = match &args.against {
-        Some(command) => engine.drill_against(program, command)?,
-        None => engine.drill_baseline(program)?,
+        Some(command) => engine.drill_against(by, command)?,
+        None => engine.drill_baseline(by)?,
     };
     let score = Score::of(&rows);
     if args.json {
@@ -105,10 +120,10 @@ fn elsewhere(engine: &Engine, args: &DrillArgs, program: &Path) -> Outcome {
     Ok(if args.against.is_some() { worst([score]) } else { 0 })
 }
 
-fn one(engine: &Engine, args: &DrillArgs, program: &Path, attempt: &'static Attempt) -> Outcome {
+fn one(engine: &Engine, args: &DrillArgs, by: Attacker<'_>, attempt: &'static Attempt) -> Outcome {
     let target = args.target.as_deref();
     let machine = args.name.first().filter(|_| !args.baseline);
-    match engine.drill_one(machine, program, (attempt, target))? {
+    match engine.drill_one(machine, by, (attempt, target))? {
         Answer::Unclear(why) => {
             let message = format!("the drill proves nothing: {why}");
             Err(Failure::new(Code::Unavailable, message).into())

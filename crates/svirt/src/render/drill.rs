@@ -4,7 +4,7 @@ use super::table::{Table, Tone};
 use crate::{escape, output::Style};
 use serde_json::{Value, json};
 use svirt_engine::{
-    drill::{Drill, Outcome, Row, Score},
+    drill::{Drill, Outcome, Prey, Row, Score},
     probe::{Answer, Attempt},
 };
 use svirt_model::{Enforced, Layer, LayerStatus};
@@ -48,10 +48,17 @@ fn table(rows: &[Row], style: Style) -> String {
             cells.push(plain(&listed(alone)));
             cells.push(plain(&listed(named(&found.needed))));
         }
-        cells.extend([plain(attempt.what), plain(attempt.why)]);
+        cells.extend([plain(&what(row)), plain(attempt.why)]);
         table.toned(cells);
     }
     table.text(style)
+}
+
+fn what(row: &Row) -> String {
+    match row.prey {
+        Prey::Decoy => row.attempt.what.to_owned(),
+        Prey::Machine => format!("on another machine: {}", row.attempt.what),
+    }
 }
 
 fn tone(outcome: Outcome) -> Tone {
@@ -146,12 +153,13 @@ pub(crate) fn rows_json(rows: &[Row]) -> Value {
     super::json::versioned([("score", score), ("attempts", attempts)])
 }
 
-fn row_json(row: &Row) -> Value {
+pub(super) fn row_json(row: &Row) -> Value {
     let attempt = row.attempt;
     let layers = row.layers.as_ref();
     json!({
         "attempt": attempt.word,
         "group": attempt.group.word(),
+        "on": row.prey,
         "what": attempt.what,
         "why": attempt.why,
         "outcome": row.outcome,
@@ -179,7 +187,8 @@ mod tests {
 
     fn row(word: &str, outcome: Outcome, inside: Answer, layers: Option<Refusing>) -> Row {
         let outside = Answer::Open("read 3 bytes".into());
-        Row { attempt: find(word).unwrap(), outcome, inside, outside, layers }
+        let (attempt, prey) = (find(word).unwrap(), Prey::Decoy);
+        Row { attempt, prey, outcome, inside, outside, layers }
     }
 
     fn sample(layers: Option<Refusing>) -> Drill {

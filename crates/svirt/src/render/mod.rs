@@ -10,6 +10,7 @@ mod ledger;
 mod machines;
 mod policy;
 mod resources;
+pub(crate) mod self_test;
 mod table;
 mod verification;
 

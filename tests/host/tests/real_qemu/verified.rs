@@ -146,6 +146,49 @@ claims! {
         machine.ends_after("poweroff").exits(0);
     }
 
+    /// Somebody else in a machine's control groups, or below them, as long as it is there.
+    fn a_foreign_member_of_its_groups_is_found(host) {
+        host.needs_root("move a process into a control group")?;
+        let mut machine = host.boot("joined", &["--net", "none"]);
+        machine.ready();
+        let Some(group) = made(host, machine.name(), |v| matches!(v, Value::Cgroup(_))) else {
+            return Err(svirt_testkit::Skipped::because("there are no control groups"));
+        };
+        let below = group.join("below");
+        fs::create_dir(&below).unwrap();
+        verify(host, machine.name()).exits(0);
+        for place in [&group, &below] {
+            let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
+            let joined = fs::write(place.join("cgroup.procs"), stranger.id().to_string());
+            let found = verify(host, machine.name());
+            stranger.kill().unwrap();
+            stranger.wait().unwrap();
+            joined.unwrap();
+            let found = found.exits(78).out;
+            let row = found.lines().find(|line| line.contains("members of ")).expect("a row");
+            assert!(row.contains(&format!("besides: process {}", stranger.id())), "{row}");
+            verify(host, machine.name()).exits(0);
+        }
+        machine.ends_after("poweroff").exits(0);
+    }
+
+    /// A drill's probes are no members of the machine's groups: while it goes on everything holds.
+    fn a_drill_changes_nothing_of_the_machine(host) {
+        let mut machine = host.boot("calm", &["--net", "none"]);
+        machine.ready();
+        let mut drill = svirt_testkit::Talk::start(host.svirt(&["drill", "--json", machine.name()]));
+        drill.close_input();
+        let process = svirt_testkit::Process(drill.id());
+        let mut times = 0;
+        while process.runs() {
+            verify(host, machine.name()).exits(0);
+            times += 1;
+        }
+        drill.finish().exits(0);
+        assert!(times > 1, "it was over at once");
+        machine.ends_after("poweroff").exits(0);
+    }
+
     /// What was passed to a process that it was never to have.
     fn a_descriptor_that_appeared_is_found(host) {
         let program = compiled(host)?;

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int lock(size_t bytes) {
@@ -46,6 +47,52 @@ static int take(void) {
     return 0;
 }
 
+/* Returns when somebody has opened a named pipe for writing and closed it. */
+static int told(const char *pipe) {
+    char byte;
+    int end = open(pipe, O_RDONLY);
+    while (end >= 0 && read(end, &byte, 1) > 0)
+        ;
+    return end < 0 ? errno : close(end);
+}
+
+static int pass(int to, int descriptor) {
+    char byte = 0, room[CMSG_SPACE(sizeof(int))];
+    struct iovec place = {&byte, 1};
+    struct msghdr message = {0};
+    struct cmsghdr *with;
+    message.msg_iov = &place;
+    message.msg_iovlen = 1;
+    message.msg_control = room;
+    message.msg_controllen = sizeof room;
+    with = CMSG_FIRSTHDR(&message);
+    with->cmsg_level = SOL_SOCKET;
+    with->cmsg_type = SCM_RIGHTS;
+    with->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(with), &descriptor, sizeof(int));
+    return sendmsg(to, &message, 0) == 1 ? 0 : errno;
+}
+
+/* PIPE FILE COMMAND...: runs a command whose standard input is a socket; once told by the pipe, passes it
+ * the file, and told again, closes the socket. Ends as the command does. */
+static int give(char **words) {
+    int ends[2], status, error;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+        return errno;
+    if (!fork()) {
+        dup2(ends[1], 0);
+        close(ends[0]);
+        close(ends[1]);
+        execvp(words[2], words + 2);
+        _exit(127);
+    }
+    close(ends[1]);
+    if ((error = told(words[0])) || (error = pass(ends[0], open(words[1], O_RDONLY))) || (error = told(words[0])))
+        return error;
+    close(ends[0]);
+    return wait(&status) < 0 || !WIFEXITED(status) ? 255 : WEXITSTATUS(status);
+}
+
 int main(int count, char **words) {
     long number = count > 2 ? atol(words[2]) : 0;
     if (count < 2)
@@ -60,5 +107,7 @@ int main(int count, char **words) {
         return syscall(number) == -1 ? errno : 0;
     if (!strcmp(words[1], "take"))
         return take();
+    if (!strcmp(words[1], "give") && count > 4)
+        return give(words + 2);
     return 255;
 }
