@@ -121,6 +121,26 @@ const WORDS: &str = "
     told end labels a.raw
 ";
 
+/// A machine is passed a descriptor: under a policy that is enforced, under one that was switched to
+/// only record, and after that was put back.
+const PASSED: &str = "
+    echo secret >secret
+    taker one secret
+    tell_taker
+    tell_taker
+    wait $taker
+    told refused echo $?
+    taker two secret
+    echo 0 >/sys/fs/selinux/enforce
+    tell_taker
+    has_taken
+    told permissive as root svirt verify two
+    echo 1 >/sys/fs/selinux/enforce
+    told enforcing as root svirt verify two
+    tell_taker
+    wait $taker
+";
+
 /// An ordinary user, a supervisor that dies, and a kernel that only records.
 const LIVES: &str = "
     begin user u --append x --disk /run/lab/user/u.raw
@@ -349,6 +369,18 @@ labs! {
         is_refused(&report, "linked", 65, "hard links");
         is_refused(&report, "program", 77, "may not execute");
         assert_eq!(report.said("end").out, report.said("none.during").out);
+    }
+
+    /// What is passed to a machine does not come in where the policy does not give it; where that was
+    /// switched off meanwhile it does, and is found then and after it was switched on again.
+    fn a_descriptor_passed_in_is_refused_or_found(host) {
+        let lab = lab(host)?.carrying(svirt_testkit::compiled(host)?);
+        let report = run(&lab, &format!("{BEGIN}{PASSED}"));
+        assert_eq!(report.said("refused").exits(0).out, "255\n", "it was passed");
+        let found = report.said("permissive").exits(78).out;
+        assert!(found.contains("permissive") && found.contains("reads a regular file"), "{found}");
+        let found = report.said("enforcing").exits(78).out;
+        assert!(!found.contains("permissive") && found.contains("reads a regular file"), "{found}");
     }
 
     /// An ordinary user's machine, one whose supervisor dies, and one on a kernel that only records.

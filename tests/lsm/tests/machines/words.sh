@@ -37,5 +37,21 @@ behind() {
 # drill NAME ATTEMPT TARGET: an attack by root, on a machine of root's.
 drill() { as root svirt drill $1 --attempt $2 --target $3; }
 
+# taker NAME FILE: a machine that runs, and takes a descriptor of the file when it is told to; told
+# again, it ends.
+taker() {
+    [ -p tell-taker ] || mkfifo tell-taker
+    : >taken
+    as root try give tell-taker $2 svirt exec --name $1 -- $BIN/try take >taken 2>&1 &
+    taker=$!
+    until as root svirt verify $1 >/dev/null 2>&1; do usleep 50000; done
+}
+
+# tell_taker: it does what it is to do next.
+tell_taker() { echo >tell-taker; }
+
+# has_taken: what it was passed has come to it.
+has_taken() { until grep -q taken taken; do usleep 50000; done; }
+
 # records: what the kernel said that it denied since it was asked last.
 records() { dmesg -s 1000000 -c | grep -i denied || true; }

@@ -90,7 +90,7 @@ END
 labs! {
     /// The administrator's profiles, none, and callers who cannot have one.
     fn what_is_said_of_apparmor_is_done(host) {
-        let report = tried(Lab::with_module(host, "apparmor")?, STATIC)?;
+        let report = tried(Lab::with_module(host, "apparmor")?, STATIC, host)?;
         let held = report.said("held").exits(0);
         assert_eq!(held.err, "");
         assert_eq!(report.said("held.current").out, "held (enforce)\n");
@@ -121,7 +121,7 @@ labs! {
 
     /// A machine that did not change is compiled once; what somebody exchanges stops the start.
     fn a_profile_is_compiled_once_and_compared(host) {
-        let report = tried(Lab::with_module(host, "apparmor")?, DEFINED)?;
+        let report = tried(Lab::with_module(host, "apparmor")?, DEFINED, host)?;
         report.said("define").exits(0);
         report.said("edit").exits(0);
         for n in ["1", "2", "3", "4"] {

@@ -6,7 +6,7 @@ use super::run;
 use crate::real_qemu::{full, labs};
 use svirt_model::{Layer, Role};
 use svirt_testkit::{
-    Skipped,
+    Host, Skipped,
     lab::{Lab, Report, package},
 };
 
@@ -46,6 +46,17 @@ const TWO: &str = "
     told end denials
 ";
 
+/// A machine is passed a descriptor by who has no profile.
+const PASSED: &str = "
+    echo secret >secret
+    taker one secret
+    tell_taker
+    has_taken
+    told passed as root svirt verify one
+    tell_taker
+    wait $taker
+";
+
 /// What AppArmor alone refuses: nothing else is between two commands of the same user.
 const ALONE: &str = "
     weak='--weaken user --weaken user-namespace --weaken namespaces --weaken seccomp'
@@ -78,7 +89,8 @@ pub(super) fn with_parser(lab: Lab<'_>) -> Result<Lab<'_>, Skipped> {
     }
 }
 
-fn tried(lab: Lab<'_>, script: &str) -> Result<Report, Skipped> {
+fn tried(lab: Lab<'_>, script: &str, host: &Host) -> Result<Report, Skipped> {
+    let lab = lab.carrying(svirt_testkit::compiled(host)?);
     Ok(run(&with_parser(lab)?, &format!("{WORDS}\n{script}")))
 }
 
@@ -138,21 +150,28 @@ fn two_machines(report: &Report, floor: &[Layer]) {
 labs! {
     /// Two machines and what they share, without Landlock.
     fn a_machine_has_an_apparmor_profile_of_its_own(host) {
-        let report = tried(Lab::with_module(host, "apparmor")?, TWO)?;
+        let report = tried(Lab::with_module(host, "apparmor")?, TWO, host)?;
         let floor = [Layer::Apparmor, Layer::Root, Layer::Namespaces, Layer::User, Layer::Seccomp];
         two_machines(&report, &floor);
     }
 
     /// The same beside Landlock, on a kernel of a distribution.
     fn an_apparmor_profile_stands_beside_landlock(host) {
-        let report = tried(Lab::with_landlock_and(host, "apparmor")?, TWO)?;
+        let report = tried(Lab::with_landlock_and(host, "apparmor")?, TWO, host)?;
         let floor = [Layer::Apparmor, Layer::Landlock, Layer::Root, Layer::Namespaces, Layer::User];
         two_machines(&report, &floor);
     }
 
+    /// What somebody without a profile passes to a machine AppArmor lets in, whatever it is; it is found.
+    fn a_descriptor_passed_in_is_found(host) {
+        let report = tried(Lab::with_module(host, "apparmor")?, PASSED, host)?;
+        let passed = report.said("passed").exits(78).out;
+        assert!(passed.contains("reads a regular file"), "{passed}");
+    }
+
     /// Where nothing else is between two machines, AppArmor refuses one the other, and records it.
     fn apparmor_alone_keeps_machines_apart(host) {
-        let report = tried(Lab::with_module(host, "apparmor")?, ALONE)?;
+        let report = tried(Lab::with_module(host, "apparmor")?, ALONE, host)?;
         report.said("c").exits(0);
         let label = is_held(&report, "c");
         let records = report.said("denied").out;

@@ -38,6 +38,13 @@ const SCRIPT: &str = "
     set_label _ a.raw
     told relabelled as root svirt verify a
     set_label $ours a.raw
+    echo secret >secret
+    taker one secret
+    tell_taker
+    has_taken
+    told passed as root svirt verify one
+    tell_taker
+    wait $taker
     finish
     told after labels *.raw
     told stop as root svirt stop b
@@ -106,7 +113,8 @@ fn worked_unhindered(report: &Report, status: &str, records: &str) {
 labs! {
     /// Two machines and what they share; afterwards everything is as it was.
     fn a_machine_has_a_smack_label_of_its_own(host) {
-        let report = run(&Lab::with_module(host, "smack")?, SCRIPT);
+        let lab = Lab::with_module(host, "smack")?.carrying(svirt_testkit::compiled(host)?);
+        let report = run(&lab, SCRIPT);
         let (a, b) = (is_called(&report, "a"), is_called(&report, "b"));
         worked_unhindered(&report, "a.inspect", "work");
         let base = report.said("base").exits(0).out.trim().to_owned();
@@ -130,6 +138,9 @@ labs! {
         report.said("holds").exits(0);
         let relabelled = report.said("relabelled").exits(78).out;
         assert!(relabelled.contains("label of /run/lab/a.raw"), "{relabelled}");
+        // What everybody may read it may be passed, and it is found.
+        let passed = report.said("passed").exits(78).out;
+        assert!(passed.contains("reads a regular file"), "{passed}");
         let ended = report.said("a").exits(0);
         assert!(ended.out.contains("svirt guest: ready") && ended.err.is_empty(), "{ended:#?}");
         let before = report.said("before").exits(0).out;
