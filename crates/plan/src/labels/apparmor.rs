@@ -1,25 +1,24 @@
 //! What AppArmor calls a machine: a profile for each of its processes, or one that is the
 //! administrator's and of which only the mode is known.
 
-use super::{Decision, Given};
+use super::{Decision, Given, Wish};
 use crate::{Inputs, PlanError, choice::Choice};
 use svirt_model::{
     Layer,
-    label::{ApparmorFacts, ProfileMode, ProfileName, SeclabelKind, SecurityModel},
+    label::{ApparmorFacts, ProfileMode, ProfileName, SecurityModel},
 };
 
 pub(super) fn decide(
     inputs: Inputs<'_>,
     facts: &ApparmorFacts,
-    asked: Option<&SeclabelKind>,
+    wish: Wish<'_>,
 ) -> Result<Decision, PlanError> {
-    match asked {
-        Some(SeclabelKind::Static { label, .. }) => given(inputs, label),
-        Some(SeclabelKind::Dynamic { base: Some(base) }) => {
-            Err(PlanError::NoBase { model: SecurityModel::Apparmor, base: base.clone() })
+    match wish {
+        Wish::This { label, .. } => given(inputs, label),
+        Wish::From(base) => {
+            Err(PlanError::NoBase { model: SecurityModel::Apparmor, base: base.to_owned() })
         }
-        Some(SeclabelKind::None) => Ok(Decision::Missing("weakened by the user".into())),
-        Some(SeclabelKind::Dynamic { base: None }) | None => Ok(made(inputs, facts)),
+        Wish::Usual => Ok(made(inputs, facts)),
     }
 }
 
@@ -29,8 +28,8 @@ pub(crate) fn chosen(
     choice: &Choice<'_>,
 ) -> Result<Option<ProfileName>, PlanError> {
     let active = super::is_active(inputs, SecurityModel::Apparmor);
-    match super::asked(inputs, SecurityModel::Apparmor) {
-        Some(SeclabelKind::Static { label, .. }) if active && !choice.gave_up(Layer::Apparmor) => {
+    match super::wish(inputs, SecurityModel::Apparmor) {
+        Wish::This { label, .. } if active && !choice.gave_up(Layer::Apparmor) => {
             Ok(Some(label.parse()?))
         }
         _ => Ok(None),

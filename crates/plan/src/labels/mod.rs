@@ -225,29 +225,45 @@ fn decide(
     if let Some(why) = facts.unread.get(&model) {
         return Ok(Some(Decision::Missing(why.clone())));
     }
-    let asked = asked(inputs, model);
+    let wish = wish(inputs, model);
     Ok(match model {
         SecurityModel::Selinux => match &facts.selinux {
-            Some(facts) => Some(selinux::decide(inputs, choice, facts, asked)?),
+            Some(facts) => Some(selinux::decide(inputs, choice, facts, wish)?),
             None => None,
         },
         SecurityModel::Apparmor => match &facts.apparmor {
-            Some(facts) => Some(apparmor::decide(inputs, facts, asked)?),
+            Some(facts) => Some(apparmor::decide(inputs, facts, wish)?),
             None => None,
         },
         SecurityModel::Smack => match &facts.smack {
-            Some(facts) => Some(smack::decide(inputs, choice, facts, asked)?),
+            Some(facts) => Some(smack::decide(inputs, choice, facts, wish)?),
             None => None,
         },
         SecurityModel::Dac => None,
     })
 }
 
+/// What a machine is to be called by a model that it has not given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish<'a> {
+    /// What the model usually calls a machine.
+    Usual,
+    /// Something of its own that is made from this.
+    From(&'a str),
+    /// This, and whether its objects are relabelled.
+    This { label: &'a str, relabel: bool },
+}
+
 /// What the user said of a model; where he named none, it is said of the first that the host has.
-fn asked(inputs: Inputs<'_>, model: SecurityModel) -> Option<&SeclabelKind> {
+fn wish(inputs: Inputs<'_>, model: SecurityModel) -> Wish<'_> {
     let first = MODELS.into_iter().find(|model| is_active(inputs, *model));
     let about = |label: &&Seclabel| label.model.or(first) == Some(model);
-    inputs.machine.demands.labels.iter().find(about).map(|label| &label.kind)
+    match inputs.machine.demands.labels.iter().find(about).map(|label| &label.kind) {
+        Some(SeclabelKind::Static { label, relabel }) => Wish::This { label, relabel: *relabel },
+        Some(SeclabelKind::Dynamic { base: Some(base) }) => Wish::From(base),
+        // Who wants no label has given the layer up, which is looked at first.
+        Some(SeclabelKind::Dynamic { base: None } | SeclabelKind::None) | None => Wish::Usual,
+    }
 }
 
 /// A certain label that was asked for of a model that is not there must not be passed over.

@@ -1,13 +1,13 @@
 //! What AppArmor and Smack are told of a machine: a profile for each process, computed whole from its
 //! confinement, and the rules of its label.
 
-use super::{Decision, Labels, Wanted, objects::attribute};
+use super::{Decision, Labels, Wanted, Wish, objects::attribute};
 use crate::{Inputs, PlanError};
 use std::path::PathBuf;
 use svirt_model::{
     Access, Attribute, Delivery, Descriptor, DescriptorSource, Entry, HostFacts, Op, Plan, Process,
     Resource, Sharing, Target, Value, Want,
-    label::{ProfileName, SeclabelKind, SecurityModel, SmackLabel},
+    label::{ProfileName, SecurityModel, SmackLabel},
 };
 use svirt_policy::{
     Grants, Launcher, Reach, Reached, apparmor,
@@ -25,9 +25,9 @@ pub(crate) fn profiles(
     let mut all = Vec::new();
     for (model, decision) in &labels.models {
         let Decision::Given(given) = decision else { continue };
-        let chosen = super::asked(inputs, *model);
+        let wish = super::wish(inputs, *model);
         match model {
-            SecurityModel::Apparmor if !matches!(chosen, Some(SeclabelKind::Static { .. })) => {
+            SecurityModel::Apparmor if !matches!(wish, Wish::This { .. }) => {
                 all.extend(of_apparmor(inputs, processes)?);
             }
             SecurityModel::Smack => {

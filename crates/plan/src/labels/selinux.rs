@@ -1,6 +1,6 @@
 //! What SELinux calls a machine: a type that its use decides, and categories that are its own.
 
-use super::{Content, Decision, Given, Objects};
+use super::{Content, Decision, Given, Objects, Wish};
 use crate::{
     Inputs, Other, PlanError,
     allocate::{self, AllocateError},
@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use svirt_model::{
     GroupName, Layer,
     label::{
-        CategorySet, Context, Level, LevelRange, Pool, SeclabelKind, SecurityModel, SelinuxFacts,
-        SelinuxTypes,
+        CategorySet, Context, Level, LevelRange, Pool, SecurityModel, SelinuxFacts, SelinuxTypes,
     },
 };
 
@@ -26,27 +25,26 @@ pub(super) fn decide(
     inputs: Inputs<'_>,
     choice: &Choice<'_>,
     facts: &SelinuxFacts,
-    asked: Option<&SeclabelKind>,
+    wish: Wish<'_>,
 ) -> Result<Decision, PlanError> {
-    match asked {
-        Some(SeclabelKind::Static { label, relabel }) => given(inputs, facts, label, *relabel),
-        Some(SeclabelKind::Dynamic { base: Some(base) }) => {
+    match wish {
+        Wish::This { label, relabel } => given(inputs, facts, label, relabel),
+        Wish::From(base) => {
             let base = base.parse()?;
             made(inputs, facts, &base)
         }
-        Some(SeclabelKind::Dynamic { base: None }) | None => match usual(choice, facts) {
+        Wish::Usual => match usual(choice, facts) {
             Ok(base) => made(inputs, facts, &base),
             Err(why) => Ok(Decision::Missing(why.into())),
         },
-        Some(SeclabelKind::None) => Ok(Decision::Missing("weakened by the user".into())),
     }
 }
 
 /// The categories that the launcher can give, where a machine gets some; none where its label has
 /// none, or is given.
 pub(crate) fn pool(inputs: Inputs<'_>, choice: &Choice<'_>) -> Result<Option<Pool>, PlanError> {
-    match (facts(inputs, choice), asked(inputs)) {
-        (None, _) | (_, Some(SeclabelKind::Static { .. } | SeclabelKind::None)) => Ok(None),
+    match (facts(inputs, choice), wish(inputs)) {
+        (None, _) | (_, Wish::This { .. }) => Ok(None),
         (Some(facts), _) if domain(inputs, choice)?.is_some() => Ok(Some(of_launcher(facts)?)),
         (Some(_), _) => Ok(None),
     }
@@ -59,14 +57,11 @@ pub(crate) fn domain(
     choice: &Choice<'_>,
 ) -> Result<Option<Context>, PlanError> {
     let Some(facts) = facts(inputs, choice) else { return Ok(None) };
-    match asked(inputs) {
-        Some(SeclabelKind::None) => Ok(None),
-        Some(SeclabelKind::Static { label, .. }) => Ok(Some(label.parse()?)),
-        Some(SeclabelKind::Dynamic { base: Some(base) }) if facts.types.is_some() => {
-            Ok(Some(base.parse()?))
-        }
-        Some(SeclabelKind::Dynamic { base: Some(_) }) => Ok(None),
-        Some(SeclabelKind::Dynamic { base: None }) | None => Ok(usual(choice, facts).ok()),
+    match wish(inputs) {
+        Wish::This { label, .. } => Ok(Some(label.parse()?)),
+        Wish::From(base) if facts.types.is_some() => Ok(Some(base.parse()?)),
+        Wish::From(_) => Ok(None),
+        Wish::Usual => Ok(usual(choice, facts).ok()),
     }
 }
 
@@ -75,8 +70,8 @@ fn facts<'a>(inputs: Inputs<'a>, choice: &Choice<'_>) -> Option<&'a SelinuxFacts
     inputs.host.labels.selinux.as_ref().filter(|_| !choice.gave_up(Layer::Selinux))
 }
 
-fn asked(inputs: Inputs<'_>) -> Option<&SeclabelKind> {
-    super::asked(inputs, SecurityModel::Selinux)
+fn wish(inputs: Inputs<'_>) -> Wish<'_> {
+    super::wish(inputs, SecurityModel::Selinux)
 }
 
 fn of_launcher(facts: &SelinuxFacts) -> Result<Pool, PlanError> {

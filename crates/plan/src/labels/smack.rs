@@ -1,10 +1,10 @@
 //! What Smack calls a machine: a label for it, and one for each of its groups.
 
-use super::{Content, Decision, Given, Objects};
+use super::{Content, Decision, Given, Objects, Wish};
 use crate::{Inputs, PlanError, choice::Choice};
 use svirt_model::{
     HostFacts,
-    label::{SeclabelKind, SecurityModel, SmackFacts, SmackLabel},
+    label::{SecurityModel, SmackFacts, SmackLabel},
 };
 
 /// How each label begins that sVirt itself gives, to a machine, a group or what is only read.
@@ -14,7 +14,7 @@ pub(super) fn decide(
     inputs: Inputs<'_>,
     choice: &Choice<'_>,
     facts: &SmackFacts,
-    asked: Option<&SeclabelKind>,
+    wish: Wish<'_>,
 ) -> Result<Decision, PlanError> {
     if let Some(why) = obstacle(inputs.host) {
         return Ok(Decision::Missing(why.into()));
@@ -22,15 +22,12 @@ pub(super) fn decide(
     if !choice.drop_privileges() {
         return Ok(Decision::Missing("a VMM with capabilities would not heed it".into()));
     }
-    let (label, relabel) = match asked {
-        Some(SeclabelKind::Static { label, relabel }) => (alone(inputs, label)?, *relabel),
-        Some(SeclabelKind::Dynamic { base: Some(base) }) => {
-            return Err(PlanError::NoBase { model: SecurityModel::Smack, base: base.clone() });
+    let (label, relabel) = match wish {
+        Wish::This { label, relabel } => (alone(inputs, label)?, relabel),
+        Wish::From(base) => {
+            return Err(PlanError::NoBase { model: SecurityModel::Smack, base: base.to_owned() });
         }
-        Some(SeclabelKind::None) => return Ok(Decision::Missing("weakened by the user".into())),
-        Some(SeclabelKind::Dynamic { base: None }) | None => {
-            (SmackLabel::of_machine(inputs.machine.id), true)
-        }
+        Wish::Usual => (SmackLabel::of_machine(inputs.machine.id), true),
     };
     let groups = crate::groups(inputs);
     let shared = |name| (SmackLabel::of_group(&name).as_str().as_bytes().to_vec(), name);
