@@ -1,4 +1,4 @@
-//! Categories for a machine that nobody else on this host has, whichever state directory he uses: the
+//! What a machine is called, which nobody else on this host is, whichever state directory he uses: the
 //! store knows only its own machines.
 //!
 //! A pair is one name that is bound, `svirt/selinux-pair/c1,c2`. The category of a group is held by
@@ -6,6 +6,9 @@
 //! it is held as long as one of them lives. Who wants a category for a new group takes its first seat
 //! and then sees that nobody has another; of two at once, one has the first seat. Who joins takes any
 //! seat that is free.
+//!
+//! A label that was chosen, or that follows from a machine's identity, is one name as well,
+//! `svirt/label-smack/LABEL`; one with two categories is their pair.
 //!
 //! A squatter can use pairs, categories and seats up, and get nobody to share what he does not want to.
 
@@ -19,8 +22,8 @@ use svirt_host::{
     reserve::{Reservation, any_held, reserve},
 };
 use svirt_model::{
-    Attribute, GroupName, Op, Value,
-    label::{CategorySet, Context, Pair, SecurityModel},
+    Attribute, GroupName, Op, Plan, Value,
+    label::{CategorySet, Context, MachineLabel, Pair, SecurityModel},
 };
 use svirt_plan::{Needs, PlanError, Reserved, allocate::Allocator};
 use svirt_store::Start;
@@ -185,6 +188,41 @@ fn is_somebody_elses(categories: &CategorySet, reserved: &Reserved) -> Result<bo
         }
         _ => Ok(false),
     }
+}
+
+/// A name can have so many bytes of a label; two that begin with as many alike are not had at once.
+const LABEL: usize = 80;
+
+/// What the security modules call a machine, unless it is called by the pair that was reserved for it.
+/// Two machines can be given one label, and two state directories can have machines of one identity.
+pub(crate) fn reserve_names(plan: &Plan, reserved: &Reserved) -> Result<Vec<Reservation>, Failure> {
+    let has_pair =
+        |label: &MachineLabel| label.model == SecurityModel::Selinux && reserved.pair.is_some();
+    let names = plan.labels.iter().filter(|label| !has_pair(label));
+    names.map(|label| reserve_name(label)?.ok_or_else(|| taken(label))).collect()
+}
+
+fn reserve_name(label: &MachineLabel) -> Result<Option<Reservation>, HostError> {
+    let context = Some(label).filter(|label| label.model == SecurityModel::Selinux);
+    let context = context.and_then(|label| label.label.parse::<Context>().ok());
+    match context.map(|context| context.categories()) {
+        Some(pair) if pair.len() == 2 => reserve(PAIR, &pair.to_string()),
+        _ => reserve(&format!("label-{}", label.model), beginning(&label.label)),
+    }
+}
+
+fn beginning(label: &str) -> &str {
+    let ends = label.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| *end <= LABEL).last().unwrap_or_default();
+    label.get(..end).unwrap_or_default()
+}
+
+fn taken(label: &MachineLabel) -> Failure {
+    let MachineLabel { model, label, .. } = label;
+    let message = format!(
+        "a machine of another state directory has the label {label} of {model}, or its categories"
+    );
+    Failure::new(Code::InUse, message).hint("stop that machine, or choose another label")
 }
 
 fn foreign(object: &Path, label: &Context) -> Failure {

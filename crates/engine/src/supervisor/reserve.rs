@@ -83,6 +83,7 @@ pub(crate) fn reserve<T>(
     if let Some(types) = selinux.and_then(|selinux| selinux.types.as_ref()) {
         labels::taken_from_nobody(&plan.ops, &types.image, &reserved)?;
     }
+    held.extend(labels::reserve_names(&plan, &reserved)?);
     let begun = meanwhile(&plan)?;
     start.commit(&plan, &wants, &claims)?;
     Ok((plan, Held { _reservations: held, _lease: lease }, begun))

@@ -241,6 +241,49 @@ fn a_category_out_of_this_range_is_refused() {
     assert!(refused.message.contains(&format!("the category c{}", first + 5)), "{refused}");
 }
 
+fn called(labels: &[(SecurityModel, &str)]) -> Plan {
+    let label = |(model, label): &(SecurityModel, &str)| MachineLabel {
+        model: *model,
+        label: (*label).to_owned(),
+        image_label: None,
+        doi: 0,
+        enforcing: true,
+    };
+    let (id, name) = (Uuid::from_u128(1), "m".parse().unwrap());
+    Plan { id, name, labels: labels.iter().map(label).collect(), ops: vec![], processes: vec![] }
+}
+
+#[test]
+fn what_a_machine_is_called_is_its_own_on_the_host() {
+    let _whole = without_forks();
+    let first = window();
+    let (low, high) = (first, first + 1);
+    let context = format!("u:r:t:s0:c{low},c{high}");
+    let own = format!("chosen-{first}");
+    let long = format!("{own}-{}", "é".repeat(LABEL));
+    let models = [SecurityModel::Selinux, SecurityModel::Apparmor, SecurityModel::Smack];
+    let names = |plan: &Plan| reserve_names(plan, &Reserved::default());
+    let all = called(&[(models[0], &context), (models[1], &own), (models[2], &long)]);
+    let held = names(&all).unwrap();
+    assert_eq!(held.len(), 3);
+    for label in [(models[0], &*context), (models[1], &*own), (models[2], &*long)] {
+        let refused = names(&called(&[label])).unwrap_err();
+        assert_eq!(refused.code, Code::InUse);
+        assert!(refused.message.contains(label.1), "{refused}");
+    }
+    // Another type's, and nobody is given it as his own pair either.
+    let other_type = format!("u:r:other:s0:c{low},c{high}");
+    names(&called(&[(models[0], &other_type)])).unwrap_err();
+    let pair = Pair::new(low, high).unwrap();
+    assert!(reserve(PAIR, &pair.set().to_string()).unwrap().is_none());
+    // The same word of another model is another label.
+    names(&called(&[(models[2], &own)])).unwrap();
+    drop(held);
+    let pair = Reserved { pair: Some(pair), ..Reserved::default() };
+    assert!(reserve_names(&called(&[(models[0], &context)]), &pair).unwrap().is_empty());
+    names(&all).unwrap();
+}
+
 const TASK: &str = "SVIRT_TEST_LABELS_TASK";
 const PROCESSES: u128 = 500;
 
