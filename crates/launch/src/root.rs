@@ -23,7 +23,10 @@ use svirt_host::{
     mac::attribute::mark,
     sys::{MountFlags, set_mount_flags},
 };
-use svirt_model::{Entry, EntrySource, Grant};
+use svirt_model::{
+    Entry, EntrySource, Grant,
+    label::{ProcessLabel, SecurityModel},
+};
 
 /// The private root may hold this much besides what is bound: directories and mount points.
 const SIZE: &str = "256k";
@@ -224,7 +227,16 @@ fn own_tmpfs(job: &Job, host: bool, options: &[(&str, &str)]) -> Result<OwnedFd,
     if host {
         options.extend([("uid", uid.as_str()), ("gid", gid.as_str())]);
     }
+    options.extend(own_context(&job.confinement.labels).map(|context| ("rootcontext", context)));
     tmpfs(&options)
+}
+
+/// What SELinux calls a tmpfs of the machine's; what is made in it gets its type. What it calls one of
+/// which that is not said depends on who makes it: in an administrator's session something that no machine
+/// may search.
+fn own_context(labels: &[ProcessLabel]) -> Option<&str> {
+    let label = labels.iter().find(|label| label.model == SecurityModel::Selinux)?;
+    label.image_label.as_deref()
 }
 
 fn tmpfs(options: &[(&str, &str)]) -> Result<OwnedFd, Errno> {
