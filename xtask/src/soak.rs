@@ -11,8 +11,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[group(required = true)]
 pub(crate) struct Options {
     /// Run ./demo and ./test of the last commit in a new Debian 12
-    #[arg(long, conflicts_with_all = ["minutes", "cycles"])]
+    #[arg(long, conflicts_with_all = ["minutes", "cycles", "labs"])]
     fresh: bool,
+    /// Run what lasts of the tests with other kernels
+    #[arg(long, conflicts_with_all = ["minutes", "cycles"])]
+    labs: bool,
     /// Start and end a hundred thousand machines in one store, which must stay small
     #[arg(long, conflicts_with = "minutes")]
     cycles: bool,
@@ -32,6 +35,7 @@ pub(crate) fn run(options: &Options) -> Result {
     match options.minutes {
         Some(minutes) => crash(minutes, options.seed.unwrap_or_else(any_seed)),
         None if options.cycles => cycles(),
+        None if options.labs => labs(),
         None => fresh::run(),
     }
 }
@@ -39,6 +43,12 @@ pub(crate) fn run(options: &Options) -> Result {
 fn cycles() -> Result {
     let test = ["test", "--release", "--package=svirt-store", "--test=growth"];
     run_command(cargo(test).args(["--", "--ignored", "hundred_thousand"]))
+}
+
+/// The tests of `tests/lsm` that last, but for what only measures.
+fn labs() -> Result {
+    let test = ["test", "--package=svirt-tests-lsm", "--test=labs", "--"];
+    run_command(cargo(test).args(["--ignored", "--skip", "measure"]))
 }
 
 /// The tests of `tests/crash` that last, each for its share of the time.

@@ -29,8 +29,9 @@ use std::{
 /// The words that a script may use; each says what it does.
 const WORDS: &str = include_str!("words.sh");
 
-/// Several times what a script takes on a host with nothing else to do.
-const PATIENCE: Duration = Duration::from_secs(100);
+/// Many times what a script takes on a host with nothing else to do, and less than a runner of tests waits:
+/// what was said until then is shown.
+const PATIENCE: Duration = Duration::from_secs(170);
 
 /// A kernel, and a place on this host for what it is booted with.
 #[derive(Debug)]
@@ -39,15 +40,20 @@ pub struct Lab<'a> {
     kernel: Kernel,
     carried: Vec<PathBuf>,
     disk: Option<PathBuf>,
+    patience: Duration,
 }
 
 impl<'a> Lab<'a> {
+    fn of(host: &'a Host, kernel: Kernel) -> Self {
+        Self { host, kernel, carried: Vec::new(), disk: None, patience: PATIENCE }
+    }
+
     /// Debian's cloud kernel, Linux 6.1, with Landlock at ABI 2, in a QEMU that translates.
     ///
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn with_landlock(host: &'a Host) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::cloud(None)?, carried: Vec::new(), disk: None })
+        Ok(Self::of(host, Kernel::cloud(None)?))
     }
 
     /// The same kernel with this security module active besides. It checks what memory is executed,
@@ -60,7 +66,7 @@ impl<'a> Lab<'a> {
         if let Some(path) = needed {
             return Err(Skipped::because(format!("there is no {path}")));
         }
-        Ok(Self { host, kernel: Kernel::cloud(Some(module))?, carried: Vec::new(), disk: None })
+        Ok(Self::of(host, Kernel::cloud(Some(module))?))
     }
 
     /// Linux 6.1 as a program of this host (user-mode-linux), without Landlock.
@@ -68,7 +74,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn without_landlock(host: &'a Host) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::user_mode(None)?, carried: Vec::new(), disk: None })
+        Ok(Self::of(host, Kernel::user_mode(None)?))
     }
 
     /// Linux 6.1 as a program of this host, with this security module active: `selinux`, `apparmor` or `smack`. Its file
@@ -77,7 +83,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It, or a program that takes it there, cannot be had.
     pub fn with_module(host: &'a Host, module: &'static str) -> Result<Self, Skipped> {
-        Ok(Self { host, kernel: Kernel::user_mode(Some(module))?, carried: Vec::new(), disk: None })
+        Ok(Self::of(host, Kernel::user_mode(Some(module))?))
     }
 
     /// Takes another file there, beside the programs of sVirt, where `$BIN` leads.
@@ -91,6 +97,13 @@ impl<'a> Lab<'a> {
     #[must_use]
     pub fn with_disk(mut self, file: impl Into<PathBuf>) -> Self {
         self.disk = Some(file.into());
+        self
+    }
+
+    /// Waits so long for a script that lasts.
+    #[must_use]
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -128,11 +141,13 @@ impl<'a> Lab<'a> {
         self.host.give(place.join("report"));
         let mut command = self.kernel.command(self.host, &place, &self.carried);
         command.args(self.disk.iter().map(|disk| format!("ubd0={}", disk.display())));
-        let ended = boot(command, &place.join("console"));
+        let ended = boot(command, &place.join("console"), self.patience);
         let console = fs::read(place.join("console")).unwrap_or_default();
         let console = String::from_utf8_lossy(&console).into_owned();
-        assert!(ended, "the kernel goes on after {PATIENCE:?}: {console}");
-        (fs::read(place.join("report")).expect("a file of ours"), console)
+        let told = fs::read(place.join("report")).expect("a file of ours");
+        let so_far = || String::from_utf8_lossy(&told).into_owned();
+        assert!(ended, "the kernel goes on after {:?}: {console}{}", self.patience, so_far());
+        (told, console)
     }
 }
 
@@ -140,7 +155,7 @@ impl<'a> Lab<'a> {
 struct Running(Child);
 
 /// Whether it ended by itself.
-fn boot(mut command: Command, console: &Path) -> bool {
+fn boot(mut command: Command, console: &Path, patience: Duration) -> bool {
     let log = fs::File::create(console).expect("a file of ours");
     let errors = log.try_clone().expect("a descriptor");
     command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
@@ -148,7 +163,7 @@ fn boot(mut command: Command, console: &Path) -> bool {
     let id = pid(running.0.id());
     let flags = rustix::process::PidfdFlags::empty();
     let handle = rustix::process::pidfd_open(id, flags).expect("it was not waited for");
-    readable(&handle, PATIENCE)
+    readable(&handle, patience)
 }
 
 impl Drop for Running {

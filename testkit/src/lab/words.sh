@@ -68,6 +68,8 @@ begin() {
     shift 2
     rm -f input
     mkfifo input
+    # The last machine's prompt is not this one's, which may come to its own console only later.
+    : >console
     as $who svirt run --name $machine --accel tcg --memory ${MEMORY:-32M} --net ${NETWORK:-none} "$@" \
         <input >console 2>complaints &
     run=$!

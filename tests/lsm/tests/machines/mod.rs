@@ -1,12 +1,14 @@
 //! Machines as users start them, on kernels with a security module: each gets its label and its
 //! objects theirs, other machines' are refused, and everything is put back.
 
-mod apparmor;
+pub(crate) mod apparmor;
 mod directories;
+mod distribution;
+mod drills;
 mod killed;
 mod network;
 mod power;
-mod selinux;
+pub(crate) mod selinux;
 mod smack;
 
 use svirt_testkit::lab::{Lab, Report};
@@ -15,6 +17,6 @@ use svirt_testkit::lab::{Lab, Report};
 const WORDS: &str = include_str!("words.sh");
 
 /// Runs a script that may use `words.sh`.
-fn run(lab: &Lab<'_>, script: &str) -> Report {
+pub(crate) fn run(lab: &Lab<'_>, script: &str) -> Report {
     lab.run(&format!("{WORDS}\n{script}"))
 }

@@ -7,15 +7,19 @@ mod no_namespaces;
 mod old_landlock;
 mod policies;
 
+/// Debian's policy.
+pub(crate) use policies::distribution as debian;
+
 use std::collections::BTreeSet;
 use svirt_model::{Enforced, Layer};
 use svirt_policy::selinux::{Naming, base, module};
 use svirt_testkit::{Caller, Host, Outcome, Skipped, check, lab::Report};
 
-/// Makes a test of each claim. The kernel is booted by an ordinary user; within it there is root.
+/// Makes a test of each claim. The kernel is booted by an ordinary user; within it there is root. One that
+/// lasts is left to `cargo xtask soak --labs` by `#[ignore = "..."]`, and has a short sibling.
 macro_rules! labs {
-    ($($(#[doc = $doc:literal])* fn $name:ident($host:ident) $body:block)*) => {$(
-        $(#[doc = $doc])*
+    ($($(#[$of_test:meta])* fn $name:ident($host:ident) $body:block)*) => {$(
+        $(#[$of_test])*
         #[test]
         fn $name() {
             fn claim($host: &svirt_testkit::Host) -> svirt_testkit::Outcome {

@@ -39,7 +39,7 @@ const TWO: &str = "
     told restored as root svirt verify
     records >/dev/null
     finish
-    told stop as root svirt stop b
+    told stop as root svirt stop --timeout 1 b
     told left loaded
     told on-disk dd if=a.raw bs=512 skip=1 count=1
     told shared dd if=both.raw bs=512 skip=1 count=1
@@ -74,10 +74,10 @@ const ALONE: &str = "
 ";
 
 /// What a script may say about AppArmor besides.
-pub(super) const WORDS: &str = include_str!("words.sh");
+pub(crate) const WORDS: &str = include_str!("words.sh");
 
 /// A kernel with AppArmor, and what compiles for it.
-pub(super) fn with_parser(lab: Lab<'_>) -> Result<Lab<'_>, Skipped> {
+pub(crate) fn with_parser(lab: Lab<'_>) -> Result<Lab<'_>, Skipped> {
     let unpacked = package("apparmor")?;
     let (parser, abi) =
         (unpacked.join("sbin/apparmor_parser"), unpacked.join("etc/apparmor.d/abi/3.0"));

@@ -47,7 +47,7 @@ const SCRIPT: &str = "
     wait $taker
     finish
     told after labels *.raw
-    told stop as root svirt stop b
+    told stop as root svirt stop --timeout 1 b
     told end labels *.raw
     told left cat /sys/fs/smackfs/load2
     told on-disk dd if=a.raw bs=512 skip=1 count=1

@@ -61,6 +61,16 @@ const SCRIPT: &str = r#"
     told types.without svirt-lsm-inside selinux-types
 "#;
 
+/// The distribution's policy as the kernel reads it.
+pub(crate) fn alone() -> Result<Vec<u8>, Skipped> {
+    policy(&[])
+}
+
+/// The same with our module, under the name that it has beside the distribution's own types.
+pub(crate) fn with_our_module() -> Result<Vec<u8>, Skipped> {
+    policy(&[(module_name(Naming::Own), module(Naming::Own))])
+}
+
 /// The distribution's policy with these modules of ours, as the kernel reads it. It takes half a
 /// minute, so it is kept under the name of what it was made from.
 fn policy(modules: &[(&str, String)]) -> Result<Vec<u8>, Skipped> {
@@ -116,9 +126,7 @@ labs! {
     /// With our module an administrator starts machines beside libvirt's; the distribution's own
     /// type is for libvirt's daemon alone.
     fn a_distributions_policy_needs_the_module(host) {
-        let naming = Naming::Own;
-        let without = policy(&[])?;
-        let policy = policy(&[(module_name(naming), module(naming))])?;
+        let (without, policy) = (alone()?, with_our_module()?);
         let begin = BEGIN.replace("    echo 1 >/sys/fs/selinux/enforce", AS_AN_ADMINISTRATOR);
         let script = format!(
             "who=unconfined_u:unconfined_r prefix=svirt_machine

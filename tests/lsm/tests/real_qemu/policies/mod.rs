@@ -5,7 +5,7 @@
 //! these are claims about the policies and not about who applies them.
 
 mod apparmor;
-mod distribution;
+pub(crate) mod distribution;
 mod install;
 mod selinux;
 mod show;
