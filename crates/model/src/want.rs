@@ -106,61 +106,51 @@ pub struct Op {
     pub after: Value,
 }
 
-/// What kind of change an op is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OpKind {
+/// The kinds of change with their names: no list of them can lack one.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $name:literal,)*) => {
+        /// What kind of change an op is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum OpKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl OpKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+        }
+
+        impl fmt::Display for OpKind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self {
+                    $(Self::$kind => $name,)*
+                })
+            }
+        }
+    };
+}
+
+kinds! {
     /// A directory is made.
-    Directory,
+    Directory "directory",
     /// A symbolic link is made.
-    Link,
+    Link "link",
     /// A file with bytes of this program is made.
-    Embedded,
+    Embedded "embedded file",
     /// A control group is made.
-    Cgroup,
+    Cgroup "control group",
     /// A file that was asked for is made.
-    EmptyFile,
+    EmptyFile "empty file",
     /// A label is written.
-    Label,
+    Label "label",
     /// Labels are written on a directory and all that is in it.
-    Tree,
+    Tree "tree",
     /// A profile is loaded.
-    Profile,
+    Profile "profile",
     /// Rules are put in force.
-    Rules,
+    Rules "rules",
     /// Something is removed, which no plan does.
-    Removal,
-}
-
-impl OpKind {
-    /// Every kind that a plan may have.
-    pub const ALL: &[Self] = &[
-        Self::Directory,
-        Self::Link,
-        Self::Embedded,
-        Self::Cgroup,
-        Self::EmptyFile,
-        Self::Label,
-        Self::Tree,
-        Self::Profile,
-        Self::Rules,
-    ];
-}
-
-impl fmt::Display for OpKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Directory => "directory",
-            Self::Link => "link",
-            Self::Embedded => "embedded file",
-            Self::Cgroup => "control group",
-            Self::EmptyFile => "empty file",
-            Self::Label => "label",
-            Self::Tree => "tree",
-            Self::Profile => "profile",
-            Self::Rules => "rules",
-            Self::Removal => "removal",
-        })
-    }
+    Removal "removal",
 }
 
 impl Op {

@@ -6,8 +6,10 @@
 
 mod command;
 mod director;
+mod kinds;
 mod roles;
 
 pub use command::from_arguments;
 pub use director::{Director, Point};
+pub use kinds::{Tried, tried_in};
 pub use roles::{Role, descendants, kill, lives, reap_orphans, roles};

@@ -47,6 +47,16 @@ pub(crate) fn guest(stage: &Stage) -> Life {
     Life::new(&name, &words, "poweroff\r", makes)
 }
 
+/// The same guest, of a machine that is defined, without a helper.
+pub(crate) fn defined(stage: &Stage) -> Life {
+    let (disk, name) = (stage.image("disk.raw"), stage.host.name("life"));
+    let small = ["create", "--name", &name, "--accel", "tcg", "--memory", "32M", "--net", "none"];
+    let words = [&small[..], &["--append", "plain", "--disk", &disk]].concat();
+    stage.host.run(&words).exits(0);
+    let makes = &[OpKind::Directory, OpKind::Cgroup, OpKind::Embedded];
+    Life::new(&name, &["start", "--attach", &name], "poweroff\r", makes)
+}
+
 /// A QEMU of the user's own, with a file that it makes and a socket that is looked for elsewhere.
 pub(crate) fn command_line(stage: &Stage) -> Life {
     let place = stage.host.path("images").to_string_lossy().into_owned();

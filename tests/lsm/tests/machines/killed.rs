@@ -8,6 +8,7 @@ use crate::real_qemu::labs;
 use std::collections::BTreeSet;
 use svirt_model::OpKind;
 use svirt_testkit::lab::{Lab, Report};
+use svirt_tests_crash::{Tried, tried_in};
 
 /// Goes once through a machine's life to know its points, and then kills whoever comes to one of those that
 /// are asked for. What `state` says is the same after each recovery.
@@ -34,6 +35,11 @@ const LIFE: &str = "
     points='^0 op (label|profile|rules) '
 ";
 
+/// The kinds of change that each lab goes through.
+const UNDER_SELINUX: &[OpKind] = &[OpKind::Label];
+const UNDER_SMACK: &[OpKind] = &[OpKind::Label, OpKind::Tree, OpKind::Rules];
+const UNDER_APPARMOR: &[OpKind] = &[OpKind::Profile];
+
 const LABELS: &str = "state() { labels *.raw; }\n";
 
 fn lab(lab: Lab<'_>) -> Lab<'_> {
@@ -59,12 +65,18 @@ fn is_as_before(report: &Report, kinds: &[OpKind]) {
     assert_eq!(report.said("left").exits(0).out, "", "something is left of a machine");
 }
 
+#[test]
+fn every_kind_of_change_of_a_module_is_in_some_lab() {
+    let all = [UNDER_SELINUX, UNDER_SMACK, UNDER_APPARMOR].into_iter().flatten().copied();
+    assert_eq!(all.collect::<BTreeSet<_>>(), tried_in(Tried::InLabs).collect());
+}
+
 labs! {
     /// Labels of SELinux.
     fn labels_of_selinux_are_as_they_were(host) {
         let begin = selinux::BEGIN;
         let report = run(&lab(selinux::lab(host)?), &format!("{begin}{LIFE}{LABELS}{KILLED}"));
-        is_as_before(&report, &[OpKind::Label]);
+        is_as_before(&report, UNDER_SELINUX);
     }
 
     /// Labels and rules of Smack.
@@ -81,7 +93,7 @@ labs! {
             state() { labels root/*.raw root/d root/d/* root/d/e/*; grep -v ' *-$' /sys/fs/smackfs/load2 | sort; }
         ";
         let report = run(&power::lab(host)?, &format!("{begin}{state}{KILLED}"));
-        is_as_before(&report, &[OpKind::Label, OpKind::Tree, OpKind::Rules]);
+        is_as_before(&report, UNDER_SMACK);
     }
 
     /// Profiles of AppArmor.
@@ -92,6 +104,6 @@ labs! {
         ";
         let with = apparmor::with_parser(lab(Lab::with_landlock_and(host, "apparmor")?))?;
         let report = run(&with, &format!("{words}{begin}{LIFE}{KILLED}"));
-        is_as_before(&report, &[OpKind::Profile]);
+        is_as_before(&report, UNDER_APPARMOR);
     }
 }
