@@ -42,7 +42,7 @@ pub use start::{Started, Streams};
 pub use svirt_formats::{domain::Note, spec};
 pub use svirt_model as model;
 pub use svirt_probe as probe;
-pub use svirt_store::{LedgerEntry, Phase};
+pub use svirt_store::{DamagedEntry, LedgerEntry, Phase, Recorded};
 
 use std::sync::OnceLock;
 use svirt_host::facts;

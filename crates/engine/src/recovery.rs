@@ -16,7 +16,7 @@ use svirt_host::{
     pin::{Pin, Purpose},
 };
 use svirt_model::{Known, MachineName, Value};
-use svirt_store::{LEDGER_KEPT, LedgerEntry, Run, Sought, Store};
+use svirt_store::{DamagedEntry, LEDGER_KEPT, LedgerEntry, Recorded, Run, Sought, Store};
 
 /// A start looks at so many of the machines that live, whether they still do: to look at a thousand would
 /// take longer than to start one.
@@ -37,8 +37,8 @@ pub struct Recovery {
 /// Something that a machine left and that is not as it was before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rest {
-    /// The machine.
-    pub machine: MachineName,
+    /// The machine's name, as far as its record is not damaged.
+    pub machine: String,
     /// The object.
     pub object: PathBuf,
     /// Why it is not as it was.
@@ -50,12 +50,12 @@ pub struct Rest {
 /// What a recovery would do about one change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pending {
-    /// The machine.
-    pub machine: MachineName,
+    /// The machine's name, as far as its record is not damaged.
+    pub machine: String,
     /// The object.
     pub object: PathBuf,
-    /// What would be put back.
-    pub before: Value,
+    /// What would be put back; none where the record is damaged.
+    pub before: Option<Value>,
     /// Why it would not be, as far as that is seen now; none where it would.
     pub why_not: Option<String>,
 }
@@ -64,7 +64,7 @@ pub struct Pending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// The entries, the newest first.
-    pub entries: Vec<LedgerEntry>,
+    pub entries: Vec<Recorded>,
     /// The number of the oldest that is kept at all; none of an empty ledger.
     pub begins: Option<u64>,
     /// How many are kept.
@@ -121,12 +121,17 @@ impl Engine {
     /// The store cannot be read.
     pub fn recovery(&self) -> Result<Vec<Pending>, Failure> {
         let (mut store, profiles) = (self.store()?, self.paths.profiles());
-        let (mut entries, boot) = (Vec::new(), boot_id()?);
+        let (mut entries, mut damaged, boot) = (Vec::new(), Vec::new(), boot_id()?);
         for run in store.runs()? {
             if !is_alive(self, &run, &boot)? {
                 // What is not committed has not happened.
-                entries.extend(store.finish(run.id, &boot)?.entries()?);
+                let due = store.finish(run.id, &boot)?.due()?;
+                entries.extend(due.entries);
+                damaged.extend(due.damaged);
             }
+        }
+        if let Some(again) = store.again(&boot)? {
+            damaged.extend(again.due()?.damaged);
         }
         entries.extend(store.orphans()?);
         let pending = |entry: &LedgerEntry| {
@@ -140,10 +145,15 @@ impl Engine {
                     Err(error) => Some(error.in_full()),
                 },
             };
-            let (machine, object) = (entry.name.clone(), entry.op.object.clone());
-            Pending { machine, object, before: entry.op.before.clone(), why_not }
+            let (machine, object) = (entry.name.to_string(), entry.op.object.clone());
+            Pending { machine, object, before: Some(entry.op.before.clone()), why_not }
         };
-        Ok(entries.iter().map(pending).collect())
+        let of_damaged = |entry: DamagedEntry| {
+            let why_not = Some(DamagedEntry::REASON.to_owned());
+            Pending { machine: entry.name, object: entry.object, before: None, why_not }
+        };
+        let all = entries.iter().map(pending);
+        Ok(all.chain(damaged.into_iter().map(of_damaged)).collect())
     }
 
     /// What was changed on this host, the newest first: for one machine, by its name or identity, or of
@@ -170,7 +180,7 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn ledger_since(&self, sequence: u64, limit: u32) -> Result<Vec<LedgerEntry>, Failure> {
+    pub fn ledger_since(&self, sequence: u64, limit: u32) -> Result<Vec<Recorded>, Failure> {
         Ok(self.store()?.ledger_since(sequence, limit)?)
     }
 
@@ -199,7 +209,7 @@ fn known_at(path: &Path) -> Option<Known> {
 }
 
 pub(crate) fn rest(entry: &LedgerEntry, why: String, later: bool) -> Rest {
-    Rest { machine: entry.name.clone(), object: entry.op.object.clone(), why, later }
+    Rest { machine: entry.name.to_string(), object: entry.op.object.clone(), why, later }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use svirt_model::{
     Attribute, Known, MachineName, Value,
     label::{Context, SecurityModel},
 };
-use svirt_store::{Sought, Store};
+use svirt_store::{Recorded, Sought, Store};
 
 /// So many entries of the ledger are asked of one object.
 const ENTRIES: u32 = 1_000;
@@ -201,15 +201,8 @@ impl Engine {
         remembered: Option<&Remembered>,
     ) -> Result<(Option<Vec<u8>>, &'static str), Failure> {
         let sought = Sought { file: file.cloned(), ..Sought::default() };
-        let after = Value::Label(Some(label.to_vec()));
         let entries = if file.is_some() { store.sought(&sought, ENTRIES)? } else { Vec::new() };
-        let of_model = |attribute: &Attribute| matches!(attribute, Attribute::Label { model: of, .. } if *of == model);
-        let recorded = entries.into_iter().find_map(|entry| match entry.op.before {
-            Value::Label(before) if entry.op.after == after && of_model(&entry.op.attribute) => {
-                Some(before)
-            }
-            _ => None,
-        });
+        let recorded = self.recorded(entries, (model, label));
         if let Some(before) = recorded {
             return Ok((before, "which the ledger has of it"));
         }
@@ -227,6 +220,30 @@ impl Engine {
             true => Ok((fresh(model, &repair.path)?, "which a new file there gets")),
             false => Ok((None, "since nobody knows which it had")),
         }
+    }
+
+    /// What the ledger has of an object before a label, of entries the newest of which is the first: where that
+    /// is the label of an earlier machine, what was before that.
+    fn recorded(
+        &self,
+        entries: Vec<Recorded>,
+        (model, label): (SecurityModel, &[u8]),
+    ) -> Option<Option<Vec<u8>>> {
+        let mut label = label.to_vec();
+        for entry in entries.into_iter().filter_map(Recorded::whole) {
+            let of_model =
+                matches!(entry.op.attribute, Attribute::Label { model: of, .. } if of == model);
+            let after = Value::Label(Some(label.clone()));
+            match entry.op.before {
+                _ if !of_model || entry.op.after != after => {}
+                Value::Label(Some(before)) if self.is_of_a_machine(model, &before) => {
+                    label = before;
+                }
+                Value::Label(before) => return Some(before),
+                _ => {}
+            }
+        }
+        None
     }
 }
 

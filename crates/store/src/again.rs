@@ -3,8 +3,11 @@
 
 use crate::error::Fault;
 use crate::event::append;
+use crate::record::{self, whole};
 use crate::store::Durability;
-use crate::{LedgerEntry, Outcome, Phase, Store, StoreError, column::Bits, ledger, store};
+use crate::{
+    Due, LedgerEntry, Outcome, Phase, Store, StoreError, column, column::Bits, ledger, store,
+};
 use rusqlite::{Connection, Transaction, params};
 use std::{num::NonZeroU32, path::Path};
 use svirt_model::{EventKind, MachineName, Op};
@@ -39,13 +42,14 @@ impl Store {
         Ok(Some(Again { tx, path, boot: boot.to_owned(), keep_events }))
     }
 
-    /// The changes that could not be undone yet, the last one first.
+    /// The changes that could not be undone yet, the last one first. None whose record is damaged: the next
+    /// second look leaves it.
     ///
     /// # Errors
     /// Only when the store cannot be read.
     pub fn orphans(&self) -> Result<Vec<LedgerEntry>, StoreError> {
         let rest = "WHERE phase = 'orphaned' ORDER BY sequence DESC";
-        self.read(|c| ledger::select(c, rest, []))
+        self.read(|c| whole(c, rest, []))
     }
 }
 
@@ -55,7 +59,7 @@ impl Again<'_> {
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn entries(&self) -> Result<Vec<LedgerEntry>, StoreError> {
+    pub fn due(&self) -> Result<Due, StoreError> {
         due(&self.tx, &self.boot).map_err(|e| e.at(self.path))
     }
 
@@ -64,7 +68,7 @@ impl Again<'_> {
     /// now is looked at again.
     ///
     /// # Errors
-    /// [`StoreError::NotOpen`] for an outcome of an entry that is none of [`Again::entries`].
+    /// [`StoreError::NotOpen`] for an outcome of an entry that is none of [`Again::due`].
     pub fn commit(
         self,
         outcomes: &[(u64, Outcome)],
@@ -81,7 +85,7 @@ impl Again<'_> {
     ) -> Result<(), Fault> {
         let due = due(&self.tx, &self.boot)?;
         for (sequence, outcome) in outcomes {
-            let entry = due.iter().find(|entry| entry.sequence == *sequence);
+            let entry = due.entries.iter().find(|entry| entry.sequence == *sequence);
             let entry = entry.ok_or(StoreError::NotOpen { sequence: *sequence })?;
             match (entry.phase, outcome) {
                 (Phase::Orphaned, Outcome::Later(why)) if *why == entry.reason => {}
@@ -93,6 +97,7 @@ impl Again<'_> {
                 }
             }
         }
+        record::leave(&self.tx, &due.damaged, column::now_ms())?;
         for (name, detail) in events {
             append(&self.tx, name, EventKind::Recovered, detail, self.keep_events)?;
         }
@@ -115,13 +120,13 @@ fn is_due(c: &Connection, boot: &str) -> Result<bool, Fault> {
 fn written(tx: &Connection, boot: &str) -> Result<(), Fault> {
     let update = format!(
         "UPDATE ledger AS l SET boot = NULL WHERE {OF_ANOTHER_BOOT}
-           AND time_ms < (SELECT max(time_ms) FROM ledger WHERE boot = l.boot) - ?2"
+           AND boot_ms < (SELECT max(boot_ms) FROM ledger WHERE boot = l.boot) - ?2"
     );
     tx.execute(&update, params![boot, Bits(ledger::WRITTEN_MS)])?;
     Ok(())
 }
 
-fn due(tx: &Connection, boot: &str) -> Result<Vec<LedgerEntry>, Fault> {
+fn due(tx: &Connection, boot: &str) -> Result<Due, Fault> {
     use crate::ledger::{FILE_WANTED, WANTED};
     let rest = format!(
         "WHERE sequence IN (
@@ -131,10 +136,11 @@ fn due(tx: &Connection, boot: &str) -> Result<Vec<LedgerEntry>, Fault> {
          AND NOT EXISTS (SELECT 1 FROM wants AS w WHERE {FILE_WANTED})
          ORDER BY sequence DESC LIMIT {MANY}"
     );
-    ledger::select(tx, &rest, [boot])
+    Ok(record::select(tx, &rest, [boot])?.into())
 }
 
-/// What machines that are gone left labelled, of these files: it could not be put back yet.
+/// What machines that are gone left labelled, of these files: it could not be put back yet. Nothing whose
+/// record is damaged.
 pub(crate) fn orphaned(
     c: &Connection,
     labels: &[svirt_model::Attribute],
@@ -147,7 +153,7 @@ pub(crate) fn orphaned(
     let mut all = Vec::new();
     for attribute in labels {
         let Some(file) = attribute.file() else { continue };
-        let entries = ledger::select(c, &rest, params![Word(file), Json(attribute)])?;
+        let entries = whole(c, &rest, params![Word(file), Json(attribute)])?;
         all.extend(entries.into_iter().map(|entry| entry.op));
     }
     Ok(all)

@@ -5,7 +5,7 @@
 
 use crate::column::{Bits, Json, Text, TextBuf, Word};
 use crate::error::Fault;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, ledger};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::{Path, PathBuf};
 use svirt_model::{
@@ -34,29 +34,31 @@ impl Store {
     }
 }
 
-/// The wants of other machines on the label of one file, under whatever names, each with what the
-/// ledger says was there before all of them. Where nothing is to be undone, what they want was there.
+/// The wants of other machines on the label of one file, under whatever names.
 pub(crate) const HELD: &str = "
-    SELECT run, object, attribute, value, name, coalesce(
-      (SELECT before FROM ledger INDEXED BY ledger_unsettled_file
-         WHERE file = ?1 AND attribute = ?2
-           AND phase IN ('intent', 'done', 'orphaned') AND phase <> 'orphaned'
-         ORDER BY sequence LIMIT 1), value)
+    SELECT run, object, attribute, value, name
     FROM wants INDEXED BY wants_file CROSS JOIN runs ON runs.id = run
     WHERE file = ?1 AND attribute = ?2 AND run <> ?3
     ORDER BY run, position";
 
-/// What other machines want of these labels of files, in their order.
+/// What other machines want of these labels of files, in their order, each with what the ledger says was
+/// there before all of them. Where nothing is to be undone, what they want was there.
 pub(crate) fn held(c: &Connection, run: Uuid, labels: &[Attribute]) -> Result<Vec<Held>, Fault> {
     let mut held = c.prepare(HELD)?;
     let mut all = Vec::new();
     for attribute in labels {
         let Some(file) = attribute.file() else { continue };
-        let rows = held.query_map(params![Word(file), Json(attribute), Word(run)], |row| {
-            let (name, before) = (row.get::<_, Word<_>>(4)?.0, row.get::<_, Json<_>>(5)?.0);
-            Ok(Held { name, want: want_from_row(row)?, before })
-        })?;
-        all.extend(rows.collect::<Result<Vec<_>, _>>()?);
+        let row = |row: &Row<'_>| Ok((row.get::<_, Word<_>>(4)?.0, want_from_row(row)?));
+        let found = held.query_map(params![Word(file), Json(attribute), Word(run)], row)?;
+        let found = found.collect::<Result<Vec<(MachineName, Want)>, _>>()?;
+        if found.is_empty() {
+            continue;
+        }
+        let before = ledger::earliest(c, file, attribute)?;
+        all.extend(found.into_iter().map(|(name, want)| {
+            let before = before.clone().unwrap_or_else(|| want.value.clone());
+            Held { name, want, before }
+        }));
     }
     Ok(all)
 }

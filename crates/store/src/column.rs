@@ -1,6 +1,7 @@
 //! How the nouns become columns and come back.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     path::{Path, PathBuf},
@@ -13,12 +14,27 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// How long this boot has lasted, in milliseconds, however the clock is set meanwhile. Whoever lives in a time
+/// namespace is shown another number.
+pub(crate) fn boot_ms() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let (seconds, nanoseconds) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
+    seconds.saturating_mul(1_000).saturating_add(nanoseconds / 1_000_000)
+}
+
 /// A value with a structure, as JSON text.
 pub(crate) struct Json<T>(pub(crate) T);
 
+impl<T: Serialize> Json<T> {
+    /// As it is stored.
+    pub(crate) fn text(&self) -> rusqlite::Result<String> {
+        serde_json::to_string(&self.0).map_err(unstorable)
+    }
+}
+
 impl<T: Serialize> ToSql for Json<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        serde_json::to_string(&self.0).map(ToSqlOutput::from).map_err(unstorable)
+        self.text().map(ToSqlOutput::from)
     }
 }
 
@@ -32,12 +48,19 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
 /// variant.
 pub(crate) struct Word<T>(pub(crate) T);
 
-impl<T: Serialize> ToSql for Word<T> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+impl<T: Serialize> Word<T> {
+    /// As it is stored.
+    pub(crate) fn text(&self) -> rusqlite::Result<String> {
         match serde_json::to_value(&self.0).map_err(unstorable)? {
-            serde_json::Value::String(word) => Ok(word.into()),
+            serde_json::Value::String(word) => Ok(word),
             _ => Err(unstorable("the value is not one word")),
         }
+    }
+}
+
+impl<T: Serialize> ToSql for Word<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.text().map(ToSqlOutput::from)
     }
 }
 

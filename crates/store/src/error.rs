@@ -102,6 +102,14 @@ pub enum StoreError {
         /// How many others were tried in vain.
         tried: usize,
     },
+    /// What was there before a change is not known any more, and another machine would rely on it.
+    #[error("entry {sequence} of the ledger, of {}, is damaged", .object.display())]
+    Record {
+        /// The entry's number.
+        sequence: u64,
+        /// The object, as far as its path is still right.
+        object: PathBuf,
+    },
     /// The ledger has no open entry of that number.
     #[error("the ledger has no open entry {sequence}")]
     NotOpen {
@@ -150,6 +158,10 @@ impl StoreError {
                 ),
                 _ => None,
             },
+            Self::Record { object, .. } => Some(format!(
+                "stop the machines that use it, then `svirt repair {}` puts its label right",
+                object.display()
+            )),
             Self::NotLive { .. }
             | Self::NotOpen { .. }
             | Self::Unsettled { .. } => None,

@@ -4,10 +4,11 @@
 //! the objects that are being put back. A process that dies in between leaves the machine and its
 //! ledger as they were, and whoever cleans up begins again.
 
+use crate::column::{self, Word};
 use crate::error::Fault;
 use crate::event::append;
 use crate::store::Durability;
-use crate::{LedgerEntry, Outcome, Store, StoreError, claim, column::Word, ledger, run, store};
+use crate::{Due, LedgerEntry, Outcome, Store, StoreError, claim, ledger, record, run, store};
 use rusqlite::Transaction;
 use std::{num::NonZeroU32, path::Path};
 use svirt_model::{EventKind, MachineName, Uuid};
@@ -59,12 +60,12 @@ impl Store {
 }
 
 impl Finish<'_> {
-    /// See [`Ends::entries`].
+    /// See [`Ends::due`].
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn entries(&self) -> Result<Vec<LedgerEntry>, StoreError> {
-        self.ends.entries(self.id)
+    pub fn due(&self) -> Result<Due, StoreError> {
+        self.ends.due(self.id)
     }
 
     /// Makes the end known; see [`Ends::end`].
@@ -91,12 +92,12 @@ impl Ends<'_> {
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn entries(&self, id: Uuid) -> Result<Vec<LedgerEntry>, StoreError> {
+    pub fn due(&self, id: Uuid) -> Result<Due, StoreError> {
         ledger::to_undo(&self.tx, id).map_err(|e| e.at(self.path))
     }
 
     /// Ends one machine: it is gone with all that it held, the ledger says what became of each of
-    /// [`Ends::entries`], and the event is there.
+    /// the entries of [`Ends::due`], and the event is there.
     ///
     /// # Errors
     /// [`StoreError::NotLive`]; [`StoreError::NotOpen`] for an outcome of an entry that is not open;
@@ -146,9 +147,10 @@ impl Ends<'_> {
             ledger::close(tx, *sequence, outcome, &self.boot)?;
         }
         let said = |entry: &&LedgerEntry| outcomes.iter().any(|(said, _)| *said == entry.sequence);
-        if let Some(entry) = due.iter().find(|entry| !said(entry)) {
+        if let Some(entry) = due.entries.iter().find(|entry| !said(entry)) {
             return Err(StoreError::Unsettled { sequence: entry.sequence }.into());
         }
+        record::leave(tx, &due.damaged, column::now_ms())?;
         tx.execute("DELETE FROM runs WHERE id = ?1", [Word(id)])?;
         append(tx, name, kind, detail, self.keep_events)
     }

@@ -1,8 +1,8 @@
 //! The ledger's past: what was changed, for whom, and what became of it; and how much of it is kept.
 
 use crate::column::{Bits, Text, Word};
-use crate::ledger::select;
-use crate::{LedgerEntry, Retention, Store, StoreError};
+use crate::record::select;
+use crate::{Recorded, Retention, Store, StoreError};
 use rusqlite::{OptionalExtension, params};
 use std::{num::NonZeroU32, ops::RangeInclusive, path::PathBuf};
 use svirt_model::Known;
@@ -27,7 +27,7 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be read; a path that is not UTF-8.
-    pub fn sought(&self, sought: &Sought, limit: u32) -> Result<Vec<LedgerEntry>, StoreError> {
+    pub fn sought(&self, sought: &Sought, limit: u32) -> Result<Vec<Recorded>, StoreError> {
         let rest = "WHERE (?1 IS NULL OR name = ?1 OR machine = ?1)
             AND ((?2 IS NULL AND ?3 IS NULL) OR object = ?2 OR file = ?3)
             ORDER BY sequence DESC LIMIT ?4";
@@ -39,7 +39,7 @@ impl Store {
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn ledger_since(&self, sequence: u64, limit: u32) -> Result<Vec<LedgerEntry>, StoreError> {
+    pub fn ledger_since(&self, sequence: u64, limit: u32) -> Result<Vec<Recorded>, StoreError> {
         let rest = "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
         // Numbers beyond what SQLite counts to are after every entry.
         let after = i64::try_from(sequence).unwrap_or(i64::MAX);

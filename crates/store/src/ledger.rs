@@ -14,13 +14,15 @@
 //! The end of a machine may outlive a loss of power that its labels, put back just before, do not. So
 //! an entry of a label keeps the boot in which it was undone, until it was looked at in another one.
 
-use crate::column::{Bits, Json, Text, TextBuf, Word, now_ms};
+use crate::column::{Bits, Json, Text, Word, boot_ms, now_ms};
+use crate::digest::Digest;
 use crate::error::Fault;
-use crate::{Store, StoreError};
-use rusqlite::{Connection, Params, Row, params};
+use crate::record::{self, Recorded, whole};
+use crate::{Due, Store, StoreError};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
-use svirt_model::{Attribute, MachineName, Op, Uuid, Value};
+use svirt_model::{Attribute, Known, MachineName, Op, Uuid, Value};
 
 /// How far a change is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,27 +77,23 @@ const OPEN: &str = "phase IN ('intent', 'done')";
 /// The same, of another one.
 pub(crate) const UNSETTLED: &str = "phase IN ('intent', 'done', 'orphaned')";
 
-pub(crate) const COLUMNS: &str =
-    "SELECT sequence, machine, name, object, attribute, before, after, phase,
-                              reason, time_ms FROM ledger AS l";
-
 impl Store {
     /// The changes that were made for a machine and are not undone, the last one first: the order
-    /// in which they are undone.
+    /// in which they are undone. None whose record is damaged.
     ///
     /// # Errors
     /// Only when the store cannot be read.
     pub fn open_entries(&self, machine: Uuid) -> Result<Vec<LedgerEntry>, StoreError> {
         let rest = format!("WHERE machine = ?1 AND {OPEN} ORDER BY sequence DESC");
-        self.read(|c| select(c, &rest, [Word(machine)]))
+        self.read(|c| whole(c, &rest, [Word(machine)]))
     }
 
-    /// The newest entries of the ledger, open and closed, the last one first.
+    /// The newest entries of the ledger, open and closed, the last one first. None that is damaged.
     ///
     /// # Errors
     /// Only when the store cannot be read.
     pub fn history(&self, limit: u32) -> Result<Vec<LedgerEntry>, StoreError> {
-        self.read(|c| select(c, "ORDER BY sequence DESC LIMIT ?1", [limit]))
+        self.read(|c| whole(c, "ORDER BY sequence DESC LIMIT ?1", [limit]))
     }
 
     /// The machine's intents were carried out. [`Store::running`] says so as well.
@@ -128,15 +126,22 @@ pub(crate) fn intend(
 ) -> Result<(), Fault> {
     let mut insert = tx.prepare(
         "INSERT INTO ledger
-           (machine, name, object, attribute, before, after, phase, reason, time_ms, file)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intent', '', ?7, ?8)",
+           (machine, name, object, attribute, before, after, file, phase, reason, time_ms, digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'intent', '', ?8, ?9)",
     )?;
-    let (machine, name, now) = (Word(machine), name.as_str(), Bits(now_ms()));
+    let (machine, now) = (Word(machine).text()?, Bits(now_ms()));
     for Op { object, attribute, before, after } in ops {
-        let file = attribute.file().map(Word);
-        let (object, attribute) = (Text(object), Json(attribute));
-        let (before, after) = (Json(before), Json(after));
-        insert.execute(params![machine, name, object, attribute, before, after, now, file])?;
+        let file = attribute.file().map(|file| Word(file).text()).transpose()?;
+        let (object, attribute) = (Text(object).as_str()?, Json(attribute).text()?);
+        let (before, after) = (Json(before).text()?, Json(after).text()?);
+        // In the order in which they are digested.
+        let all: [&str; 6] = [&machine, name.as_str(), object, &attribute, &before, &after];
+        let digest = all.into_iter().map(Some).chain([file.as_deref()]);
+        let digest = digest.fold(Digest::new(), |digest, c| digest.column(c.map(str::as_bytes)));
+        let [machine, name, object, attribute, before, after] = all;
+        let row =
+            params![machine, name, object, attribute, before, after, file, now, digest.value()];
+        insert.execute(row)?;
     }
     Ok(())
 }
@@ -164,10 +169,12 @@ pub(crate) fn close(
     };
     let update = format!(
         "UPDATE ledger SET phase = ?2, reason = ?3, time_ms = ?4,
-           boot = iif(file IS NOT NULL AND ?2 = 'undone', ?5, NULL)
+           boot = iif(file IS NOT NULL AND ?2 = 'undone', ?5, NULL),
+           boot_ms = iif(file IS NOT NULL AND ?2 = 'undone', ?6, NULL)
          WHERE sequence = ?1 AND {UNSETTLED}"
     );
-    let row = params![Bits(sequence), Word(phase), reason, Bits(now_ms()), boot];
+    let (now, since) = (Bits(now_ms()), Bits(boot_ms()));
+    let row = params![Bits(sequence), Word(phase), reason, now, boot, since];
     match tx.prepare_cached(&update)?.execute(row)? {
         0 => Err(StoreError::NotOpen { sequence }.into()),
         _ => Ok(()),
@@ -176,7 +183,7 @@ pub(crate) fn close(
 
 /// The entries that nobody needs any more once this machine is gone: its own that are open, and those on
 /// objects that it wants, open or orphaned, unless another live machine wants the object.
-pub(crate) fn to_undo(tx: &Connection, machine: Uuid) -> Result<Vec<LedgerEntry>, Fault> {
+pub(crate) fn to_undo(tx: &Connection, machine: Uuid) -> Result<Due, Fault> {
     let rest = format!(
         "WHERE sequence IN (
            SELECT sequence FROM ledger WHERE machine = ?1 AND {OPEN}
@@ -192,8 +199,32 @@ pub(crate) fn to_undo(tx: &Connection, machine: Uuid) -> Result<Vec<LedgerEntry>
          AND NOT EXISTS (SELECT 1 FROM wants AS w WHERE {FILE_WANTED} AND w.run <> ?1)
          ORDER BY sequence DESC"
     );
-    select(tx, &rest, [Word(machine)])
+    Ok(record::select(tx, &rest, [Word(machine)])?.into())
 }
+
+/// What the earliest change of a file's label that is not undone has recorded of it, for somebody who
+/// relies on it.
+///
+/// # Errors
+/// [`StoreError::Record`].
+pub(crate) fn earliest(
+    tx: &Connection,
+    file: &Known,
+    attribute: &Attribute,
+) -> Result<Option<Value>, Fault> {
+    match record::select(tx, EARLIEST, params![Word(file), Json(attribute)])?.pop() {
+        None => Ok(None),
+        Some(Recorded::Whole(entry)) => Ok(Some(entry.op.before)),
+        Some(Recorded::Damaged(entry)) => {
+            Err(StoreError::Record { sequence: entry.sequence, object: entry.object }.into())
+        }
+    }
+}
+
+pub(crate) const EARLIEST: &str = "INDEXED BY ledger_unsettled_file
+    WHERE file = ?1 AND attribute = ?2
+      AND phase IN ('intent', 'done', 'orphaned') AND phase <> 'orphaned'
+    ORDER BY sequence LIMIT 1";
 
 /// A want is of an entry's object.
 pub(crate) const WANTED: &str = "w.object = l.object AND w.attribute = l.attribute";
@@ -217,35 +248,8 @@ pub(crate) fn prune(
         "DELETE FROM ledger WHERE phase IN ('undone', 'left')
            AND sequence <= (SELECT max(sequence) FROM ledger)
              - max(coalesce((SELECT value FROM settings WHERE key = 'ledger'), ?1), ?4)
-           AND (boot IS NULL OR (boot = ?2 AND time_ms < ?3))",
-        params![keep.get(), boot, Bits(now_ms().saturating_sub(WRITTEN_MS)), least],
+           AND (boot IS NULL OR (boot = ?2 AND boot_ms < ?3))",
+        params![keep.get(), boot, Bits(boot_ms().saturating_sub(WRITTEN_MS)), least],
     )?;
     Ok(())
-}
-
-pub(crate) fn select(
-    c: &Connection,
-    rest: &str,
-    key: impl Params,
-) -> Result<Vec<LedgerEntry>, Fault> {
-    let mut entries = c.prepare_cached(&format!("{COLUMNS} {rest}"))?;
-    Ok(entries.query_map(key, from_row)?.collect::<Result<_, _>>()?)
-}
-
-fn from_row(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
-    let op = Op {
-        object: row.get::<_, TextBuf>(3)?.0,
-        attribute: row.get::<_, Json<Attribute>>(4)?.0,
-        before: row.get::<_, Json<Value>>(5)?.0,
-        after: row.get::<_, Json<Value>>(6)?.0,
-    };
-    Ok(LedgerEntry {
-        sequence: row.get::<_, Bits>(0)?.0,
-        machine: row.get::<_, Word<Uuid>>(1)?.0,
-        name: row.get::<_, Word<MachineName>>(2)?.0,
-        op,
-        phase: row.get::<_, Word<Phase>>(7)?.0,
-        reason: row.get(8)?,
-        time_ms: row.get::<_, Bits>(9)?.0,
-    })
 }

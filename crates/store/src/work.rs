@@ -2,7 +2,7 @@
 //! own machine, which are the same on every host.
 
 use crate::reservation::RESERVE_PAIR;
-use crate::{Store, claim, group};
+use crate::{Store, claim, group, ledger};
 use rusqlite::{Connection, Params, StatementStatus, params};
 
 /// So many live machines, each with its own user, pair, group and want.
@@ -17,7 +17,7 @@ fn live(c: &Connection, count: u32) {
          INSERT INTO members SELECT 'g' || i, 0, i FROM numbers;
          INSERT INTO wants SELECT i, 0, '/o' || i, 'label' || i, '1', 'f' || i FROM numbers;
          INSERT INTO ledger SELECT i, i, 'm' || i, '/o' || i, 'label' || i, '0', '1', 'done', '', 0,
-           'f' || i, NULL FROM numbers;
+           'f' || i, NULL, 0, NULL FROM numbers;
          DROP TABLE numbers;"
     ))
     .unwrap();
@@ -41,15 +41,17 @@ fn works(count: u32) -> Vec<(usize, i32)> {
     let store = Store::open(directory.path()).unwrap();
     let c = &store.connection;
     live(c, count);
+    let earliest = format!("SELECT before FROM ledger AS l {}", ledger::EARLIEST);
     let all = [
         work(c, claim::HELD, ["f7", "label7", "new"]),
         work(c, claim::HELD, ["f7", "nothing", "new"]),
+        work(c, &earliest, ["f7", "label7"]),
         work(c, group::IS, params!["g7", 7]),
         work(c, group::SEATS, ["g7"]),
         work(c, RESERVE_PAIR, params!["selinux-pair", 7, "7"]),
         work(c, RESERVE_PAIR, params!["selinux-pair", 1 << 20, "7"]),
     ];
-    assert_eq!(all.map(|(rows, _)| rows), [1, 0, 1, 1, 0, 0]);
+    assert_eq!(all.map(|(rows, _)| rows), [1, 0, 1, 1, 1, 0, 0]);
     all.to_vec()
 }
 

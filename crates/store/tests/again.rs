@@ -41,7 +41,7 @@ fn labels(store: &mut Store, id: u128, inode: u64, before: &str, after: &str) {
 /// It ends, with this outcome of all that it had changed.
 fn ends(store: &mut Store, id: u128, boot: &str, outcome: &Outcome) -> Vec<u64> {
     let finish = store.finish(Uuid::from_u128(id), boot).unwrap();
-    let all: Vec<u64> = finish.entries().unwrap().iter().map(|e| e.sequence).collect();
+    let all: Vec<u64> = finish.due().unwrap().entries.iter().map(|e| e.sequence).collect();
     let outcomes: Vec<_> = all.iter().map(|sequence| (*sequence, outcome.clone())).collect();
     finish.commit(&outcomes, EventKind::Stopped, "").unwrap();
     all
@@ -54,13 +54,13 @@ fn later(why: &str) -> Outcome {
 /// What is looked at again in this boot.
 fn due(store: &mut Store, boot: &str) -> Vec<u64> {
     let Some(again) = store.again(boot).unwrap() else { return Vec::new() };
-    again.entries().unwrap().iter().map(|entry| entry.sequence).collect()
+    again.due().unwrap().entries.iter().map(|entry| entry.sequence).collect()
 }
 
 fn looked(store: &mut Store, boot: &str, outcome: &Outcome) {
     let again = store.again(boot).unwrap().expect("something to look at");
     let outcomes: Vec<_> =
-        again.entries().unwrap().iter().map(|e| (e.sequence, outcome.clone())).collect();
+        again.due().unwrap().entries.iter().map(|e| (e.sequence, outcome.clone())).collect();
     let name = common::name("m1");
     again.commit(&outcomes, &[(name, "looked at again".into())]).unwrap();
 }
@@ -144,11 +144,27 @@ fn what_was_put_back_long_before_the_last_is_on_the_disk() {
         labels(&mut store, id, id as u64, "found", "a");
         ends(&mut store, id, "one", &Outcome::Undone);
     }
-    let old = "UPDATE ledger SET time_ms = time_ms - 3700000 WHERE sequence = 2";
+    let old = "UPDATE ledger SET boot_ms = boot_ms - 3700000 WHERE sequence = 2";
     raw(directory.path()).execute_batch(old).unwrap();
     assert_eq!(due(&mut store, "two"), [3, 1]);
     looked(&mut store, "two", &Outcome::Undone);
     assert!(due(&mut store, "two").is_empty());
+}
+
+/// What was put back a moment before the last is not on the disk, however the clock was set in between.
+#[test]
+fn a_clock_that_is_set_makes_nothing_older() {
+    for hours in [-40, 40] {
+        let (directory, mut store) = store();
+        store.set_retention(retention(1, 9, 9));
+        for id in 1..=3 {
+            labels(&mut store, id, id as u64, "found", "a");
+            ends(&mut store, id, "one", &Outcome::Undone);
+            let set = format!("UPDATE ledger SET time_ms = time_ms + {hours} * 3600000");
+            raw(directory.path()).execute_batch(&set).unwrap();
+        }
+        assert_eq!(due(&mut store, "two"), [3, 2, 1], "set by {hours} hours");
+    }
 }
 
 #[test]
@@ -165,7 +181,7 @@ fn what_has_to_be_looked_at_again_is_not_forgotten() {
     let kept =
         |store: &Store| store.history(99).unwrap().iter().map(|e| e.sequence).collect::<Vec<_>>();
     assert_eq!(kept(&store), [4, 3, 2, 1]);
-    let old = "UPDATE ledger SET time_ms = time_ms - 3700000 WHERE sequence IN (2, 3)";
+    let old = "UPDATE ledger SET boot_ms = boot_ms - 3700000 WHERE sequence IN (2, 3)";
     raw(directory.path()).execute_batch(old).unwrap();
     labels(&mut store, 5, 5, "found", "a");
     ends(&mut store, 5, "one", &Outcome::Undone);

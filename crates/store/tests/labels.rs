@@ -152,7 +152,7 @@ fn what_is_held_has_the_value_that_was_there_before_all() {
     live_wanting(&mut store, &want(5, "/srv/kept", 5, "kept"), None);
     // The first goes; what it changed stays, since the second wants it.
     let finish = store.finish(first.machine, "boot").unwrap();
-    assert!(finish.entries().unwrap().is_empty());
+    assert!(finish.due().unwrap().entries.is_empty());
     finish.commit(&[], EventKind::Stopped, "").unwrap();
 
     let new = [want(9, "/srv/kept", 5, "new"), want(9, "/srv/shared", 7, "new")];
@@ -167,7 +167,7 @@ fn what_is_held_has_the_value_that_was_there_before_all() {
     assert_eq!(held, [expected(kept, "kept"), expected(second, "found")]);
 
     let finish = store.finish(Uuid::from_u128(2), "boot").unwrap();
-    let undone: Vec<_> = finish.entries().unwrap();
+    let undone: Vec<_> = finish.due().unwrap().entries;
     assert_eq!(undone.len(), 2);
     let undone: Vec<_> = undone.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
     finish.commit(&undone, EventKind::Stopped, "").unwrap();
@@ -187,9 +187,9 @@ fn a_label_is_held_by_whatever_name_a_machine_has_the_file() {
     assert_eq!(held, [Held { name: common::name("m1"), want: one.clone(), before }]);
     live_wanting(&mut store, &two, Some("found"));
     let finish = store.finish(one.machine, "boot").unwrap();
-    assert!(finish.entries().unwrap().is_empty(), "the second machine would lose it");
+    assert!(finish.due().unwrap().entries.is_empty(), "the second machine would lose it");
     finish.commit(&[], EventKind::Stopped, "").unwrap();
-    let undone = store.finish(two.machine, "boot").unwrap().entries().unwrap();
+    let undone = store.finish(two.machine, "boot").unwrap().due().unwrap().entries;
     let names: Vec<_> = undone.iter().map(|entry| entry.op.object.clone()).collect();
     assert_eq!(names, [two.object, one.object]);
 }

@@ -428,7 +428,7 @@ impl Host {
 
     fn end(&mut self, store: &mut Store, id: u128) {
         let finish = store.finish(Uuid::from_u128(id), "boot").unwrap();
-        let entries = finish.entries().unwrap();
+        let entries = finish.due().unwrap().entries;
         for entry in &entries {
             assert!(self.present.remove(entry.op.object.to_str().unwrap()), "undone twice");
         }

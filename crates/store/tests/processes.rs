@@ -93,7 +93,7 @@ fn compete(directory: &Path, number: u32) {
         Store::open(directory).unwrap().running(id, &[], &[]).unwrap();
         let mut store = Store::open(directory).unwrap();
         let finish = store.finish(id, "boot").unwrap();
-        let entries = finish.entries().unwrap();
+        let entries = finish.due().unwrap().entries;
         assert_eq!(entries.len(), common::DIRECTORIES);
         for witness in &witnesses {
             fs::remove_file(witness).unwrap();
@@ -241,7 +241,7 @@ fn hold_start(directory: &Path, _: u32) {
 fn hold_finish(directory: &Path, _: u32) {
     let mut store = Store::open(directory).unwrap();
     let finish = store.finish(Uuid::from_u128(7), "boot").unwrap();
-    assert_eq!(finish.entries().unwrap().len(), common::DIRECTORIES);
+    assert_eq!(finish.due().unwrap().entries.len(), common::DIRECTORIES);
     hold();
     drop(finish);
 }

@@ -99,3 +99,47 @@ fn damaged(caller: Caller) -> Outcome {
 fn a_store_whose_pages_are_damaged_changes_nothing_wrongly() {
     tried(damaged(Caller::Root));
 }
+
+/// The path of a directory that a dead machine made has one bit that is another, and there is such a
+/// directory.
+fn led_astray(caller: Caller) -> Outcome {
+    let mut stage = Stage::new(caller)?;
+    let life = lives::program(&stage);
+    let before = stage.before(&life);
+    assert!(stage.kill_at(&life, &(SERVED.to_owned(), 0), None));
+    let store = rusqlite::Connection::open(stage.host.state().join("svirt.db")).expect("a store");
+    let of = "SELECT sequence, object FROM ledger
+              WHERE phase = 'done' AND after LIKE '%directory%' ORDER BY sequence DESC LIMIT 1";
+    let (sequence, made): (i64, String) =
+        store.query_row(of, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("it made one");
+    let mut astray = made.clone().into_bytes();
+    astray.iter_mut().last().into_iter().for_each(|byte| *byte ^= 1);
+    let astray = String::from_utf8(astray).expect("a letter is another");
+    fs::create_dir(&astray).expect("nothing is there");
+    let precious = Path::new(&astray).join("precious");
+    fs::write(&precious, "precious").expect("ours");
+    let set = "UPDATE ledger SET object = ?2 WHERE sequence = ?1";
+    assert_eq!(store.execute(set, rusqlite::params![sequence, astray]), Ok(1));
+    drop(store);
+    let pending = stage.host.run(&["recover", "--dry-run"]).exits(0).out;
+    assert!(pending.contains("damaged"), "{pending}");
+    stage.host.run(&["recover"]).exits(1).complains(&astray).complains("is damaged");
+    assert!(precious.exists() && Path::new(&made).exists());
+    stage.host.run(&["recover"]).exits(0);
+    let ledger = stage.host.run(&["ledger"]).exits(0).out;
+    assert!(ledger.lines().any(|line| line.contains("damaged: left")), "{ledger}");
+    let json = stage.host.run(&["ledger", "--json"]).exits(0).out;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let entries = json["entries"].as_array().expect("a list");
+    let damaged: Vec<_> = entries.iter().filter(|entry| entry["damaged"] == true).collect();
+    assert!(damaged.len() == 1 && damaged[0]["object"] == astray, "{entries:#?}");
+    // What was left is the user's to remove.
+    fs::remove_dir_all(astray).and_then(|()| fs::remove_dir_all(made)).expect("ours");
+    stage.recovers(&before, &life, "what was left is removed");
+    Ok(())
+}
+
+#[test]
+fn a_path_that_lost_a_bit_leads_nobody_astray() {
+    tried(led_astray(Caller::Root));
+}

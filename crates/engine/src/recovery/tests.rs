@@ -135,7 +135,8 @@ fn what_dead_machines_left_is_put_back_and_shown_before() {
     assert_eq!(place.recover(), Recovery::default());
     assert!(place.engine.recovery().unwrap().is_empty());
     let history = place.engine.history(Some("m1"), None, 100).unwrap();
-    assert!(history.entries.iter().all(|e| e.phase == Phase::Undone && e.name.as_str() == "m1"));
+    let mut entries = history.entries.iter().cloned().filter_map(Recorded::whole);
+    assert!(entries.all(|e| e.phase == Phase::Undone && e.name.as_str() == "m1"));
     assert_eq!((history.entries.len() * 3, history.begins), (objects, Some(1)));
 }
 
@@ -186,10 +187,15 @@ struct Disk<'a> {
 
 impl<'a> Disk<'a> {
     fn make(place: &'a Place) -> Option<Self> {
+        Self::with(place, &[])
+    }
+
+    fn with(place: &'a Place, options: &[&str]) -> Option<Self> {
         let image = place.path("disk");
         fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
         let root = rustix::process::geteuid().is_root();
-        if !root || !run("mkfs.ext4", &["-q", image.to_str().unwrap()]) {
+        let words = [&["-q"], options, &[image.to_str().unwrap()]].concat();
+        if !root || !run("mkfs.ext4", &words) {
             svirt_testkit::skipped("mkfs.ext4 and root are needed");
             return None;
         }
@@ -300,8 +306,13 @@ fn what_a_loss_of_power_took_back_is_put_back_again() {
     place.dead(1, vec![op, theirs]);
     let mut store = place.store();
     let end = store.finish(Uuid::from_u128(1), "another boot").unwrap();
-    let undone =
-        end.entries().unwrap().iter().map(|e| (e.sequence, Outcome::Undone)).collect::<Vec<_>>();
+    let undone = end
+        .due()
+        .unwrap()
+        .entries
+        .iter()
+        .map(|e| (e.sequence, Outcome::Undone))
+        .collect::<Vec<_>>();
     end.commit(&undone, EventKind::Stopped, "").unwrap();
     set(&other, "theirs");
     assert!(place.recover().rest.is_empty());
@@ -332,4 +343,95 @@ fn two_hundred_dead() {
     }
     println!("dead 200 {}", took.join(" "));
     println!("dead 0 {}", none.join(" "));
+}
+
+/// A file system of which every call fails from now on, as one whose disk is gone (`EXT4_IOC_SHUTDOWN`).
+fn fails(mount: &Mount) {
+    // `_IOR('X', 125, __u32)`, without writing what is not written yet (fs/ext4/ext4.h).
+    const SHUT: &str = "open(F, '<', $ARGV[0]) or die; $how = pack('L', 2);
+        ioctl(F, 0x8004587d, $how) or die \"$!\"";
+    assert!(run("perl", &["-e", SHUT, mount.0.to_str().unwrap()]));
+}
+
+#[test]
+fn what_is_on_a_disk_that_fails_is_put_back_when_it_is_well_again() {
+    let place = Place::new();
+    let Some(disk) = Disk::make(&place) else { return };
+    let Some(first) = disk.mount("first") else { return };
+    let Some(op) = labelled(&first.0.join("image")) else { return };
+    place.dead(1, vec![op]);
+    rustix::fs::sync();
+    fails(&first);
+    for _ in 0..2 {
+        let rest = place.recover().rest;
+        assert!(rest.len() == 1 && rest[0].later, "{rest:?}");
+        assert!(rest[0].why.contains("Input/output error"), "{rest:?}");
+    }
+    drop(first);
+    let Some(second) = disk.mount("second") else { return };
+    assert!(place.recover().rest.is_empty());
+    assert_eq!(label_of(&second.0.join("image")), FOUND);
+}
+
+/// Labels that are alike share a block, so that one more needs a block more.
+#[test]
+fn what_a_full_disk_keeps_from_being_put_back_is_put_back_when_it_has_room() {
+    let place = Place::new();
+    let Some(disk) = Disk::with(&place, &["-I", "128", "-b", "1024", "-m", "0"]) else { return };
+    let Some(mount) = disk.mount("mount") else { return };
+    let images = ["one", "two"].map(|name| mount.0.join(name));
+    let ops: Option<Vec<Op>> = images.iter().map(|image| labelled(image)).collect();
+    let Some(mut ops) = ops else { return };
+    // Another one was there before than on any other file.
+    let rare = "system_u:object_r:rare_t:s0\0";
+    ops[0].before = Value::Label(Some(rare.into()));
+    place.dead(1, ops.split_off(1));
+    place.dead(2, ops);
+    fs::write(mount.0.join("full"), vec![1; 32 << 20]).unwrap_err();
+    let mut small = 0;
+    while fs::write(mount.0.join(format!("small{small}")), [1; 1024]).is_ok() {
+        small += 1;
+    }
+    let rest = place.recover().rest;
+    assert!(rest.iter().all(|rest| rest.later && rest.why.contains("No space left")), "{rest:?}");
+    assert_eq!(rest.len(), 2, "each needs a block of its own");
+    fs::remove_file(mount.0.join("full")).unwrap();
+    assert!(place.recover().rest.is_empty());
+    assert_eq!(images.each_ref().map(|image| label_of(image)), [rare, FOUND]);
+}
+
+/// The directory of an image is another by now: hidden by a mount, replaced, or behind a link.
+#[test]
+fn what_is_hidden_or_replaced_is_found_again_and_nothing_else_is_touched() {
+    let place = Place::new();
+    let Some(disk) = Disk::make(&place) else { return };
+    type Ill<'a> = &'a dyn Fn(&Path, &Path) -> bool;
+    let replaced: Ill<'_> =
+        &|images, away| fs::rename(images, away).and_then(|()| fs::create_dir(images)).is_ok();
+    let linked: Ill<'_> =
+        &|images, away| fs::rename(images, away).and_then(|()| symlink("/etc", images)).is_ok();
+    let barred: Ill<'_> = &|images, _| run("chmod", &["000", images.to_str().unwrap()]);
+    let hidden: Ill<'_> =
+        &|images, _| run("mount", &["-t", "tmpfs", "svt", images.to_str().unwrap()]);
+    for (id, ill) in [replaced, linked, barred, hidden].into_iter().enumerate() {
+        let Some(mount) = disk.mount(&format!("mount{id}")) else { return };
+        let (images, away) =
+            (mount.0.join(format!("images{id}")), mount.0.join(format!("away{id}")));
+        fs::create_dir(&images).unwrap();
+        let Some(op) = labelled(&images.join("image")) else { return };
+        place.dead(id as u128 + 1, vec![op]);
+        assert!(ill(&images, &away), "{id}");
+        // Somebody else's, with a label of a machine's.
+        let other = images.join("image");
+        let is_hidden = away.exists() || id == 3;
+        let is_another = is_hidden && id != 1 && fs::write(&other, "").is_ok() && set(&other, OURS);
+        let rest = place.recover().rest;
+        assert!(rest.is_empty(), "{id}: {rest:?}");
+        assert!(!is_another || label_of(&other) == OURS, "{id}: somebody else's was changed");
+        if id == 3 {
+            assert!(run("umount", &[images.to_str().unwrap()]));
+        }
+        let image = if away.exists() { away.join("image") } else { images.join("image") };
+        assert_eq!(label_of(&image), FOUND, "{id}");
+    }
 }

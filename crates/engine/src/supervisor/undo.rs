@@ -13,7 +13,7 @@ use svirt_host::{
     known::Mounted,
 };
 use svirt_model::{EventKind, MachineName, Uuid, Value};
-use svirt_store::{Ends, LedgerEntry, Outcome, Phase, Run, Store, StoreError};
+use svirt_store::{DamagedEntry, Ends, LedgerEntry, Outcome, Phase, Run, Store, StoreError};
 
 /// Puts back what no other machine wants and makes the end durable; the event says what was left
 /// because somebody else has changed it since, which is returned, and what is put back later. A file
@@ -76,7 +76,8 @@ fn end(
     (kind, detail): (EventKind, &str),
 ) -> Result<Vec<Rest>, Failure> {
     let (mut outcomes, mut left, mut detail) = (Vec::new(), Vec::new(), detail.to_owned());
-    for entry in ends.entries(id)? {
+    let due = ends.due(id)?;
+    for entry in due.entries {
         let (outcome, note) =
             before.remove(&entry.sequence).unwrap_or_else(|| undoing.undo(&entry));
         for said in said(&entry, &outcome).into_iter().chain(note) {
@@ -84,6 +85,11 @@ fn end(
         }
         left.extend(left_for_good(&entry, &outcome));
         outcomes.push((entry.sequence, outcome));
+    }
+    for damaged in &due.damaged {
+        let rest = rest_of_damaged(damaged);
+        detail.push_str(&format!("; {} was left: {}", rest.object.display(), rest.why));
+        left.push(rest);
     }
     ends.end(id, &outcomes, kind, &detail)?;
     Ok(left)
@@ -95,7 +101,8 @@ pub(crate) fn again(engine: &Engine, store: &mut Store) -> Result<Vec<Rest>, Fai
     let Some(again) = store.again(&boot_id()?)? else { return Ok(Vec::new()) };
     let (undoing, mut left) = (Undoing::new(engine), Vec::new());
     let (mut outcomes, mut events) = (Vec::new(), BTreeMap::<MachineName, Vec<String>>::new());
-    for entry in again.entries()? {
+    let due = again.due()?;
+    for entry in due.entries {
         let (outcome, _) = undoing.undo(&entry);
         if let Some(said) = said_again(&entry, &outcome) {
             events.entry(entry.name.clone()).or_default().push(said);
@@ -103,10 +110,25 @@ pub(crate) fn again(engine: &Engine, store: &mut Store) -> Result<Vec<Rest>, Fai
         }
         outcomes.push((entry.sequence, outcome));
     }
+    for damaged in &due.damaged {
+        let rest = rest_of_damaged(damaged);
+        // There is no event of what can be no machine.
+        if let Ok(name) = damaged.name.parse() {
+            let said = format!("{} was left: {}", rest.object.display(), rest.why);
+            events.entry(name).or_default().push(said);
+        }
+        left.push(rest);
+    }
     let events: Vec<(MachineName, String)> =
         events.into_iter().map(|(name, said)| (name, said.join("; "))).collect();
     again.commit(&outcomes, &events)?;
     Ok(left)
+}
+
+/// Nothing is done because of a record that is not what was written, whatever it says by now.
+fn rest_of_damaged(damaged: &DamagedEntry) -> Rest {
+    let (machine, object) = (damaged.name.clone(), damaged.object.clone());
+    Rest { machine, object, why: DamagedEntry::REASON.to_owned(), later: false }
 }
 
 /// What is not as it was, and stays so.

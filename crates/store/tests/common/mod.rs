@@ -87,7 +87,8 @@ pub(crate) fn live(store: &mut Store, run: &NewRun) -> Result<u32, StoreError> {
 /// Ends the machine with everything undone.
 pub(crate) fn end(store: &mut Store, id: Uuid) -> Result<(), StoreError> {
     let finish = store.finish(id, "boot")?;
-    let undone: Vec<_> = finish.entries()?.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
+    let due = finish.due()?.entries;
+    let undone: Vec<_> = due.iter().map(|e| (e.sequence, Outcome::Undone)).collect();
     finish.commit(&undone, EventKind::Stopped, "exited with code 0")
 }
 

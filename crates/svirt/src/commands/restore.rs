@@ -77,7 +77,7 @@ fn export(engine: &Engine, mut since: u64) -> Outcome {
     loop {
         let page = engine.ledger_since(since, PAGE)?;
         let Some(last) = page.last() else { return Ok(0) };
-        since = last.sequence;
+        since = last.sequence();
         let lines = page.iter().map(|entry| format!("{}\n", json::versioned_entry(entry)));
         print(&lines.collect::<String>())?;
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use svirt_engine::{LedgerEntry, Repair};
+use svirt_engine::{LedgerEntry, Recorded, Repair};
 use svirt_model::{Event, Evidence, Finding, Role, Verification};
 
 /// The version of every document.
@@ -32,8 +32,28 @@ pub(crate) fn event(event: &Event) -> Value {
     document
 }
 
-/// A change, in the form in which the ledger has it.
-pub(crate) fn entry(entry: &LedgerEntry) -> Value {
+/// A change, in the form in which the ledger has it. One that is damaged says so, and what is there of it is
+/// text, whatever it was.
+pub(crate) fn entry(entry: &Recorded) -> Value {
+    match entry {
+        Recorded::Whole(entry) => whole(entry),
+        Recorded::Damaged(entry) => json!({
+            "sequence": entry.sequence,
+            "damaged": true,
+            "id": entry.machine,
+            "machine": entry.name,
+            "object": entry.object,
+            "attribute": entry.attribute,
+            "before": entry.before,
+            "after": entry.after,
+            "phase": entry.phase,
+            "reason": entry.reason,
+            "time_ms": entry.time_ms,
+        }),
+    }
+}
+
+fn whole(entry: &LedgerEntry) -> Value {
     let file = entry.op.attribute.file();
     json!({
         "sequence": entry.sequence,
@@ -51,7 +71,7 @@ pub(crate) fn entry(entry: &LedgerEntry) -> Value {
 }
 
 /// The same, as a document of its own.
-pub(crate) fn versioned_entry(entry: &LedgerEntry) -> Value {
+pub(crate) fn versioned_entry(entry: &Recorded) -> Value {
     let mut document = self::entry(entry);
     document["version"] = VERSION.into();
     document

@@ -2,26 +2,48 @@
 
 use super::{Table, Tone, event::utc, resources::value};
 use crate::{escape, output::Style};
-use svirt_engine::{LedgerEntry, Pending, Phase, Repair};
+use svirt_engine::{DamagedEntry, LedgerEntry, Pending, Phase, Recorded, Repair};
 use svirt_model::{Attribute, Value};
 
 /// The ledger, a line a change.
-pub(crate) fn ledger(entries: &[LedgerEntry], style: Style) -> String {
+pub(crate) fn ledger(entries: &[Recorded], style: Style) -> String {
     let mut table =
         Table::new(&["CHANGE", "SINCE", "MACHINE", "STATE", "OBJECT", "FROM", "TO"]).flush_left();
     for entry in entries {
-        let (state, tone) = state(entry);
-        table.toned([
-            (entry.sequence.to_string(), Tone::Plain),
-            (utc(entry.time_ms), Tone::Plain),
-            (entry.name.to_string(), Tone::Plain),
-            (state, tone),
-            (object(entry), Tone::Plain),
-            (value(&entry.op.before), Tone::Plain),
-            (value(&entry.op.after), Tone::Plain),
-        ]);
+        table.toned(match entry {
+            Recorded::Whole(entry) => whole(entry),
+            Recorded::Damaged(entry) => damaged(entry),
+        });
     }
     table.text(style)
+}
+
+fn whole(entry: &LedgerEntry) -> [(String, Tone); 7] {
+    let (state, tone) = state(entry);
+    [
+        (entry.sequence.to_string(), Tone::Plain),
+        (utc(entry.time_ms), Tone::Plain),
+        (entry.name.to_string(), Tone::Plain),
+        (state, tone),
+        (object(entry), Tone::Plain),
+        (value(&entry.op.before), Tone::Plain),
+        (value(&entry.op.after), Tone::Plain),
+    ]
+}
+
+/// What is there of it, which may be anything.
+fn damaged(entry: &DamagedEntry) -> [(String, Tone); 7] {
+    let state = format!("damaged: {}", entry.phase);
+    let object = format!("{} of {}", entry.attribute, entry.object.display());
+    [
+        (entry.sequence.to_string(), Tone::Plain),
+        (utc(entry.time_ms), Tone::Plain),
+        (entry.name.clone(), Tone::Plain),
+        (state, Tone::Bad),
+        (object, Tone::Plain),
+        (entry.before.clone(), Tone::Plain),
+        (entry.after.clone(), Tone::Plain),
+    ]
 }
 
 fn object(entry: &LedgerEntry) -> String {
@@ -64,10 +86,10 @@ pub(crate) fn pending(pending: &[Pending], style: Style) -> String {
     for Pending { machine, object, before, why_not } in pending {
         let (would, tone) = match (why_not, before) {
             (Some(why), _) => (format!("left or looked for: {why}"), Tone::Fair),
-            (None, Value::Absent) => ("removed".to_owned(), Tone::Good),
-            (None, before) => (format!("{} again", value(before)), Tone::Good),
+            (None, None | Some(Value::Absent)) => ("removed".to_owned(), Tone::Good),
+            (None, Some(before)) => (format!("{} again", value(before)), Tone::Good),
         };
-        let (machine, object) = (machine.to_string(), object.display().to_string());
+        let (machine, object) = (machine.clone(), object.display().to_string());
         table.toned([(machine, Tone::Plain), (object, Tone::Plain), (would, tone)]);
     }
     table.text(style)
