@@ -190,10 +190,10 @@ fn what_is_not_known_again_is_not_labelled_and_the_status_says_so() {
     assert!(why.contains("/fuse/a") && why.contains("landlock"), "{why}");
 }
 
-/// What a machine that is gone left labelled may be put back at any time: it is labelled as if that
-/// had happened.
+/// What a machine that is gone left labelled may be put back at any time, unless somebody wants it: then it
+/// is put back as it was found, and the earlier change is undone after that.
 #[test]
-fn what_was_left_labelled_is_put_back_as_it_was_before_that() {
+fn what_was_left_labelled_is_wanted_even_where_it_could_be_read_as_it_is() {
     let left = |path: &str, label: &str| {
         let (attribute, object) =
             (Attribute::Label { model: SELINUX, file: Some(known(file(path).id)) }, path.into());
@@ -205,7 +205,7 @@ fn what_was_left_labelled_is_put_back_as_it_was_before_that() {
     let seen = |label: &str| Observed { label: Some(bytes(label)), ..barred() };
     let writes = kvm(vec![device(raw("/a"))]);
     let plan = plan_with(&writes, &seen(theirs), &left("/a", theirs)).expect("a plan");
-    assert_eq!(changes(&plan), [found("/a", IMAGE)]);
+    assert_eq!(changes(&plan), [("/a".into(), Some(theirs.into()), IMAGE.into())]);
     // Somebody has labelled it otherwise since.
     let plan = plan_with(&writes, &seen(CONTENT), &left("/a", theirs)).expect("a plan");
     assert_eq!(changes(&plan), [("/a".into(), Some(CONTENT.into()), IMAGE.into())]);
@@ -214,7 +214,7 @@ fn what_was_left_labelled_is_put_back_as_it_was_before_that() {
     let readable = Observed { permits, ..seen(CONTENT) };
     assert_eq!(changes(&plan_with(&reads, &readable, &Others::default()).expect("a plan")), []);
     let plan = plan_with(&reads, &readable, &left("/iso", CONTENT)).expect("a plan");
-    assert_eq!(changes(&plan), [found("/iso", CONTENT)]);
+    assert_eq!(changes(&plan), [("/iso".into(), Some(CONTENT.into()), CONTENT.into())]);
 }
 
 #[test]

@@ -134,6 +134,39 @@ fn a_reader_more_puts_back_what_the_first_one_found() {
     assert!(matches!(refused, Err(PlanError::Labelled { .. })), "{refused:?}");
 }
 
+/// A machine that is gone has labelled it, and could not put all of it back yet.
+#[test]
+fn a_directory_that_was_left_labelled_is_looked_into_and_put_back_as_it_was_found() {
+    let left = |after: &[u8]| {
+        let srv = object("/srv", FileKind::Directory);
+        let attribute = Attribute::Label { model: SELINUX, file: Some(known(srv.id)) };
+        let before = Value::Tree(tree());
+        let op = svirt_model::Op { object: srv.path, attribute, before, after: label(after) };
+        Others { orphaned: vec![op], ..Others::default() }
+    };
+    let half = Tree { common: Some(CONTENT.to_vec()), ..tree() };
+    let machine = kvm(vec![directory("/srv", Access::Read)]);
+    let host = hosts::with_selinux();
+    let place = place(&machine);
+    let bare = Inputs::bare(&machine, &host, &place);
+    let permits = Permits { read: true, ..Permits::default() };
+    let mut seen = seen(&machine, permits, None);
+    for (model, file) in svirt_plan::labelled(bare) {
+        let observed = seen.of(model, file).expect("it was seen").clone();
+        seen.insert(model, file, Observed { label: Some(CONTENT.to_vec()), ..observed });
+    }
+    let inputs = Inputs { seen: &seen, ..bare };
+    assert_eq!(trees(inputs), []);
+    let (others, another) = (left(CONTENT), left(IMAGE));
+    assert_eq!(trees(Inputs { others: &another, ..inputs }), []);
+    let due = trees(Inputs { others: &others, ..inputs });
+    assert_eq!(due.len(), 1);
+    assert!(matches!(plan_with(&machine, &seen, &others), Err(PlanError::Unsearched(_))));
+    due.into_iter().for_each(|(model, file)| seen.insert_tree(model, file, half.clone()));
+    let plan = plan_with(&machine, &seen, &others).expect("a plan");
+    assert_eq!(labels(&plan), [("/srv", &Value::Tree(half), &label(CONTENT))]);
+}
+
 #[test]
 fn what_stands_in_a_labelled_directory_is_labelled_once_and_alike() {
     let both = |inner| plan(&kvm(vec![directory("/srv", Access::Write), inner]));

@@ -53,7 +53,10 @@ pub(crate) fn reserve<T>(
     let mut eyes = Eyes::open(engine.facts(), &needs)?;
     // Whatever has to be asked of the kernel first is known before everybody else waits.
     let seen = eyes.look(pins)?;
-    let trees = Trees::search(Inputs { seen: &seen, ..bare }, pins, long);
+    let orphaned = if eyes.are_open() { store.orphans()? } else { Vec::new() };
+    let orphaned = orphaned.into_iter().map(|entry| entry.op).collect();
+    let left = Others { orphaned, ..Others::default() };
+    let trees = Trees::search(Inputs { seen: &seen, others: &left, ..bare }, pins, long);
     let aliens = aliens(&needs)?;
     let (id, name) = (machine.id, machine.name.clone());
     let supervisor = this_process()?;

@@ -107,9 +107,8 @@ impl Labeller<'_> {
         let seen = seen.ok_or_else(|| PlanError::Unseen(object.path.clone()))?;
         let attribute = attribute(self.inputs, self.model, object);
         let held = attribute.as_ref().and_then(|attribute| self.held(attribute));
-        let orphaned = attribute.as_ref().and_then(|attribute| self.orphaned(attribute, seen));
         let chosen = resource.relabelling.is_some();
-        let others = held.is_some() || orphaned.is_some();
+        let others = held.is_some() || is_orphaned(self.inputs, self.model, object, seen);
         // What another machine had labelled for it would be taken back, at that machine's end or later.
         if !chosen && whose == Whose::Readers && !others && seen.permits.read {
             return Ok(());
@@ -129,14 +128,8 @@ impl Labeller<'_> {
             return self.without(resource, object, seen.permits, what);
         };
         let before = match directory {
-            true if orphaned.is_some() => {
-                return Err(PlanError::Unsearched(object.path.clone()));
-            }
             true => trees::before(self.inputs, self.model, object, (seen, held), &value)?,
-            false => {
-                let found = orphaned.cloned().unwrap_or_else(|| Value::Label(seen.label.clone()));
-                before(object, seen, found, held, &value)?
-            }
+            false => before(object, seen, held, &value)?,
         };
         let (machine, object) = (self.inputs.machine.id, object.path.clone());
         let want = Want { machine, object, attribute, value: Value::Label(Some(value)) };
@@ -189,13 +182,6 @@ impl Labeller<'_> {
 
     fn held(&self, attribute: &Attribute) -> Option<&Held> {
         self.inputs.others.held.iter().find(|held| held.want.attribute == *attribute)
-    }
-
-    /// What was there before a machine that is gone, of whose label there it could not be rid yet.
-    fn orphaned(&self, attribute: &Attribute, seen: &Observed) -> Option<&Value> {
-        let label = Value::Label(seen.label.clone());
-        let is_its = |op: &&Op| op.attribute == *attribute && op.after == label;
-        self.inputs.others.orphaned.iter().find(is_its).map(|op| &op.before)
     }
 
     /// An object that is not labelled: left to other layers if machines may use it so.
@@ -265,24 +251,37 @@ pub(super) fn attribute(
     Some(Attribute::Label { model, file })
 }
 
+/// Whether an object has the label of a machine that is gone and could not be rid of it yet. It may be put
+/// back at any time, unless another machine wants the object: that one's end puts back what it found,
+/// and then the earlier change is undone.
+pub(super) fn is_orphaned(
+    inputs: Inputs<'_>,
+    model: SecurityModel,
+    object: &Object,
+    seen: &Observed,
+) -> bool {
+    let (attribute, label) = (attribute(inputs, model, object), Value::Label(seen.label.clone()));
+    let is_its = |op: &Op| Some(&op.attribute) == attribute.as_ref() && op.after == label;
+    inputs.others.orphaned.iter().any(is_its)
+}
+
 /// What has to be put back: what was found, or what another machine has recorded that had it labelled
 /// alike.
 fn before(
     object: &Object,
     seen: &Observed,
-    found: Value,
     held: Option<&Held>,
     value: &[u8],
 ) -> Result<Value, PlanError> {
     if object.kind == FileKind::File && object.links > 1 {
         return Err(PlanError::HardLinked { path: object.path.clone() });
     }
-    let Some(held) = held else { return Ok(found) };
     let seen = Value::Label(seen.label.clone());
+    let Some(held) = held else { return Ok(seen) };
     let ours = Value::Label(Some(value.to_vec()));
     match held.want.value == ours {
         true if seen == ours => Ok(held.before.clone()),
-        true => Ok(found),
+        true => Ok(seen),
         false => Err(PlanError::Labelled { path: object.path.clone(), machine: held.name.clone() }),
     }
 }

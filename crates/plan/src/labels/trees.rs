@@ -1,6 +1,6 @@
 //! Directories that are labelled with everything below them.
 
-use super::objects::{Wanted, labelled, usable};
+use super::objects::{Wanted, is_orphaned, labelled, usable};
 use crate::{Inputs, PlanError};
 use std::path::Path;
 use svirt_model::{
@@ -9,7 +9,7 @@ use svirt_model::{
 };
 
 /// The directories that may have to be labelled with everything below them: what is there has to be known.
-/// Of `inputs` the seen labels count.
+/// Of `inputs` the seen labels count, and what machines that are gone have left.
 pub(crate) fn trees(inputs: Inputs<'_>, manifest: &Manifest) -> Vec<(SecurityModel, FileId)> {
     let models = [SecurityModel::Selinux, SecurityModel::Smack];
     let models = models.into_iter().filter(|model| super::is_active(inputs, *model));
@@ -19,7 +19,7 @@ pub(crate) fn trees(inputs: Inputs<'_>, manifest: &Manifest) -> Vec<(SecurityMod
         let as_it_is = match &resource.relabelling {
             Some(Relabelling::Leave | Relabelling::Skip) => true,
             Some(Relabelling::Label(_)) => false,
-            None => usable(resource, seen.permits),
+            None => usable(resource, seen.permits) && !is_orphaned(inputs, model, object, seen),
         };
         (seen.keeps && !as_it_is).then_some((model, object.id))
     };
