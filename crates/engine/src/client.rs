@@ -134,6 +134,8 @@ impl Engine {
         match UnixStream::connect(&path) {
             Ok(stream) => Ok(stream),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                // Its supervisor may have died: then it is gone after this, and not there for ever.
+                self.recover()?;
                 Err(self.not_running(name))
             }
             Err(e) => Err(e).on("reach the supervisor at", &path)?,
@@ -179,6 +181,7 @@ fn understand(line: &[u8]) -> Result<Reply, Failure> {
 fn gone(error: &std::io::Error) -> Failure {
     let causes = vec![error.to_string()];
     Failure { causes, ..Failure::new(Code::Host, "the machine's supervisor is gone") }
+        .hint("svirt recover puts back what it left, as the next command does")
 }
 
 fn granted(reply: Reply) -> Result<(), Failure> {

@@ -12,5 +12,6 @@ mod manage;
 mod many;
 mod namespaces;
 mod recovery;
+mod remains;
 mod soak;
 mod stage;

@@ -3,10 +3,10 @@
 
 use crate::{
     census::Census,
-    lives,
+    lives::{self, Life},
     stage::{Stage, tried},
 };
-use svirt_testkit::{Caller, Outcome, Said};
+use svirt_testkit::{Caller, Outcome, Process, Said};
 use svirt_tests_crash::kill;
 
 /// Every point that a command comes to.
@@ -105,36 +105,84 @@ fn edited(caller: Caller) -> Outcome {
     Ok(())
 }
 
-/// A machine that runs is killed by a command that is killed itself.
-fn stopped(caller: Caller) -> Outcome {
+/// A machine that goes on until it is ended.
+fn run(stage: &Stage, life: &Life) {
+    let mut words = life.words();
+    words.insert(1, "--detach");
+    let cat = words.len() - 1;
+    words[cat] = "/bin/sleep";
+    words.push("1000");
+    stage.host.run(&words).exits(0);
+}
+
+/// Who is killed at the points of the command that ends a machine.
+#[derive(Debug, Clone, Copy)]
+enum Killed {
+    Command,
+    Supervisor,
+}
+
+/// A machine that runs is ended by a command that is killed itself, or whose supervisor is.
+fn ended(caller: Caller, command: &[&str]) -> Outcome {
     let mut stage = Stage::new(caller)?;
     let life = lives::program(&stage);
     let before = stage.before(&life);
-    let run = |stage: &Stage| {
-        let mut words = life.words();
-        words.insert(1, "--detach");
-        let cat = words.len() - 1;
-        words[cat] = "/bin/sleep";
-        words.push("1000");
-        stage.host.run(&words).exits(0);
-    };
-    run(&stage);
-    let ending = points(&mut stage, &["kill", &life.name]);
-    for key in ending {
-        run(&stage);
-        let talk = stage.start(&["kill", &life.name]);
+    let words = [command, &[&life.name]].concat();
+    run(&stage, &life);
+    let ending = points(&mut stage, &words);
+    let all = ending.iter().flat_map(|key| [(key, Killed::Command), (key, Killed::Supervisor)]);
+    for (key, killed) in all {
+        run(&stage, &life);
+        let supervisor = stage.host.status(&life.name).supervisor.expect("it runs");
+        let talk = stage.start(&words);
         while let Some(point) = stage.director.next(talk.id()) {
             if (&point.name, point.nth) == (&key.0, key.1) {
-                kill(point.pid, false);
+                match killed {
+                    Killed::Command => kill(point.pid, false),
+                    Killed::Supervisor => kill(supervisor, true),
+                }
             }
         }
-        talk.finish();
+        let said = talk.finish();
+        let after = format!("{killed:?} was killed at {key:?} of {command:?}");
+        let is_told =
+            matches!((killed, said.code), (Killed::Command, _) | (_, Some(0 | 66 | 74 | 75)));
+        assert!(is_told, "{after}: {said:#?}");
         // It was told before, or is now.
-        let again = stage.host.run(&["kill", &life.name]);
-        assert!(matches!(again.code, Some(0 | 66 | 75)), "{again:#?}");
+        let again = stage.host.run(&words);
+        assert!(matches!(again.code, Some(0 | 66 | 75)), "{after}: {again:#?}");
         stage.settle(None);
-        stage.is_as(&before, &life, &format!("kill was killed at {key:?}"));
+        stage.is_as(&before, &life, &after);
     }
+    Ok(())
+}
+
+/// Commands that look at a machine leave nothing with its supervisor, wherever they are killed.
+fn looked_at(caller: Caller) -> Outcome {
+    let mut stage = Stage::new(caller)?;
+    let life = lives::program(&stage);
+    let before = stage.before(&life);
+    run(&stage, &life);
+    let supervisor = Process(stage.host.status(&life.name).supervisor.expect("it runs"));
+    let held = || supervisor.descriptors();
+    let first = held();
+    for words in [&["ps"][..], &["verify", &life.name], &["inspect", &life.name]] {
+        for key in points(&mut stage, words) {
+            let talk = stage.start(words);
+            while let Some(point) = stage.director.next(talk.id()) {
+                if (&point.name, point.nth) == (&key.0, key.1) {
+                    kill(point.pid, false);
+                }
+            }
+            talk.finish();
+        }
+        // It has heard of the end of all before it answers this.
+        stage.host.run(&["verify", &life.name]).exits(0);
+        assert_eq!(held(), first, "{words:?}");
+    }
+    stage.host.run(&["kill", &life.name]).exits(0);
+    stage.settle(None);
+    stage.is_as(&before, &life, "it was looked at");
     Ok(())
 }
 
@@ -148,7 +196,21 @@ fn a_definition_is_the_old_or_the_new_whenever_its_change_is_killed() {
     tried(edited(Caller::User));
 }
 
+mod a_machine_ends_whenever_whoever_is_killed_when_it_is {
+    use super::*;
+
+    #[test]
+    fn killed() {
+        tried(ended(Caller::Root, &["kill"]));
+    }
+
+    #[test]
+    fn stopped() {
+        tried(ended(Caller::Root, &["stop", "--timeout", "1"]));
+    }
+}
+
 #[test]
-fn a_machine_ends_whenever_the_command_is_killed_that_ends_it() {
-    tried(stopped(Caller::Root));
+fn a_supervisor_keeps_nothing_of_commands_that_were_killed() {
+    tried(looked_at(Caller::Root));
 }

@@ -1,6 +1,6 @@
 //! A place in which machines are started and killed, and what is done there again and again.
 
-use crate::{census::Census, lives::Life};
+use crate::{census::Census, lives::Life, remains::Remains};
 use rustix::fs::XattrFlags;
 use std::{
     fs,
@@ -23,6 +23,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 pub(crate) struct Stage {
     pub(crate) host: Host,
     pub(crate) director: Director,
+    remains: Remains,
     _place: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
@@ -61,7 +62,8 @@ impl Stage {
         let open = fs::Permissions::from_mode(0o711);
         fs::set_permissions(place.path(), open).expect("a directory of ours");
         let director = Director::at(&place.path().join("points"));
-        let stage = Self { host, director, _place: place, _alone: alone };
+        let remains = Remains::begin();
+        let stage = Self { host, director, remains, _place: place, _alone: alone };
         stage.furnish();
         Ok(stage)
     }
@@ -128,6 +130,7 @@ impl Stage {
     #[track_caller]
     pub(crate) fn kill_at(&mut self, life: &Life, key: &Key, victim: Option<Role>) -> bool {
         self.forget(life);
+        self.remains = Remains::begin();
         let mut talk = self.start(&life.words());
         let (mut hit, mut served, mut fatal) = (false, false, false);
         // Whoever would tell a machine to end may be the one who was killed.
@@ -136,6 +139,7 @@ impl Stage {
             let first = !served && point.name == SERVED;
             served |= first;
             if !hit && (&point.name, point.nth) == (&key.0, key.1) {
+                self.remains.note();
                 let there = roles(talk.id());
                 let is_meant = |(role, pid): &&(Role, u32)| match victim {
                     None => *pid == point.pid,
@@ -193,6 +197,8 @@ impl Stage {
     #[track_caller]
     pub(crate) fn is_as(&self, before: &Census, life: &Life, after: &str) {
         let left = self.census(life).differences(before);
+        assert!(left.is_empty(), "after {after}: {left:#?}");
+        let left = self.remains.left(self.host.uid());
         assert!(left.is_empty(), "after {after}: {left:#?}");
     }
 
