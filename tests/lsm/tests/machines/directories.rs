@@ -1,6 +1,6 @@
 //! Directories that machines are given, with everything in them.
 
-use super::{run, selinux};
+use super::{power, run, selinux};
 use crate::real_qemu::labs;
 use std::collections::BTreeMap;
 use svirt_testkit::lab::{Lab, Report};
@@ -145,6 +145,28 @@ fn are_labelled_and_put_back(report: &Report, is_own: fn(&str) -> bool, is_read:
     assert!(labels(report, "again").values().all(|label| is_own(label)));
 }
 
+/// A directory whose own label cannot be put back when its first machine ends, given to another one.
+const HALF: &str = "
+    mkdir root/d root/d/e
+    echo one >root/d/one
+    echo two >root/d/e/two
+    set_label mine root/d root/d/one root/d/e
+    set_label other root/d/e/two
+    all() { labels root/d root/d/* root/d/e/*; }
+    begin() { as root svirt exec --weaken landlock --ro /run/lab/root/d \"$@\"; }
+    told before all
+    begin --detach --name one -- /bin/sleep 1000
+    chattr +i root/d
+    as root svirt kill one
+    told unfinished as root svirt recover
+    told half all
+    told two begin --name two -- /bin/cat /run/lab/root/d/one
+    told again as root svirt recover
+    chattr -i root/d
+    told recovered as root svirt recover
+    told after all
+";
+
 labs! {
     /// Under SELinux, with the whole floor.
     fn a_directory_is_labelled_and_put_back_under_selinux(host) {
@@ -181,5 +203,19 @@ labs! {
         let record = report.said("theirs.record").exits(0).out;
         let words = ["lsm=SMACK", "action=denied", "subject=\"another\""];
         assert!(record.lines().any(|l| words.iter().all(|word| l.contains(word))), "{record}");
+    }
+
+    /// What a machine that is gone left of its labels, because it could not be rid of them, keeps no other
+    /// one from the directory, and is put back after that.
+    fn a_directory_that_is_put_back_by_half_is_given_to_the_next(host) {
+        let report = run(&power::lab(host)?, &format!("{}{}{HALF}", power::MOUNTED, power::MADE));
+        let (before, half) = (labels(&report, "before"), labels(&report, "half"));
+        let differ: Vec<_> = half.iter().filter(|(path, label)| before[*path] != **label).collect();
+        assert!(differ.len() == 1 && differ[0].0 == "root/d", "{before:?} {half:?}");
+        report.said("unfinished").exits(1).complains("restored later");
+        assert_eq!(report.said("two").exits(0).out, "one\n", "{report:#?}");
+        report.said("again").exits(1).complains("restored later");
+        report.said("recovered").exits(0);
+        assert_eq!(labels(&report, "after"), before);
     }
 }

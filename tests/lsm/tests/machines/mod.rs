@@ -2,6 +2,7 @@
 //! objects theirs, other machines' are refused, and everything is put back.
 
 pub(crate) mod apparmor;
+mod clock;
 mod directories;
 mod distribution;
 mod drills;
