@@ -1,6 +1,7 @@
 //! What can go wrong with the store, in words for the person who has to do something about it.
 
 use crate::PlaceError;
+use crate::place::FAILING;
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use svirt_model::{MachineName, Uuid};
@@ -151,11 +152,7 @@ impl StoreError {
                      another state directory"
                         .into(),
                 ),
-                Some(ErrorCode::SystemIoFailure) => Some(
-                    "the kernel's log (dmesg) says what its disk did; svirt recover puts back what \
-                     it could not, when it is well again"
-                        .into(),
-                ),
+                Some(ErrorCode::SystemIoFailure) => Some(FAILING.into()),
                 _ => None,
             },
             Self::Record { object, .. } => Some(format!(

@@ -87,7 +87,7 @@ impl PlaceError {
     /// What to do next, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { .. } => None,
+            Self::Io { source, .. } => of_the_host(source).map(Into::into),
             Self::Foreign { owner, .. } => {
                 Some(format!("run as user {owner}, or choose a state directory of your own"))
             }
@@ -106,6 +106,21 @@ impl PlaceError {
                 path.display()
             )),
         }
+    }
+}
+
+/// What to do about a disk that fails or a quota that is used up, whoever meets it.
+pub(crate) const FAILING: &str = "the kernel's log (dmesg) says what its disk did, and `quota` whether one is used up; \
+     svirt recover puts back what could not be, when it is well again";
+
+fn of_the_host(error: &io::Error) -> Option<&'static str> {
+    match Errno::from_io_error(error)? {
+        Errno::IO | Errno::DQUOT => Some(FAILING),
+        Errno::NOSPC => Some("free some space and try again; nothing was changed"),
+        Errno::ROFS | Errno::ACCESS | Errno::PERM => {
+            Some("see that its file system and its directory may be written, or choose another")
+        }
+        _ => None,
     }
 }
 
