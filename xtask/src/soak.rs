@@ -62,7 +62,7 @@ fn crash(minutes: u64, seed: u64) -> Result {
 }
 
 /// How many tests share the time.
-const TRIALS: u64 = 2;
+const TRIALS: u64 = 3;
 
 fn any_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

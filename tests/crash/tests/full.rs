@@ -122,6 +122,91 @@ fn end(mut stage: Stage, small: Small, before: &Census, life: &Life) -> Outcome 
     Ok(())
 }
 
+/// A disk over the state directory, as long as this is.
+struct Disk {
+    image: PathBuf,
+    path: PathBuf,
+    _beside: tempfile::TempDir,
+}
+
+impl Disk {
+    fn over(stage: &Stage) -> Result<Self, Skipped> {
+        stage.host.needs_root("mount a disk")?;
+        // Apart from what is counted.
+        let beside = tempfile::tempdir().expect("a directory");
+        let image = beside.path().join("disk");
+        let made = fs::File::create(&image).and_then(|file| file.set_len(32 << 20));
+        made.expect("a directory of ours");
+        let disk = Self { image, path: stage.host.state(), _beside: beside };
+        let image = disk.image.to_str().expect("text");
+        if stage.host.run_program("mkfs.ext4", &["-q", image]).code != Some(0) {
+            return Err(Skipped::because("there is no mkfs.ext4"));
+        }
+        disk.mount(stage).then_some(disk).ok_or(Skipped::because("nothing can be mounted here"))
+    }
+
+    fn mount(&self, stage: &Stage) -> bool {
+        let [image, path] = [&self.image, &self.path].map(|path| path.to_str().expect("text"));
+        let mounted = stage.host.run_program("mount", &["-o", "loop", image, path]).code == Some(0);
+        mounted && stage.host.run_program("chmod", &["700", path]).code == Some(0)
+    }
+
+    /// Every call of it fails from now on, and what was not written is lost (`EXT4_IOC_SHUTDOWN`,
+    /// `_IOR('X', 125, __u32)`, fs/ext4/ext4.h).
+    fn fails(&self, stage: &Stage) {
+        const SHUT: &str = "open(F, '<', $ARGV[0]) or die; $how = pack('L', 2);
+            ioctl(F, 0x8004587d, $how) or die \"$!\"";
+        let path = self.path.to_str().expect("text");
+        stage.host.run_program("perl", &["-e", SHUT, path]).exits(0);
+    }
+
+    fn is_well_again(&self, stage: &Stage) {
+        let path = self.path.to_str().expect("text");
+        stage.host.run_program("umount", &[path]).exits(0);
+        assert!(self.mount(stage));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.path).status();
+    }
+}
+
+/// The disk of the state directory fails when a start is asked for, and while a machine runs.
+fn fails() -> Outcome {
+    let mut stage = Stage::new(Caller::Root)?;
+    let disk = Disk::over(&stage)?;
+    let life = lives::program(&stage);
+    let before = stage.before(&life);
+    rustix::fs::sync();
+    disk.fails(&stage);
+    for words in [&life.words()[..], &["ps"], &["recover"]] {
+        let refused = stage.host.run(words);
+        assert!(refused.code == Some(74) && refused.err.contains("hint: "), "{refused:#?}");
+        assert!(refused.err.contains("state"), "it names what failed: {refused:#?}");
+    }
+    disk.is_well_again(&stage);
+    stage.recovers(&before, &life, "a disk failed");
+
+    runs(&stage, &life);
+    disk.fails(&stage);
+    let ended = stage.host.run(&["kill", &life.name]);
+    assert!(ended.signal.is_none() && ended.code == Some(74), "{ended:#?}");
+    // Whoever may know nothing of it any more ends it by its supervisor.
+    let all = svirt_tests_crash::descendants();
+    all.into_iter().for_each(|pid| svirt_tests_crash::kill(pid, false));
+    stage.settle(None);
+    disk.is_well_again(&stage);
+    stage.recovers(&before, &life, "a disk failed while a machine ran");
+    Ok(())
+}
+
+#[test]
+fn a_state_directory_whose_disk_fails_is_told_and_nothing_is_left() {
+    tried(fails());
+}
+
 #[test]
 fn a_state_directory_that_falls_ill_is_told_and_nothing_is_left() {
     tried(ill(|stage| stage.host.state()));

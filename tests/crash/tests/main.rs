@@ -15,3 +15,4 @@ mod recovery;
 mod remains;
 mod soak;
 mod stage;
+mod users;
