@@ -395,7 +395,7 @@ labs! {
     /// What is passed to a machine does not come in where the policy does not give it; where that was
     /// switched off meanwhile it does, and is found then and after it was switched on again.
     fn a_descriptor_passed_in_is_refused_or_found(host) {
-        let lab = lab(host)?.carrying(svirt_testkit::compiled(host)?);
+        let lab = lab_of_a_distribution(host)?.carrying(svirt_testkit::compiled(host)?);
         let report = run(&lab, &format!("{BEGIN}{PASSED}"));
         assert_eq!(report.said("refused").exits(0).out, "255\n", "it was passed");
         let found = report.said("permissive").exits(78).out;

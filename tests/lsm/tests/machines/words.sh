@@ -44,7 +44,7 @@ taker() {
     : >taken
     as root try give tell-taker $2 svirt exec --name $1 -- $BIN/try take >taken 2>&1 &
     taker=$!
-    until as root svirt verify $1 >/dev/null 2>&1; do usleep 50000; done
+    until as root svirt verify $1 >/dev/null 2>&1 || ! kill -0 $taker 2>/dev/null; do usleep 50000; done
 }
 
 # tell_taker: it does what it is to do next.
