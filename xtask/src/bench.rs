@@ -14,6 +14,7 @@ mod memory;
 mod parallel;
 mod peer;
 mod place;
+mod reach;
 mod recover;
 mod report;
 mod reserve;
@@ -64,6 +65,8 @@ enum Subject {
     Reserve,
     /// A drill's score in a machine, under bubblewrap and under nothing, and how long it takes
     Drill,
+    /// The system calls that filters let through: sVirt's, QEMU's own, those of containers
+    Reach,
     /// Two hundred machines verified
     Verify,
     /// What two hundred machines left whose supervisors died, put back
@@ -72,7 +75,7 @@ enum Subject {
     Growth,
 }
 
-const ALL: [Subject; 13] = [
+const ALL: [Subject; 14] = [
     Subject::Exec,
     Subject::Guest,
     Subject::Linux,
@@ -85,6 +88,7 @@ const ALL: [Subject; 13] = [
     Subject::Verify,
     Subject::Recover,
     Subject::Drill,
+    Subject::Reach,
     Subject::Growth,
 ];
 
@@ -100,7 +104,7 @@ impl Subject {
             Subject::Crowd => (3, 1),
             Subject::Label => (100, 10),
             Subject::Relabel => (11, 2),
-            Subject::Reserve | Subject::Recover => (1, 1),
+            Subject::Reserve | Subject::Recover | Subject::Reach => (1, 1),
             Subject::Drill => (5, 1),
             Subject::Verify => (7, 1),
             Subject::Growth => (100, 10),
@@ -112,7 +116,7 @@ impl Subject {
     fn is_for(self, person: &Person) -> bool {
         match self {
             Subject::Label | Subject::Relabel | Subject::Growth => person.is_root(),
-            Subject::Reserve | Subject::Recover => person.is_first(),
+            Subject::Reserve | Subject::Recover | Subject::Reach => person.is_first(),
             _ => true,
         }
     }
@@ -129,6 +133,7 @@ impl Subject {
             Subject::Relabel => labels::tree(place, person, rounds),
             Subject::Reserve => return reserve::measure(person),
             Subject::Drill => return drill::measure(place, person, rounds),
+            Subject::Reach => return reach::measure(person),
             Subject::Growth => return growth::measure(place, person, rounds),
             Subject::Verify => verify::measure(place, person, rounds, 200),
             Subject::Recover => return recover::measure(person),

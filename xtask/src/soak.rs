@@ -16,6 +16,10 @@ pub(crate) struct Options {
     /// Run what lasts of the tests with other kernels
     #[arg(long, conflicts_with_all = ["minutes", "cycles"])]
     labs: bool,
+    /// Take every entry of the system call profiles away in turn: what works must miss it, or it must say
+    /// what does
+    #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "minutes"])]
+    privileges: bool,
     /// Start and end a hundred thousand machines in one store, which must stay small
     #[arg(long, conflicts_with = "minutes")]
     cycles: bool,
@@ -36,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result {
         Some(minutes) => crash(minutes, options.seed.unwrap_or_else(any_seed)),
         None if options.cycles => cycles(),
         None if options.labs => labs(),
+        None if options.privileges => privileges(),
         None => fresh::run(),
     }
 }
@@ -49,6 +54,11 @@ fn cycles() -> Result {
 fn labs() -> Result {
     let test = ["test", "--package=svirt-tests-lsm", "--test=labs", "--"];
     run_command(cargo(test).args(["--ignored", "--skip", "measure"]))
+}
+
+fn privileges() -> Result {
+    let test = ["test", "--package=svirt-host", "--test=seccomp", "--", "--ignored", "--nocapture"];
+    run_command(cargo(test).arg("every_rule_is_missed_or_unseen"))
 }
 
 /// The tests of `tests/crash` that last, each for its share of the time.

@@ -156,6 +156,9 @@ fn well_formed(entry: &Entry, answer: Answer) -> Result<(), String> {
     if entry.why.trim().is_empty() {
         return Err("the reason is empty".into());
     }
+    if entry.unseen.as_ref().is_some_and(|needs| needs.trim().is_empty()) {
+        return Err("what needs it, unseen, is empty".into());
+    }
     if entry.calls.is_empty() {
         return Err("there is no call".into());
     }

@@ -37,13 +37,14 @@ fn rule(rule: &Rule) -> String {
     let conditions: Vec<String> = rule.entry.when.iter().map(condition).collect();
     format!(
         "Rule {{ call: {:?}, number: linux_raw_sys::general::__NR_{}, answer: Answer::{:?}, \
-         when: &[{}], memory: {}, why: {:?} }},\n",
+         when: &[{}], memory: {}, why: {:?}, unseen: {:?} }},\n",
         rule.call,
         rule.call,
         rule.answer,
         conditions.join(", "),
         memory(rule.entry.executable_memory),
         rule.entry.why.trim(),
+        rule.entry.unseen.as_deref().map(str::trim),
     )
 }
 

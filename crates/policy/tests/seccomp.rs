@@ -156,6 +156,47 @@ fn memory_that_may_become_executable_widens_a_profile_and_nothing_else_does() {
     }
 }
 
+/// Where the table of rules is that no run of the tests needs.
+#[cfg(target_arch = "x86_64")]
+const UNSEEN: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/unseen-system-calls.md");
+
+#[cfg(target_arch = "x86_64")]
+fn unseen() -> String {
+    let mut text = String::from(
+        "# What the filters have that no run of the tests needs\n\n\
+         Each rule of QEMU's and passt's system call filters was taken away in turn, and what these programs do \
+         in the tests was\ndone once more (Debian 12, x86_64; `cargo xtask soak --privileges`). All others are \
+         missed; these say what needs them.\nMade from `crates/policy/seccomp` by its test, with \
+         `SVIRT_WRITE=1`; not to be edited.\n\n\
+         | filter | call | answer | why it is there | what needs it |\n|---|---|---|---|---|\n",
+    );
+    let mut seen = Vec::new();
+    for profile in profiles() {
+        for rule in profile.rules.iter().filter(|rule| rule.unseen.is_some()) {
+            if seen.contains(&rule) {
+                continue;
+            }
+            let (answer, needs) = (format!("{:?}", rule.answer), rule.unseen.unwrap_or_default());
+            let shared = profiles().iter().filter(|other| other.rules.contains(rule)).count() > 1;
+            let of = if shared { "common" } else { profile.name };
+            let row = [of, rule.call, &answer.to_lowercase(), rule.why, needs];
+            text.push_str(&format!("| {} |\n", row.join(" | ")));
+            seen.push(rule);
+        }
+    }
+    text
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_table_of_what_is_unseen_is_current() {
+    if std::env::var_os("SVIRT_WRITE").is_some() {
+        std::fs::write(UNSEEN, unseen()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(UNSEEN).unwrap(), unseen(), "SVIRT_WRITE=1 writes it anew");
+}
+
 /// What is wrong with a data file, alone or with one that it includes.
 fn fault(text: &str) -> String {
     let common = "[[allow]]\ncalls = [\"read\"]\nwhy = \"It reads.\"\n";
@@ -177,6 +218,8 @@ fn assert_fault(text: &str, expected: &str) {
 fn an_entry_without_a_reason_does_not_build() {
     assert_fault("[[allow]]\ncalls = [\"write\"]", "missing field `why`");
     assert_fault("[[allow]]\ncalls = [\"write\"]\nwhy = \" \"", "the reason is empty");
+    let unseen = "[[allow]]\ncalls = [\"write\"]\nwhy = \"x\"\nunseen = \"\"";
+    assert_fault(unseen, "what needs it, unseen, is empty");
 }
 
 #[test]

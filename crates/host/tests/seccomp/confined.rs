@@ -1,5 +1,6 @@
 //! Processes under a profile. The only file of these tests with `unsafe` in it.
 
+use crate::least;
 use std::{
     ffi::CString,
     io,
@@ -143,11 +144,41 @@ fn place(descriptor: RawFd, number: RawFd) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// `PTRACE_SECCOMP_GET_FILTER` of `linux/ptrace.h`.
+const GET_FILTER: libc::c_uint = 0x420c;
+
+/// The filters of a process that runs, which root alone may read (`PTRACE_SECCOMP_GET_FILTER`).
+pub(crate) fn filters_of(pid: u32) -> io::Result<Vec<Vec<u8>>> {
+    let pid = libc::pid_t::try_from(pid).expect("a process");
+    let mut filters = Vec::new();
+    let checked = |result| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) };
+    // SAFETY: of these requests only the last writes, into a buffer with room for the longest filter.
+    let ask = |what, number: usize, data: *mut u64| unsafe {
+        checked(libc::ptrace(what, pid, number, data))
+    };
+    ask(libc::PTRACE_SEIZE, 0, std::ptr::null_mut())?;
+    ask(libc::PTRACE_INTERRUPT, 0, std::ptr::null_mut())?;
+    // SAFETY: the status goes nowhere.
+    checked(unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) }.into())?;
+    loop {
+        let mut room = vec![0_u64; 4096];
+        let length = match ask(GET_FILTER, filters.len(), room.as_mut_ptr()) {
+            Ok(length) => length,
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => break,
+            Err(e) => return Err(e),
+        };
+        let length = usize::try_from(length).expect("a length");
+        filters.push(room[..length].iter().flat_map(|one| one.to_ne_bytes()).collect());
+    }
+    ask(libc::PTRACE_DETACH, 0, std::ptr::null_mut())?;
+    Ok(filters)
+}
+
 fn confinement(
     profile: &Profile,
     memory: ExecutableMemory,
 ) -> impl Fn() -> io::Result<()> + Send + Sync + 'static {
-    let filter = seccomp::compile(profile, memory).expect("the profile is compiled");
+    let filter = seccomp::compile(&least::reduced(profile), memory).expect("it is compiled");
     move || {
         // SAFETY: numbers only.
         unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };

@@ -4,6 +4,9 @@
 #[cfg(target_arch = "x86_64")]
 mod answers;
 mod confined;
+mod least;
 mod machine;
+#[cfg(target_arch = "x86_64")]
+mod reach;
 mod real_passt;
 mod real_qemu;
