@@ -108,10 +108,10 @@ mod tests {
         let separation = separation.map(|word| row(word, Outcome::Blocked)).into();
         let test = SelfTest { separation, layers: vec![failed, nothing] };
         insta::assert_snapshot!(text(&test, Style::PLAIN), @r"
-        SELF-TEST               OUTCOME        REFUSED                                    OPEN  NOT TO BE TRIED HERE
+        SELF-TEST               OUTCOME        REFUSED                                 OPEN  NOT TO BE TRIED HERE
         one machine on another  refuses        tcp, udp, stat-file, read-file, 2 more
-        namespaces              FAILS          tcp                                        udp
-        cgroup                  shows nothing                                                   udp
+        namespaces              FAILS          tcp                                     udp
+        cgroup                  shows nothing                                                udp
         ");
         let document = json(&test);
         assert_eq!(document["passed"], false);
