@@ -67,10 +67,8 @@ impl Engine {
     /// There is no such machine, or it does not run.
     pub fn stop(&self, name: &MachineName, limits: StopLimits) -> Result<Ending, Failure> {
         let StopLimits { acpi, terminate } = limits;
-        let mut stream = self.connect(name)?;
-        send(&mut stream, &Request::Stop { acpi, terminate })?;
-        let mut reader = BufReader::new(stream);
-        match reply(&mut reader)? {
+        let (answer, reader) = self.answer(name, &Request::Stop { acpi, terminate })?;
+        match answer {
             // It ended in this moment by itself, or because somebody else had asked.
             Reply::Ended(ending) => Ok(ending),
             answer => granted(answer).and_then(|()| Waiter(reader).ended()),
@@ -122,11 +120,24 @@ impl Engine {
     }
 
     fn ask(&self, name: &MachineName, request: &Request) -> Result<BufReader<UnixStream>, Failure> {
+        let (answer, reader) = self.answer(name, request)?;
+        granted(answer).map(|()| reader)
+    }
+
+    /// What a supervisor answers. One that ends before it does is not there a moment later.
+    fn answer(
+        &self,
+        name: &MachineName,
+        request: &Request,
+    ) -> Result<(Reply, BufReader<UnixStream>), Failure> {
         let mut stream = self.connect(name)?;
-        send(&mut stream, request)?;
-        let mut reader = BufReader::new(stream);
-        granted(reply(&mut reader)?)?;
-        Ok(reader)
+        let asked = send(&mut stream, request).is_ok();
+        let (mut reader, mut line) = (BufReader::new(stream), Vec::new());
+        if asked && reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+            return Ok((understand(&line)?, reader));
+        }
+        self.recover()?;
+        Err(self.not_running(name))
     }
 
     fn connect(&self, name: &MachineName) -> Result<UnixStream, Failure> {

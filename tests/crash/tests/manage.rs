@@ -20,6 +20,11 @@ fn points(stage: &mut Stage, words: &[&str]) -> Vec<(String, usize)> {
     points
 }
 
+/// Of those the first of each name: what only looks comes to the same again and again.
+fn steps(stage: &mut Stage, words: &[&str]) -> Vec<(String, usize)> {
+    points(stage, words).into_iter().filter(|(_, nth)| *nth == 0).collect()
+}
+
 /// Kills a command at a point.
 fn killed(stage: &mut Stage, words: &[&str], key: &(String, usize)) -> Said {
     let talk = stage.start(words);
@@ -129,7 +134,7 @@ fn ended(caller: Caller, command: &[&str]) -> Outcome {
     let before = stage.before(&life);
     let words = [command, &[&life.name]].concat();
     run(&stage, &life);
-    let ending = points(&mut stage, &words);
+    let ending = steps(&mut stage, &words);
     let all = ending.iter().flat_map(|key| [(key, Killed::Command), (key, Killed::Supervisor)]);
     for (key, killed) in all {
         run(&stage, &life);
@@ -167,7 +172,7 @@ fn looked_at(caller: Caller) -> Outcome {
     let held = || supervisor.descriptors();
     let first = held();
     for words in [&["ps"][..], &["verify", &life.name], &["inspect", &life.name]] {
-        for key in points(&mut stage, words) {
+        for key in steps(&mut stage, words) {
             let talk = stage.start(words);
             while let Some(point) = stage.director.next(talk.id()) {
                 if (&point.name, point.nth) == (&key.0, key.1) {
