@@ -16,8 +16,8 @@ pub(crate) struct Options {
     /// Run what lasts of the tests with other kernels
     #[arg(long, conflicts_with_all = ["minutes", "cycles"])]
     labs: bool,
-    /// Take every entry of the system call profiles away in turn: what works must miss it, or it must say
-    /// what does
+    /// Take every entry of the system call profiles and every library of a machine away in turn: what works
+    /// must miss it, or it must say what does
     #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "minutes"])]
     privileges: bool,
     /// Start and end a hundred thousand machines in one store, which must stay small
@@ -58,7 +58,9 @@ fn labs() -> Result {
 
 fn privileges() -> Result {
     let test = ["test", "--package=svirt-host", "--test=seccomp", "--", "--ignored", "--nocapture"];
-    run_command(cargo(test).arg("every_rule_is_missed_or_unseen"))
+    run_command(cargo(test).arg("every_rule_is_missed_or_unseen"))?;
+    let test = ["test", "--package=svirt-tests-host", "--test=host", "--", "--ignored"];
+    run_command(cargo(test).arg("every_library_is_missed"))
 }
 
 /// The tests of `tests/crash` that last, each for its share of the time.

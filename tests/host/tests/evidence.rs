@@ -44,13 +44,13 @@ fn found(host: &Host, planned: &Confinement, alter: impl FnOnce(&mut Confinement
     read.failures().cloned().collect()
 }
 
-fn launcher(host: &Host) -> Prepared {
+pub(crate) fn launcher(host: &Host) -> Prepared {
     let launcher = Launcher { program: host.program().with_file_name("svirt-launch") };
     launcher.prepare().and_then(|l| l.expect(&BTreeSet::new())).expect("a launcher")
 }
 
 /// The supervisor in this test is this process, so a plan is launched by who planned it.
-fn needs_to_be_the_caller(host: &Host) -> Outcome {
+pub(crate) fn needs_to_be_the_caller(host: &Host) -> Outcome {
     match rustix::process::geteuid().as_raw() == host.uid() {
         true => Ok(()),
         false => Err(Skipped::because("this process is not the caller")),
