@@ -15,6 +15,7 @@ mod linux;
 mod machine;
 mod process;
 mod programs;
+pub mod soak;
 mod talk;
 
 pub use audit::{Capture, Denial};

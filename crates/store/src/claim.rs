@@ -34,15 +34,16 @@ impl Store {
     }
 }
 
-/// The wants of other machines on the label of one file, under whatever names.
+/// The first want of other machines on the label of one file, under whatever name. All others want the
+/// same, or they would not live; so many may that nobody reads them all.
 pub(crate) const HELD: &str = "
     SELECT run, object, attribute, value, name
     FROM wants INDEXED BY wants_file CROSS JOIN runs ON runs.id = run
     WHERE file = ?1 AND attribute = ?2 AND run <> ?3
-    ORDER BY run, position";
+    ORDER BY run, position LIMIT 1";
 
-/// What other machines want of these labels of files, in their order, each with what the ledger says was
-/// there before all of them. Where nothing is to be undone, what they want was there.
+/// What other machines want of these labels of files, in their order, once each, with what the ledger says
+/// was there before all of them. Where nothing is to be undone, what they want was there.
 pub(crate) fn held(c: &Connection, run: Uuid, labels: &[Attribute]) -> Result<Vec<Held>, Fault> {
     let mut held = c.prepare(HELD)?;
     let mut all = Vec::new();

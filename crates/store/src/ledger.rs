@@ -118,17 +118,23 @@ impl Store {
     }
 }
 
+/// One change. A label that another machine's entry will put back alike needs no second entry: whoever
+/// wants it last undoes the first. Where there was always one who wants it, they would never end.
+pub(crate) const INTEND: &str = "
+    INSERT INTO ledger
+      (machine, name, object, attribute, before, after, file, phase, reason, time_ms, digest)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'intent', '', ?8, ?9 WHERE ?7 IS NULL OR NOT EXISTS (
+      SELECT 1 FROM ledger INDEXED BY ledger_unsettled_file
+      WHERE file = ?7 AND attribute = ?4 AND object = ?3 AND before = ?5 AND after = ?6
+        AND phase IN ('intent', 'done', 'orphaned') AND phase <> 'orphaned')";
+
 pub(crate) fn intend(
     tx: &Connection,
     machine: Uuid,
     name: &MachineName,
     ops: &[Op],
 ) -> Result<(), Fault> {
-    let mut insert = tx.prepare(
-        "INSERT INTO ledger
-           (machine, name, object, attribute, before, after, file, phase, reason, time_ms, digest)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'intent', '', ?8, ?9)",
-    )?;
+    let mut insert = tx.prepare(INTEND)?;
     let (machine, now) = (Word(machine).text()?, Bits(now_ms()));
     for Op { object, attribute, before, after } in ops {
         let file = attribute.file().map(|file| Word(file).text()).transpose()?;
@@ -184,7 +190,12 @@ pub(crate) fn close(
 /// The entries that nobody needs any more once this machine is gone: its own that are open, and those on
 /// objects that it wants, open or orphaned, unless another live machine wants the object.
 pub(crate) fn to_undo(tx: &Connection, machine: Uuid) -> Result<Due, Fault> {
-    let rest = format!(
+    Ok(record::select(tx, &of_nobody_else(), [Word(machine)])?.into())
+}
+
+/// The entries that [`to_undo`] selects.
+pub(crate) fn of_nobody_else() -> String {
+    format!(
         "WHERE sequence IN (
            SELECT sequence FROM ledger WHERE machine = ?1 AND {OPEN}
            UNION
@@ -198,8 +209,7 @@ pub(crate) fn to_undo(tx: &Connection, machine: Uuid) -> Result<Due, Fault> {
          AND NOT EXISTS (SELECT 1 FROM wants AS w WHERE {WANTED} AND w.run <> ?1)
          AND NOT EXISTS (SELECT 1 FROM wants AS w WHERE {FILE_WANTED} AND w.run <> ?1)
          ORDER BY sequence DESC"
-    );
-    Ok(record::select(tx, &rest, [Word(machine)])?.into())
+    )
 }
 
 /// What the earliest change of a file's label that is not undone has recorded of it, for somebody who

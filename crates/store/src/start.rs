@@ -122,7 +122,8 @@ impl Start<'_> {
         self.at(label::labels(&self.tx))
     }
 
-    /// What the other live machines want of these labels of files, by whatever names they have them.
+    /// What the other live machines want of these labels of files, by whatever names they have them: one
+    /// want for each label that any of them wants.
     ///
     /// # Errors
     /// Only when the store cannot be read.

@@ -18,11 +18,12 @@ fn two_thousand_lives_leave_no_more_than_six_hundred() {
     lives_leave_no_more_than_six_hundred(2_000);
 }
 
-/// A host of years: `cargo xtask soak --cycles`.
+/// A host of years: `cargo xtask soak --cycles N`.
 #[test]
-#[ignore = "it takes minutes: `cargo xtask soak --cycles` runs it"]
-fn a_hundred_thousand_lives_leave_no_more_than_six_hundred() {
-    lives_leave_no_more_than_six_hundred(100_000);
+#[ignore = "it takes minutes: `cargo xtask soak --cycles N` runs it"]
+fn as_many_lives_as_are_asked_for_leave_no_more_than_six_hundred() {
+    let asked = std::env::var("SVIRT_SOAK_CYCLES").ok().and_then(|text| text.parse().ok());
+    lives_leave_no_more_than_six_hundred(asked.unwrap_or(100_000));
 }
 
 fn lives_leave_no_more_than_six_hundred(cycles: u128) {
@@ -41,6 +42,9 @@ fn lives_leave_no_more_than_six_hundred(cycles: u128) {
         store.remember(&n.to_string(), "a fact").unwrap();
         if n == 600 {
             early = size(directory.path());
+        }
+        if n % (cycles / 10).max(1) == 0 {
+            eprintln!("{n} lives: {} KiB", size(directory.path()) >> 10);
         }
     }
     let late = size(directory.path());

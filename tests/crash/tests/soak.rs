@@ -1,48 +1,14 @@
 //! What lasts longer than a test may: `cargo xtask soak --minutes N [--seed S]`.
-//!
-//! Everything is chosen by the seed, which is printed: the same seed goes through the same choices.
 
 use crate::{
     lives::{self, Life},
     stage::Stage,
 };
-use std::{
-    env,
-    time::{Duration, Instant},
+use std::time::Instant;
+use svirt_testkit::{
+    Caller,
+    soak::{Chance, asked},
 };
-use svirt_testkit::Caller;
-
-/// Set by `cargo xtask soak`.
-const SECONDS: &str = "SVIRT_SOAK_SECONDS";
-const SEED: &str = "SVIRT_SOAK_SEED";
-
-/// Numbers that follow from a seed (splitmix64, <https://prng.di.unimi.it/splitmix64.c>).
-#[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number below this one, which is not 0.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).expect("it is below a usize")
-    }
-
-    pub(crate) fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
-}
-
-/// How long a soak lasts, and by what it is chosen; a short one where nobody says.
-pub(crate) fn asked() -> (Duration, u64) {
-    let number = |name| env::var(name).ok().and_then(|text: String| text.parse().ok());
-    (Duration::from_secs(number(SECONDS).unwrap_or(10)), number(SEED).unwrap_or(1))
-}
 
 /// Anybody is killed at any point of any life.
 #[test]
