@@ -124,7 +124,8 @@ fn no_cgroups(groups: &[PathBuf]) -> String {
     }
 }
 
-/// What `statfs(2)` says of control groups of version 2 (`linux/magic.h`).
+/// What `statfs(2)` says of control groups, of version 1 and 2 (`linux/magic.h`).
+const CGROUP_MAGIC: u32 = 0x0027_e0eb;
 const CGROUP2_MAGIC: u32 = 0x6367_7270;
 
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
@@ -148,12 +149,25 @@ fn unified_groups(mounts: &MountTable, own: &str) -> Option<Vec<PathBuf>> {
 /// Where the hierarchy of version 2 is mounted: where every distribution has it, or where the table of
 /// mounts says.
 fn unified_place(mounts: &MountTable) -> Option<PathBuf> {
-    let usual = Path::new("/sys/fs/cgroup");
-    // The kernel's numbers are of 32 bits, whatever the width of the field.
-    if rustix::fs::statfs(usual).is_ok_and(|found| found.f_type as u32 == CGROUP2_MAGIC) {
-        return Some(usual.to_owned());
+    let usual = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
+    let usual = usual.into_iter().find(|place| is_of(place, CGROUP2_MAGIC));
+    usual.or_else(|| lines(mounts).find_map(|line| mount_point(line, "cgroup2", None)))
+}
+
+/// Where the hierarchy of version 1 with a controller is mounted: where `cgroups(7)` has it, or where the
+/// table of mounts says.
+fn separate_place(mounts: &MountTable, controller: &str) -> Option<PathBuf> {
+    let usual = Path::new("/sys/fs/cgroup").join(controller);
+    if is_of(&usual, CGROUP_MAGIC) {
+        return Some(usual);
     }
-    lines(mounts).find_map(|line| mount_point(line, "cgroup2", None))
+    lines(mounts).find_map(|line| mount_point(line, "cgroup", Some(controller)))
+}
+
+/// Whether a file system of this kind is there. The kernel's numbers are of 32 bits, whatever the width
+/// of the field.
+fn is_of(place: &Path, magic: u32) -> bool {
+    rustix::fs::statfs(place).is_ok_and(|found| found.f_type as u32 == magic)
 }
 
 /// The lines of the table; none where it cannot be read.
@@ -170,7 +184,7 @@ fn holds_all(list: &Path) -> bool {
 
 fn separate(mounts: &MountTable, own: &str) -> Option<Cgroups> {
     let found = CONTROLLERS.iter().filter_map(|controller| {
-        let place = lines(mounts).find_map(|m| mount_point(m, "cgroup", Some(controller)))?;
+        let place = separate_place(mounts, controller)?;
         let path = own.lines().find_map(|line| {
             let mut fields = line.splitn(3, ':').skip(1);
             let names = fields.next()?;

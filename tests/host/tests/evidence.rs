@@ -23,6 +23,16 @@ use svirt_testkit::{Host, Machine, Outcome, Skipped, claims};
 /// Launches what `alter` makes of a running machine's plan, once more and by its side, and returns
 /// what does not agree with the plan. It is killed before it has run.
 fn found(host: &Host, planned: &Confinement, alter: impl FnOnce(&mut Confinement)) -> Vec<Finding> {
+    found_after(host, planned, alter, || {})
+}
+
+/// The same where something happens on the host once it was looked at.
+fn found_after(
+    host: &Host,
+    planned: &Confinement,
+    alter: impl FnOnce(&mut Confinement),
+    happens: impl FnOnce(),
+) -> Vec<Finding> {
     let mut altered = planned.clone();
     alter(&mut altered);
     let channels = [Channel::Console, Channel::Monitor, Channel::Log];
@@ -36,8 +46,10 @@ fn found(host: &Host, planned: &Confinement, alter: impl FnOnce(&mut Confinement
     let opened = sources::open(&altered, &supplies).expect("everything can be opened");
     // What is there without a plan's word for it is compared with what was handed over.
     let handed = Handed::of(&altered, &opened).expect("it is open");
+    happens();
     let launcher = launcher(host).assign(&altered).expect("it listens");
-    let held = launcher.start(&sources::borrow(&opened)).expect("it is launched");
+    let started = launcher.start(&sources::borrow(&opened), || Ok(()));
+    let (held, ()) = started.expect("it is launched");
     let read = evidence::read(Role::Vmm, held.pid(), planned, &handed, Path::new("/nowhere"));
     let read = read.expect("it stands there");
     held.kill();
@@ -117,7 +129,7 @@ claims! {
         needs_to_be_the_caller(host)?;
         let (machine, planned) = machine(host);
         let launcher = launcher(host).assign(&planned).expect("it listens");
-        let error = launcher.start(&[]).expect_err("it has not even its program");
+        let error = launcher.start(&[], || Ok(())).expect_err("it has not even its program");
         assert!(error.to_string().contains("match the descriptors with the job"), "{error}");
         machine.ends_after("poweroff").exits(0);
     }
@@ -284,5 +296,20 @@ claims! {
         let said = host.run(&[&flags[..], &[&format!("{below}/file")]].concat());
         host.run_program("umount", &[below]).exits(0);
         assert_eq!(said.exits(0).out, "there");
+    }
+
+    /// What the host mounts while a machine starts is no difference to its plan.
+    fn what_is_mounted_meanwhile_is_expected(host) {
+        host.needs_root("mount a file system")?;
+        let (machine, mut planned) = machine(host);
+        let (tree, below) = (host.directory("tree", 0o777), host.directory("tree/below", 0o777));
+        let (at, source) = ("/zz/tree".into(), EntrySource::Bind(object(&tree)));
+        planned.entries.push(Entry { at, source, grant: Grant::ReadTree });
+        let below = below.to_str().unwrap();
+        let mount = || drop(host.run_program("mount", &["-t", "tmpfs", "svirt-test", below]).exits(0));
+        let found = found_after(host, &planned, |_| {}, mount);
+        host.run_program("umount", &[below]).exits(0);
+        assert_eq!(found, []);
+        machine.ends_after("poweroff").exits(0);
     }
 }

@@ -147,13 +147,14 @@ impl Machine {
         };
         let profiles = Path::new(PROFILES);
         let opened = sources::open(launched, &supplies).expect("everything can be opened");
-        let handed = Handed::of(launched, &opened).expect("it is open");
+        let look = || Handed::of(launched, &opened);
         let this = std::env::current_exe().expect("this program has a path");
         let launcher = Launcher { program: this.with_file_name("svirt-launch") };
         let launcher = launcher.prepare().expect("a launcher");
         let launcher = launcher.expect(&launched.namespaces).expect("it listens");
         let launcher = launcher.assign(launched).map_err(Stopped::Launch)?;
-        let held = launcher.start(&sources::borrow(&opened)).map_err(Stopped::Launch)?;
+        let started = launcher.start(&sources::borrow(&opened), look);
+        let (held, handed) = started.map_err(Stopped::Launch)?;
         drop((opened, supplies));
         let read = evidence::read(Role::Vmm, held.pid(), planned, &handed, profiles);
         let read = read.expect("it is there");

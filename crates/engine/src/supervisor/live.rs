@@ -416,8 +416,8 @@ pub(crate) fn hold(
     supplies: &Supplies,
 ) -> Result<(Held, Handed), Failure> {
     let opened = sources::open(&process.confinement, supplies)?;
-    let handed = Handed::of(&process.confinement, &opened)?;
-    Ok((launcher.start(&sources::borrow(&opened))?, handed))
+    let look = || Handed::of(&process.confinement, &opened);
+    Ok(launcher.start(&sources::borrow(&opened), look)?)
 }
 
 /// Reads the evidence while the process stands at its first instruction, and lets it go only if all

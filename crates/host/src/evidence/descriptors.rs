@@ -1,7 +1,7 @@
 //! The descriptors that a process holds at its first instruction: how many, open for what, and which
 //! object each leads to. What it opens later is judged by [`super::strangers`].
 
-use super::procfs::Directory;
+use super::{mounts::TABLE, procfs::Directory};
 use crate::{
     Doing, HostError,
     pin::{kind, word},
@@ -13,19 +13,27 @@ use svirt_model::{
 };
 
 /// What was handed over to a process for each of its descriptors: the plan knows the objects that
-/// have a path; which connection and which nameless file it is, only who made them knows.
+/// have a path; which connection and which nameless file it is, only who made them knows. And the
+/// host's mounts, of which its own were made.
 #[derive(Debug)]
-pub struct Handed(Vec<OpenFile>);
+pub struct Handed {
+    opened: Vec<OpenFile>,
+    /// As `mountinfo` has them; none for a process that sees just those.
+    pub(super) mounts: Option<String>,
+}
 
 impl Handed {
-    /// Looks at what [`crate::sources::open`] opened, while it is there.
+    /// Looks at what [`crate::sources::open`] opened, while it is there, and at the host's mounts: so
+    /// much can be known before the process is there, which then need not wait for it.
     ///
     /// # Errors
     /// The kernel's.
     pub fn of(confinement: &Confinement, opened: &[OwnedFd]) -> Result<Self, HostError> {
         let held = opened.iter().skip(confinement.entries.len());
         let held = held.take(confinement.descriptors.len());
-        held.map(look).collect::<Result<_, _>>().map(Self)
+        let opened = held.map(look).collect::<Result<_, _>>()?;
+        let mounts = || Directory::own()?.text(TABLE);
+        Ok(Self { opened, mounts: confinement.own_root.then(mounts).transpose()? })
     }
 }
 
@@ -91,7 +99,7 @@ pub(super) fn compare(
     handed: &Handed,
 ) -> Result<(Finding, BTreeMap<i32, OpenFile>), HostError> {
     // For one that was not even handed over, something is expected that no descriptor is.
-    let handed = handed.0.iter().copied().chain(std::iter::repeat(NONE));
+    let handed = handed.opened.iter().copied().chain(std::iter::repeat(NONE));
     let pairs = confinement.descriptors.iter().zip(handed);
     let expected = pairs.map(|(d, h)| (d.number, planned(&d.source, h))).collect();
     let mut observed = BTreeMap::new();

@@ -43,8 +43,14 @@ pub fn read(
         let (row, descriptors) = descriptors::compare(&seen.process, confinement, handed)?;
         rows.findings.push(row);
         let table =
-            if confinement.own_root { seen.process.text("mountinfo")? } else { String::new() };
-        rows.findings.extend(seen.mounts(&table)?);
+            if confinement.own_root { seen.process.text(mounts::TABLE)? } else { String::new() };
+        let ahead = handed.mounts.as_ref().map(|host| mounts::compare(&table, host, confinement));
+        // The host may have mounted something since it was looked at.
+        let mounts = match ahead {
+            Some(row) if row.holds() => Some(row),
+            _ => seen.mounts(&table)?,
+        };
+        rows.findings.extend(mounts);
         let (findings, mounts) = (rows.findings, mounts::digest(&table));
         Ok(Evidence { role, pid, findings, descriptors, mounts, unseen: rows.unseen })
     })
@@ -74,7 +80,7 @@ pub fn again(
         rows.add("descriptors", strangers.map(Some))?;
         let listening = strangers::listening(process, confinement, &sockets);
         rows.add("listening sockets", listening.map(Some))?;
-        let table = if confinement.own_root { process.text("mountinfo")? } else { String::new() };
+        let table = if confinement.own_root { process.text(mounts::TABLE)? } else { String::new() };
         // What the host mounts or unmounts elsewhere later changes what its paths lead to, and
         // nothing of what the process sees.
         let as_then = mounts::digest(&table) == then.mounts;
@@ -173,7 +179,7 @@ impl Seen<'_> {
     /// The mounts that it sees, where it does not see the host's.
     fn mounts(&self, table: &str) -> Result<Option<Finding>, HostError> {
         let confinement = self.subject.confinement;
-        let row = || mounts::compare(table, &self.own, confinement);
+        let row = || Ok(mounts::compare(table, &self.own.text(mounts::TABLE)?, confinement));
         confinement.own_root.then(row).transpose()
     }
 }

@@ -13,6 +13,9 @@ use std::{
 };
 use svirt_model::{Confinement, Entry, EntrySource, Finding, Grant, Layer};
 
+/// Where the kernel shows a process's mounts (`proc_pid_mountinfo(5)`).
+pub(super) const TABLE: &str = "mountinfo";
+
 /// What mounts forbid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Forbids {
@@ -190,20 +193,16 @@ fn join(above: &str, rest: &str) -> String {
     }
 }
 
-/// Every mount that the process sees: nothing more and nothing less than what was planned.
-pub(super) fn compare(
-    table: &str,
-    own: &Directory,
-    confinement: &Confinement,
-) -> Result<Finding, HostError> {
-    let host = own.text("mountinfo")?;
-    let host = Tree::read(&host);
+/// Every mount that the process sees: nothing more and nothing less than what was planned, beside the
+/// host's own table.
+pub(super) fn compare(table: &str, host: &str, confinement: &Confinement) -> Finding {
+    let host = Tree::read(host);
     let (made, expected) = (made(confinement), rows(planned(confinement, &host)));
     let observed = rows(table.lines().map(|line| match Mount::read(line) {
         Some(mount) => mount.row(&made, &host),
         None => line.to_owned(),
     }));
-    Ok(differences(Layer::Root, WHAT, &expected, &observed))
+    differences(Layer::Root, WHAT, &expected, &observed)
 }
 
 /// What the row about mounts is called.

@@ -68,7 +68,7 @@ pub(super) fn compare(
 }
 
 fn mounts(process: &Directory) -> Result<BTreeSet<u32>, HostError> {
-    let table = process.text("mountinfo")?;
+    let table = process.text(super::mounts::TABLE)?;
     Ok(table.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect())
 }
 

@@ -135,18 +135,23 @@ impl Assigned {
     /// Starts the process and returns when it stands at the first instruction of its program.
     ///
     /// `descriptors` are in the order that [`wire::descriptors`] gives; they are not needed any more
-    /// afterwards.
+    /// afterwards. What can be done `meanwhile` is done while the launcher works.
     ///
     /// # Errors
     /// See [`LaunchError`]. Nothing of the process is left then.
-    pub fn start(self, descriptors: &[BorrowedFd<'_>]) -> Result<Held, LaunchError> {
+    pub fn start<T>(
+        self,
+        descriptors: &[BorrowedFd<'_>],
+        meanwhile: impl FnOnce() -> Result<T, HostError>,
+    ) -> Result<(Held, T), LaunchError> {
         let mut start = self.start;
         if descriptors.len() != self.descriptors {
             return Err(Errno::INVAL).doing(|| "match the descriptors with the job")?;
         }
         wire::send_descriptors(&start.control, descriptors)?;
+        let done = meanwhile()?;
         let (tracee, pid) = start.hold()?;
-        Ok(Held { tracee, running: start.into_running(pid) })
+        Ok((Held { tracee, running: start.into_running(pid) }, done))
     }
 }
 
