@@ -176,7 +176,7 @@ fn send(stream: &mut UnixStream, request: &Request) -> Result<(), Failure> {
     let mut line =
         serde_json::to_vec(request).map_err(|e| Failure::from_error(Code::Internal, &e))?;
     line.push(b'\n');
-    Ok(stream.write_all(&line).doing(|| "ask the supervisor")?)
+    stream.write_all(&line).map_err(|e| gone(&e))
 }
 
 fn reply(reader: &mut impl BufRead) -> Result<Reply, Failure> {
