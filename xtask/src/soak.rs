@@ -20,10 +20,11 @@ pub(crate) struct Options {
     /// must miss it, or it must say what does
     #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "minutes"])]
     privileges: bool,
-    /// Start and end a hundred thousand machines in one store, which must stay small
-    #[arg(long, conflicts_with = "minutes")]
-    cycles: bool,
-    /// Kill whatever there is at any point, again and again, for so long
+    /// Start and end so many machines in one store, which must stay small
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000",
+        value_parser = clap::value_parser!(u32).range(1000..), conflicts_with = "minutes")]
+    cycles: Option<u32>,
+    /// Kill whatever there is at any point, many machines at once, and cut the power, for so long
     #[arg(long)]
     minutes: Option<u64>,
     /// Choose what is killed as another run did that printed this seed
@@ -36,18 +37,20 @@ pub(crate) struct Options {
 /// # Errors
 /// If anything in it fails.
 pub(crate) fn run(options: &Options) -> Result {
-    match options.minutes {
-        Some(minutes) => crash(minutes, options.seed.unwrap_or_else(any_seed)),
-        None if options.cycles => cycles(),
-        None if options.labs => labs(),
-        None if options.privileges => privileges(),
-        None => fresh::run(),
+    match (options.minutes, options.cycles) {
+        (Some(minutes), _) => crash(minutes, options.seed.unwrap_or_else(any_seed)),
+        (None, Some(count)) => cycles(count),
+        (None, None) if options.labs => labs(),
+        (None, None) if options.privileges => privileges(),
+        (None, None) => fresh::run(),
     }
 }
 
-fn cycles() -> Result {
+fn cycles(count: u32) -> Result {
     let test = ["test", "--release", "--package=svirt-store", "--test=growth"];
-    run_command(cargo(test).args(["--", "--ignored", "hundred_thousand"]))
+    let mut lives = cargo(test);
+    lives.args(["--", "--ignored", "--nocapture", "as_many_lives_as_are_asked_for"]);
+    run_command(lives.env("SVIRT_SOAK_CYCLES", count.to_string()))
 }
 
 /// The tests of `tests/lsm` that last, but for what only measures.
@@ -63,18 +66,24 @@ fn privileges() -> Result {
     run_command(cargo(test).arg("every_library_is_missed"))
 }
 
-/// The tests of `tests/crash` that last, each for its share of the time.
+/// The tests that last, each for its share of the time.
 fn crash(minutes: u64, seed: u64) -> Result {
     eprintln!("soak: cargo xtask soak --minutes {minutes} --seed {seed}");
-    let mut tests = cargo(["test", "--package=svirt-tests-crash", "--test=crash", "--"]);
-    tests.args(["--ignored", "--nocapture", "--test-threads=1", "soak"]);
-    let share = minutes * 60 / TRIALS;
-    tests.env("SVIRT_SOAK_SECONDS", share.to_string());
-    run_command(tests.env("SVIRT_SOAK_SEED", seed.to_string()))
+    let trials: u64 = TRIALS.iter().map(|(_, count)| count).sum();
+    for (tests, _) in TRIALS {
+        let mut tests = cargo(["test"].iter().chain(*tests));
+        tests.args(["--", "--ignored", "--nocapture", "--test-threads=1", "soak"]);
+        tests.env("SVIRT_SOAK_SECONDS", (minutes * 60 / trials).to_string());
+        run_command(tests.env("SVIRT_SOAK_SEED", seed.to_string()))?;
+    }
+    Ok(())
 }
 
-/// How many tests share the time.
-const TRIALS: u64 = 3;
+/// Where the tests that last are, and how many of them share the time.
+const TRIALS: &[(&[&str], u64)] = &[
+    (&["--package=svirt-tests-crash", "--test=crash"], 3),
+    (&["--package=svirt-tests-lsm", "--test=labs"], 1),
+];
 
 fn any_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
