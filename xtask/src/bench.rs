@@ -19,6 +19,7 @@ mod recover;
 mod report;
 mod reserve;
 mod series;
+mod turnover;
 mod verify;
 mod watch;
 
@@ -57,6 +58,8 @@ enum Subject {
     Parallel,
     /// Two hundred starts at once, beside two hundred of QEMU alone
     Crowd,
+    /// Two hundred machines that come and go, fifty at a time, beside as many of QEMU alone
+    Turnover,
     /// The labels of five objects, given and taken back, beside chcon (root)
     Label,
     /// Ten thousand files labelled, beside chcon -R and setfiles (root)
@@ -82,6 +85,7 @@ const ALL: [Subject; 14] = [
     Subject::Memory,
     Subject::Parallel,
     Subject::Crowd,
+    Subject::Turnover,
     Subject::Label,
     Subject::Relabel,
     Subject::Reserve,
@@ -102,6 +106,7 @@ impl Subject {
             Subject::Memory => (5, 1),
             Subject::Parallel => (5, 1),
             Subject::Crowd => (3, 1),
+            Subject::Turnover => (5, 1),
             Subject::Label => (100, 10),
             Subject::Relabel => (11, 2),
             Subject::Reserve | Subject::Recover | Subject::Reach => (1, 1),
@@ -129,6 +134,7 @@ impl Subject {
             Subject::Memory => memory::measure(place, person, rounds),
             Subject::Parallel => return parallel::measure(place, person, rounds, 50),
             Subject::Crowd => return parallel::measure(place, person, rounds, 200),
+            Subject::Turnover => turnover::measure(place, person, rounds, 200),
             Subject::Label => labels::few(place, person, rounds),
             Subject::Relabel => labels::tree(place, person, rounds),
             Subject::Reserve => return reserve::measure(person),

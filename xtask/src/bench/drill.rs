@@ -8,13 +8,13 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::place::{Person, Place};
-use super::report::{MEDIAN, Measurement};
+use super::report::{MEDIAN, Measurement, Target};
 use super::series::Series;
 use crate::command::output;
 use crate::error::{Error, Result};
 
 /// A drill takes no longer, in seconds.
-const TARGET: f64 = 5.0;
+const TARGET: Target = Target::AtMost(5.0);
 const MACHINE: &str = "drilled";
 /// A root that can be read, and nothing else of the host's.
 const BUBBLEWRAP: &str = "bwrap --unshare-all --new-session --die-with-parent --cap-drop ALL \
@@ -50,7 +50,7 @@ fn scores(place: &Place, person: &Person) -> Result<Vec<Measurement>> {
             quantile: MEDIAN,
             person: person.name.clone(),
             unit: "",
-            target: (what == "open").then_some(0.0),
+            target: (what == "open").then_some(Target::AtMost(0.0)),
             compared: false,
             series: all.iter().map(series).collect(),
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::place::{Person, Place};
-use super::report::{MEDIAN, Measurement};
+use super::report::{MEDIAN, Measurement, Target};
 use super::series::Series;
 use super::watch::to_the_end;
 use crate::command::output;
@@ -14,7 +14,7 @@ use crate::error::Result;
 const PROGRAM: &str = "/usr/bin/true";
 
 /// sVirt is allowed half more than bubblewrap, which has no ledger, no evidence and no filters.
-const TARGET: f64 = 1.5;
+const TARGET: Target = Target::AtMost(1.5);
 
 /// Before the rounds that count.
 const WARM_UP: usize = 3;

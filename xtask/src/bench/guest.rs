@@ -6,18 +6,18 @@ use svirt_guest::{GUEST, READY_LINE};
 
 use super::peer::{Ends, Planned};
 use super::place::{Person, Place};
-use super::report::{MEDIAN, Measurement};
+use super::report::{MEDIAN, Measurement, Target};
 use super::series::Series;
 use super::watch::to_the_line;
 use crate::error::{Error, Result};
 
-const TARGET: f64 = 1.05;
+const TARGET: Target = Target::AtMost(1.05);
 
 /// Before the rounds that count: sVirt learns here whether KVM works.
 const WARM_UP: usize = 2;
 
 /// The guest is told to switch itself off once it has said that it runs.
-const FAREWELL: &str = "poweroff\n";
+pub(super) const FAREWELL: &str = "poweroff\n";
 
 pub(super) fn measure(place: &Place, person: &Person, rounds: usize) -> Result<Measurement> {
     let mut ours = place.svirt(person, ["run"]);

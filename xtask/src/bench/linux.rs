@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 
 use super::peer::{Ends, Planned};
 use super::place::{Person, Place};
-use super::report::{MEDIAN, Measurement};
+use super::report::{MEDIAN, Measurement, Target};
 use super::series::Series;
 use super::watch::to_the_line;
 use crate::command::{line, output, run, succeeded, tree};
 use crate::error::{Error, Result};
 
-const TARGET: f64 = 1.02;
+const TARGET: Target = Target::AtMost(1.02);
 const WARM_UP: usize = 1;
 
 /// The package that names the newest kernel for guests.

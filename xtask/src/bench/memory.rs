@@ -7,13 +7,13 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use super::place::{Person, Place};
-use super::report::{MEDIAN, Measurement};
+use super::report::{MEDIAN, Measurement, Target};
 use super::series::Series;
 use crate::command::{output, run};
 use crate::error::{Error, Result};
 
 /// In MiB.
-const TARGET: f64 = 2.0;
+const TARGET: Target = Target::AtMost(2.0);
 
 pub(super) fn measure(place: &Place, person: &Person, rounds: usize) -> Result<Measurement> {
     let mut all = Series::new("the only supervisor");

@@ -14,7 +14,7 @@ use super::guest;
 use super::memory::kill;
 use super::peer::{Ends, Planned};
 use super::place::{Person, Place};
-use super::report::{MEDIAN, Measurement, WORST};
+use super::report::{MEDIAN, Measurement, Target, WORST};
 use super::series::Series;
 use super::watch::{line_of, start};
 use crate::command::output;
@@ -32,7 +32,7 @@ const GREETING: &str = "\"QMP\"";
 const NAME: &str = "bench-";
 
 /// For sVirt's own part, in milliseconds.
-const TARGET: f64 = 20.0;
+const TARGET: Target = Target::AtMost(20.0);
 
 pub(super) fn measure(
     place: &Place,

@@ -1,7 +1,7 @@
 //! The figures, as a table and as JSON, with the machine that they were taken on.
 
-use std::fs;
 use std::process::Command;
+use std::{fmt, fs};
 
 use serde_json::{Value, json};
 
@@ -71,6 +71,40 @@ pub(super) const MEDIAN: f64 = 0.5;
 /// What ninety-nine in a hundred do not exceed.
 pub(super) const WORST: f64 = 0.99;
 
+/// What is aimed at: of the ratio or, without a peer, of sVirt's own.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    /// Of what costs.
+    AtMost(f64),
+    /// Of what is achieved.
+    AtLeast(f64),
+}
+
+impl Target {
+    fn is_kept(self, figure: f64) -> bool {
+        match self {
+            Target::AtMost(most) => figure <= most,
+            Target::AtLeast(least) => figure >= least,
+        }
+    }
+
+    fn json(self) -> Value {
+        match self {
+            Target::AtMost(most) => json!({ "at_most": most }),
+            Target::AtLeast(least) => json!({ "at_least": least }),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::AtMost(most) => write!(f, "<= {most}"),
+            Target::AtLeast(least) => write!(f, ">= {least}"),
+        }
+    }
+}
+
 /// One thing measured, for one person.
 #[derive(Debug)]
 pub(super) struct Measurement {
@@ -80,8 +114,7 @@ pub(super) struct Measurement {
     pub(super) unit: &'static str,
     /// Which of the samples the figure is taken from, as a part of them: [`MEDIAN`] or [`WORST`].
     pub(super) quantile: f64,
-    /// At most this is aimed at: of the ratio or, without a peer, of sVirt's own.
-    pub(super) target: Option<f64>,
+    pub(super) target: Option<Target>,
     /// Whether the second series is a peer that sVirt is compared with.
     pub(super) compared: bool,
     /// sVirt first, then its peer if it has one, then what is only shown.
@@ -101,8 +134,8 @@ impl Measurement {
 
     fn verdict(&self) -> String {
         let Some(target) = self.target else { return String::new() };
-        let kept = if self.figure() <= target { "kept" } else { "MISSED" };
-        format!("target <= {target}: {kept}")
+        let kept = if target.is_kept(self.figure()) { "kept" } else { "MISSED" };
+        format!("target {target}: {kept}")
     }
 
     fn rows(&self) -> String {
@@ -141,7 +174,7 @@ impl Measurement {
             "unit": self.unit,
             "figure": self.figure(),
             "quantile": self.quantile,
-            "target": self.target,
+            "target": self.target.map(Target::json),
             "series": self.series.iter().map(series).collect::<Vec<_>>(),
         })
     }
@@ -190,7 +223,7 @@ mod tests {
             name: "m".to_owned(),
             person: "p".to_owned(),
             unit: "ms",
-            target: Some(1.5),
+            target: Some(Target::AtMost(1.5)),
             series: series.iter().map(one).collect(),
         }
     }
@@ -202,6 +235,18 @@ mod tests {
         assert!(two.verdict().ends_with("kept"));
         let slow = measurement(&[("svirt", 4.0), ("bwrap", 2.0)]);
         assert!(slow.verdict().ends_with("MISSED"));
+    }
+
+    #[test]
+    fn of_what_is_achieved_more_is_better() {
+        let rate = |ours| Measurement {
+            target: Some(Target::AtLeast(0.9)),
+            ..measurement(&[("svirt", ours), ("qemu", 10.0)])
+        };
+        assert!(rate(9.5).verdict().ends_with("target >= 0.9: kept"));
+        assert!(rate(8.5).verdict().ends_with("MISSED"));
+        assert_eq!(rate(8.5).json()["target"], json!({ "at_least": 0.9 }));
+        assert!(measurement(&[]).json()["target"]["at_most"].is_f64());
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use super::memory::kill;
 use super::place::{Person, Place};
-use super::report::{MEDIAN, Measurement};
+use super::report::{MEDIAN, Measurement, Target};
 use super::series::Series;
 use crate::command::{output, run};
 use crate::error::Result;
 
 /// In milliseconds.
-const TARGET: f64 = 1000.0;
+const TARGET: Target = Target::AtMost(1000.0);
 
 pub(super) fn measure(
     place: &Place,

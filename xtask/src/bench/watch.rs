@@ -29,7 +29,7 @@ pub(super) fn to_the_end(command: &mut Command) -> Result<Duration> {
 /// `farewell` on its standard input; its end is waited for and not counted.
 ///
 /// # Errors
-/// It ends, or the limit passes, before that line.
+/// It ends, or the limit passes, before that line; it fails after it.
 pub(super) fn to_the_line(
     command: &mut Command,
     wanted: &'static str,
@@ -44,10 +44,12 @@ pub(super) fn to_the_line(
         (Some(_), Some(input)) => drop(input.write_all(farewell.as_bytes())),
         _ => drop(child.kill()),
     }
-    let _ = child.wait();
+    let status = child.wait().map_err(|source| Error::Run { line: line(command), source })?;
     let how = if ended { "and ended" } else { "in time" };
     let missing = || Error::Answer(format!("`{}` did not print {wanted:?} {how}", line(command)));
-    Ok(found.ok_or_else(missing)?.duration_since(start))
+    let found = found.ok_or_else(missing)?;
+    succeeded(command, status)?;
+    Ok(found.duration_since(start))
 }
 
 /// Starts a command whose output will be read.
@@ -100,6 +102,12 @@ mod tests {
         let error =
             to_the_line(&mut shell("echo one"), "two", "").expect_err("it does not print that");
         assert!(error.to_string().contains("did not print \"two\" and ended"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_fails_after_its_line_has_no_time() {
+        let error = to_the_line(&mut shell("echo one; exit 3"), "one", "").expect_err("it fails");
+        assert!(matches!(error, Error::Failed { .. }), "{error}");
     }
 
     #[test]
