@@ -74,7 +74,7 @@ fn rate(machines: usize, command: &(dyn Fn(usize) -> Command + Sync)) -> Result<
     thread::scope(|scope| {
         let all: Vec<_> = (0..AT_ONCE).map(|slot| scope.spawn(move || lives(slot))).collect();
         let died = |_| Err(Error::Answer("a thread of the measurement died".to_owned()));
-        all.into_iter().map(|one| one.join().unwrap_or_else(died)).collect::<Result<()>>()
+        all.into_iter().try_for_each(|one| one.join().unwrap_or_else(died))
     })?;
     Ok(machines as f64 / begin.elapsed().as_secs_f64())
 }
