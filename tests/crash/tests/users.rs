@@ -5,7 +5,6 @@
 use crate::{
     census::attributes,
     lives::{self, Life},
-    soak::{Chance, asked},
     stage::{Stage, tried},
 };
 use rustix::fs::XattrFlags;
@@ -16,7 +15,10 @@ use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
-use svirt_testkit::{Caller, Host, Outcome, Talk};
+use svirt_testkit::{
+    Caller, Host, Outcome, Talk,
+    soak::{Chance, asked},
+};
 
 /// What somebody does to a file by hand.
 const LABELS: [&str; 3] =
