@@ -78,7 +78,7 @@ enum Subject {
     Growth,
 }
 
-const ALL: [Subject; 14] = [
+const ALL: [Subject; 15] = [
     Subject::Exec,
     Subject::Guest,
     Subject::Linux,
