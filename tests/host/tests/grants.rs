@@ -41,7 +41,8 @@ fn comes_up(host: &Host, confinement: &Confinement) -> bool {
     };
     let opened = sources::open(confinement, &supplies).expect("everything can be opened");
     let launcher = launcher(host).assign(confinement).expect("it listens");
-    let Ok(held) = launcher.start(&sources::borrow(&opened)) else { return false };
+    let started = launcher.start(&sources::borrow(&opened), || Ok(()));
+    let Ok((held, ())) = started else { return false };
     // Its end is seen once nobody else has the other ends.
     drop((opened, supplies));
     let running = held.release().expect("it stands there");
