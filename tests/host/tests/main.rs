@@ -6,7 +6,6 @@ mod doctor;
 mod drill;
 mod durable;
 mod evidence;
-mod grants;
 mod layers;
 mod limits;
 mod probe;

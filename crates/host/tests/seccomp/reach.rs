@@ -170,7 +170,7 @@ fn containers(calls: &BTreeMap<String, u32>) -> Option<BTreeSet<String>> {
 
 /// What sVirt's filter of QEMU lets through is a part of what QEMU lets itself do, and less than half.
 #[test]
-fn a_machine_reaches_less_than_half_of_what_qemus_own_sandbox_leaves() {
+fn a_machine_reaches_less_than_half_of_what_a_real_qemu_leaves_itself() {
     let (Some(calls), Some(theirs)) = (calls(), qemus_own()) else {
         return svirt_testkit::skipped("no header names the calls, or no filter can be read");
     };

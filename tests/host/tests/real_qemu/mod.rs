@@ -3,6 +3,7 @@
 mod delegated;
 mod documents;
 mod faults;
+mod grants;
 mod guests;
 mod held;
 mod images;

@@ -94,7 +94,7 @@ fn every_library(host: &Host) -> Outcome {
 #[test]
 #[ignore = "it starts QEMU some fifty times"]
 fn every_library_is_missed() {
-    check(Caller::Root, "grants::every_library_is_missed", every_library);
+    check(Caller::Root, "real_qemu::grants::every_library_is_missed", every_library);
 }
 
 claims! {
