@@ -8,6 +8,7 @@ mod drill;
 mod exec;
 mod growth;
 mod guest;
+mod lab;
 mod labels;
 mod linux;
 mod memory;
@@ -62,6 +63,8 @@ enum Subject {
     Turnover,
     /// The labels of five objects, given and taken back, beside chcon (root)
     Label,
+    /// Labels, rules and profiles on kernels that enforce them
+    Lab,
     /// Ten thousand files labelled, beside chcon -R and setfiles (root)
     Relabel,
     /// A label reserved where ten thousand are, beside where ten are
@@ -78,7 +81,7 @@ enum Subject {
     Growth,
 }
 
-const ALL: [Subject; 15] = [
+const ALL: [Subject; 16] = [
     Subject::Exec,
     Subject::Guest,
     Subject::Linux,
@@ -87,6 +90,7 @@ const ALL: [Subject; 15] = [
     Subject::Crowd,
     Subject::Turnover,
     Subject::Label,
+    Subject::Lab,
     Subject::Relabel,
     Subject::Reserve,
     Subject::Verify,
@@ -108,6 +112,7 @@ impl Subject {
             Subject::Crowd => (3, 1),
             Subject::Turnover => (5, 1),
             Subject::Label => (100, 10),
+            Subject::Lab => (20, 3),
             Subject::Relabel => (11, 2),
             Subject::Reserve | Subject::Recover | Subject::Reach => (1, 1),
             Subject::Drill => (5, 1),
@@ -121,7 +126,9 @@ impl Subject {
     fn is_for(self, person: &Person) -> bool {
         match self {
             Subject::Label | Subject::Relabel | Subject::Growth => person.is_root(),
-            Subject::Reserve | Subject::Recover | Subject::Reach => person.is_first(),
+            Subject::Reserve | Subject::Recover | Subject::Reach | Subject::Lab => {
+                person.is_first()
+            }
             _ => true,
         }
     }
@@ -137,6 +144,7 @@ impl Subject {
             Subject::Turnover => turnover::measure(place, person, rounds, 200),
             Subject::Label => labels::few(place, person, rounds),
             Subject::Relabel => labels::tree(place, person, rounds),
+            Subject::Lab => return lab::measure(place, person, rounds),
             Subject::Reserve => return reserve::measure(person),
             Subject::Drill => return drill::measure(place, person, rounds),
             Subject::Reach => return reach::measure(person),

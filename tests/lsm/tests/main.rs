@@ -3,4 +3,5 @@
 
 mod labels;
 mod machines;
+mod measure;
 mod real_qemu;

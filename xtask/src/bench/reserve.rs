@@ -36,12 +36,14 @@ pub(super) fn measure(person: &Person) -> Result<Vec<Measurement>> {
 pub(super) fn printed(test: &str, kinds: &[(&str, &str)]) -> Result<Vec<Series>> {
     let arguments = ["test", "--quiet", "--release", "--package=svirt-engine", "--lib", "--"];
     let text = output(cargo(arguments).args(["--ignored", "--nocapture", test]))?;
-    let series = kinds.iter().map(|(key, name)| {
-        let missing = || Error::Answer(format!("the test {test} does not print `{key}`"));
-        let series = |samples| Series { name: (*name).into(), samples };
-        samples(&text, key).map(series).ok_or_else(missing)
-    });
-    series.collect()
+    kinds.iter().map(|(key, name)| read(&text, key, name)).collect()
+}
+
+/// What a test printed under a key, and what it is.
+pub(super) fn read(text: &str, key: &str, name: &str) -> Result<Series> {
+    let missing = || Error::Answer(format!("no test has printed `{key}`"));
+    let series = |samples| Series { name: name.to_owned(), samples };
+    samples(text, key).map(series).ok_or_else(missing)
 }
 
 /// The numbers that follow this on a line. The test's name may stand before it.
