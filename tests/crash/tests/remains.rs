@@ -1,5 +1,5 @@
-//! What the kernel keeps of a machine beside its processes: namespaces, which a descriptor or a mount of
-//! somebody else's holds, and keys of its users. Whose they were is noted while its processes are there.
+//! What the kernel keeps of a machine beside its processes: namespaces, which a descriptor or a mount that
+//! was left holds, and keys of its users. Whose they were is noted while its processes are there.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ impl Remains {
     /// Notes what whoever descends from this process has now.
     pub(crate) fn note(&mut self) {
         let (ours, keys) = (namespaces(Path::new("/proc/self")), keys());
-        for process in descendants().into_iter().map(|pid| PathBuf::from(format!("/proc/{pid}"))) {
+        for process in descendants().into_iter().map(place) {
             self.namespaces.extend(namespaces(&process).difference(&ours).cloned());
             if let Some(user) = user(&process) {
                 let had = self.users.entry(user).or_default();
@@ -58,7 +58,10 @@ impl Remains {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("procfs");
         let mounted = self.namespaces.iter().filter(|name| mounts.contains(&format!("{name} ")));
         let mut left: Vec<String> = mounted.map(|name| format!("{name} is mounted")).collect();
-        for process in processes() {
+        // The kernel gives the number of a namespace that has gone to somebody else's next one, so those of
+        // processes that have nothing to do with the machine say nothing.
+        let own = std::iter::once(std::process::id()).chain(descendants());
+        for process in own.map(place) {
             let held = namespaces(&process).into_iter().chain(descriptors(&process));
             let held = held.filter(|name| self.namespaces.contains(name));
             left.extend(held.map(|name| format!("{} has {name}", process.display())));
@@ -86,9 +89,8 @@ fn keys() -> BTreeMap<u32, u32> {
     lines.lines().filter_map(one).collect()
 }
 
-fn processes() -> impl Iterator<Item = PathBuf> {
-    let all = fs::read_dir("/proc").expect("procfs").flatten().map(|entry| entry.path());
-    all.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().parse::<u32>().is_ok()))
+fn place(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}"))
 }
 
 /// The names of a process's namespaces.
