@@ -24,6 +24,11 @@ pub enum Trace {
 }
 
 impl Trace {
+    /// A line of `mountinfo`, without its first two numbers: what is mounted anew has others.
+    fn mount(line: &str) -> Self {
+        Self::Mount(line.splitn(3, ' ').last().unwrap_or_default().to_owned())
+    }
+
     /// Removes it, as far as that can be.
     pub(crate) fn remove(&self) {
         match self {
@@ -51,7 +56,7 @@ impl Traces {
             let text = fs::read_to_string(file).unwrap_or_default();
             text.lines().filter(|l| l.contains(word)).map(str::to_owned).collect()
         };
-        all.extend(lines("/proc/self/mountinfo", &place).into_iter().map(Trace::Mount));
+        all.extend(lines("/proc/self/mountinfo", &place).iter().map(|line| Trace::mount(line)));
         let sockets = lines("/proc/net/unix", &tag).into_iter().filter(|l| l.contains('@'));
         all.extend(sockets.map(Trace::Socket));
         all.sort();

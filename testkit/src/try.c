@@ -47,13 +47,11 @@ static int take(void) {
     return 0;
 }
 
-/* Returns when somebody has opened a named pipe for writing and closed it. */
-static int told(const char *pipe) {
+/* Returns when there is a byte in a pipe that this process holds both ends of: whoever tells twice at once
+ * has told twice. */
+static int told(int pipe) {
     char byte;
-    int end = open(pipe, O_RDONLY);
-    while (end >= 0 && read(end, &byte, 1) > 0)
-        ;
-    return end < 0 ? errno : close(end);
+    return read(pipe, &byte, 1) == 1 ? 0 : errno;
 }
 
 static int pass(int to, int descriptor) {
@@ -76,8 +74,8 @@ static int pass(int to, int descriptor) {
 /* PIPE FILE COMMAND...: runs a command whose standard input is a socket; once told by the pipe, passes it
  * the file, and told again, closes the socket. Ends as the command does. */
 static int give(char **words) {
-    int ends[2], status, error;
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+    int ends[2], status, error, pipe = open(words[0], O_RDWR | O_CLOEXEC);
+    if (pipe < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
         return errno;
     if (!fork()) {
         dup2(ends[1], 0);
@@ -87,7 +85,7 @@ static int give(char **words) {
         _exit(127);
     }
     close(ends[1]);
-    if ((error = told(words[0])) || (error = pass(ends[0], open(words[1], O_RDONLY))) || (error = told(words[0])))
+    if ((error = told(pipe)) || (error = pass(ends[0], open(words[1], O_RDONLY))) || (error = told(pipe)))
         return error;
     close(ends[0]);
     return wait(&status) < 0 || !WIFEXITED(status) ? 255 : WEXITSTATUS(status);

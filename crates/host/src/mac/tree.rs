@@ -28,7 +28,7 @@ use rustix::{
 use std::{
     collections::HashMap,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 use svirt_model::label::{Inode, SecurityModel, Tree};
 use visit::{Finder, Labeller, Restorer};
@@ -175,7 +175,7 @@ pub fn put_back(
     let restorer = Restorer::new(&direct, change, Before::of(change.before));
     Walk::new(root.as_fd(), &restorer, watch).run()?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let opened = open(root.as_fd(), Path::new(""), flags).doing(|| "open a tree")?;
+    let opened = open(root.as_fd(), c".", flags).doing(|| "open a tree")?;
     syncfs(&opened).doing(|| "wait for a tree's file system")?;
     restorer.into_returned()
 }
@@ -220,14 +220,21 @@ impl<'a> Before<'a> {
 }
 
 /// Opens what is below a directory, through no link and no mount. A link at the end can be held.
-fn open(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), beneath())
-}
-
-fn beneath() -> ResolveFlags {
-    ResolveFlags::BENEATH
+///
+/// A name that leads out of the directory by the time that it was looked up is refused as a mount is
+/// (`complete_walk` in the kernel's `fs/namei.c`); only a mount is still in the way at a second look.
+fn open(
+    directory: BorrowedFd<'_>,
+    path: impl rustix::path::Arg + Copy,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
+    let beneath = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS
-        | ResolveFlags::NO_XDEV
+        | ResolveFlags::NO_XDEV;
+    let once = || openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), beneath);
+    match once() {
+        Err(Errno::XDEV) => once(),
+        opened => opened,
+    }
 }

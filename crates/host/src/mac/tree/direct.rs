@@ -12,8 +12,8 @@ use crate::{
 };
 use rustix::{
     fs::{
-        AtFlags, Mode, OFlags, Statx, StatxFlags, XattrFlags, getxattr, lgetxattr, lremovexattr,
-        lsetxattr, openat2, removexattr, setxattr, statx,
+        AtFlags, OFlags, Statx, StatxFlags, XattrFlags, getxattr, lgetxattr, lremovexattr,
+        lsetxattr, removexattr, setxattr, statx,
     },
     io::Errno,
 };
@@ -63,8 +63,7 @@ impl Direct {
         if !hold {
             return Ok(Object { direct: self, directory, name: name.into(), held: None });
         }
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = openat2(directory, name, flags, Mode::empty(), super::beneath())?;
+        let held = super::open(directory, name, OFlags::PATH | OFlags::NOFOLLOW)?;
         // Digits have no NUL in them.
         let number = CString::new(held.as_raw_fd().to_string()).unwrap_or_default();
         let directory = self.descriptors.as_fd();

@@ -146,7 +146,7 @@ impl<'a, V: Visit> Walk<'a, V> {
     /// The root itself comes first, and what is below it while it has what it was given.
     fn begin(&self) -> Result<(), TreeError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        let root = open(self.root, Path::new(""), flags).doing(|| "open a tree")?;
+        let root = open(self.root, c".", flags).doing(|| "open a tree")?;
         let (directory, above) = (root.as_fd(), Path::new(""));
         let trusted = is_trusted(directory).doing(|| "look at a tree")?;
         let kind = FileType::Directory;
@@ -217,7 +217,8 @@ impl<'a, V: Visit> Walk<'a, V> {
     /// Everything in one directory.
     fn directory(&self, path: &Path, found: &mut Vec<PathBuf>) -> Result<(), TreeError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        let directory = match open(self.root, path, flags) {
+        let below = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let directory = match open(self.root, below, flags) {
             Ok(directory) => directory,
             Err(e) => return self.visitor.unreachable(path, e),
         };
