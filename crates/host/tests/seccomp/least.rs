@@ -106,7 +106,7 @@ fn what_is_unseen_no_real_qemu_misses() {
 /// Every other rule is missed when it is away. `cargo xtask soak --privileges` runs this: some ten
 /// minutes.
 #[test]
-#[ignore = "it starts QEMU some hundreds of times"]
+#[ignore = "it lasts: cargo xtask soak --privileges"]
 fn every_rule_is_missed_or_unseen() {
     let mut all = Works::all();
     assert!(all.iter().all(|works| works.goes_well_without("nothing")), "it does not go well");

@@ -201,7 +201,7 @@ fn what_a_filter_lets_through_is_what_its_profile_allows() {
 
 /// For the measurements: so many calls and requests.
 #[test]
-#[ignore = "it only prints"]
+#[ignore = "it is no test: cargo xtask bench --only reach"]
 fn reached() {
     let Some(calls) = calls() else { return };
     let tell = |name: &str, found: &Reach| {

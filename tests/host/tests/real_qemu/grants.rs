@@ -92,7 +92,7 @@ fn every_library(host: &Host) -> Outcome {
 
 /// `cargo xtask soak --privileges` runs this.
 #[test]
-#[ignore = "it starts QEMU some fifty times"]
+#[ignore = "it lasts: cargo xtask soak --privileges"]
 fn every_library_is_missed() {
     check(Caller::Root, "real_qemu::grants::every_library_is_missed", every_library);
 }
