@@ -2,7 +2,7 @@
 
 use crate::{
     Code, Engine, Failure,
-    supervisor::{Reply, Request},
+    supervisor::{ANSWER_MAX, Reply, Request},
 };
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
@@ -48,7 +48,7 @@ impl Waiter {
         match reply(&mut self.0)? {
             Reply::Ended(ending) => Ok(ending),
             Reply::Refused(why) => Err(Failure::new(Code::Host, why)),
-            other => Err(Failure::new(Code::Internal, format!("the supervisor said {other:?}"))),
+            other => Err(other.into_failure()),
         }
     }
 }
@@ -140,7 +140,7 @@ impl Engine {
         Err(self.not_running(name))
     }
 
-    fn connect(&self, name: &MachineName) -> Result<UnixStream, Failure> {
+    pub(crate) fn connect(&self, name: &MachineName) -> Result<UnixStream, Failure> {
         let path = self.control_socket(name)?;
         match UnixStream::connect(&path) {
             Ok(stream) => Ok(stream),
@@ -179,9 +179,18 @@ fn send(stream: &mut UnixStream, request: &Request) -> Result<(), Failure> {
     stream.write_all(&line).map_err(|e| gone(&e))
 }
 
+/// What is answered to one request on a connection that carries several.
+pub(crate) fn exchange(
+    connection: &mut BufReader<UnixStream>,
+    request: &Request,
+) -> Result<Reply, Failure> {
+    send(connection.get_mut(), request)?;
+    reply(connection)
+}
+
 fn reply(reader: &mut impl BufRead) -> Result<Reply, Failure> {
     let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line).map_err(|e| gone(&e))?;
+    reader.take(ANSWER_MAX).read_until(b'\n', &mut line).map_err(|e| gone(&e))?;
     understand(&line)
 }
 
@@ -189,7 +198,7 @@ fn understand(line: &[u8]) -> Result<Reply, Failure> {
     serde_json::from_slice(line).map_err(|e| gone(&std::io::Error::other(e)))
 }
 
-fn gone(error: &std::io::Error) -> Failure {
+pub(crate) fn gone(error: &std::io::Error) -> Failure {
     let causes = vec![error.to_string()];
     Failure { causes, ..Failure::new(Code::Host, "the machine's supervisor is gone") }
         .hint("svirt recover puts back what it left, as the next command does")
@@ -198,7 +207,6 @@ fn gone(error: &std::io::Error) -> Failure {
 fn granted(reply: Reply) -> Result<(), Failure> {
     match reply {
         Reply::Granted => Ok(()),
-        Reply::Refused(why) => Err(Failure::new(Code::InUse, why)),
-        Reply::Ended(ending) => Err(Failure::new(Code::InUse, format!("the machine {ending}"))),
+        other => Err(other.into_failure()),
     }
 }

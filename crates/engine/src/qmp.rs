@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-/// QEMU sends no message near this size, in bytes.
-const MESSAGE_MAX: usize = 1 << 20;
+/// QEMU sends no message near this size, in bytes, unless it is asked for the guest's memory.
+pub(crate) const MESSAGE_MAX: usize = 1 << 20;
 
 /// What QEMU says.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,9 +22,14 @@ pub(crate) enum Message {
     Error {
         /// The command's number, if QEMU could tell which.
         id: Option<u64>,
+        /// Of which kind (QEMU's `QapiErrorClass`).
+        class: String,
         /// Why.
         text: String,
     },
+    /// A message came that is longer than any may be; it is not kept. Only the answer to a command
+    /// can be that long, and QEMU answers in the order in which it was asked.
+    TooLong,
     /// Something happened.
     Event {
         /// Its name.
@@ -34,21 +39,24 @@ pub(crate) enum Message {
     },
 }
 
-/// QEMU said something that is no message, or too much at once.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum QmpError {
-    /// Not a message.
-    #[error("QEMU's monitor said something that is not a message")]
-    Form(#[from] serde_json::Error),
-    /// Longer than any message.
-    #[error("QEMU's monitor said more than {MESSAGE_MAX} bytes at once")]
-    TooLong,
+impl Message {
+    /// Whether it is the event of this name.
+    pub(crate) fn is_event(&self, event: &str) -> bool {
+        matches!(self, Self::Event { name, .. } if name == event)
+    }
 }
+
+/// QEMU said something that is no message.
+#[derive(Debug, thiserror::Error)]
+#[error("QEMU's monitor said something that is not a message")]
+pub(crate) struct QmpError(#[from] serde_json::Error);
 
 /// One conversation.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     pending: Vec<u8>,
+    /// Whether the end of a message that is too long is still to come.
+    skips: bool,
     commands: u64,
 }
 
@@ -58,15 +66,26 @@ impl Session {
         let mut messages = Vec::new();
         // What was pending has no end of a line in it, so only what is new is looked at.
         for part in bytes.split_inclusive(|b| *b == b'\n') {
-            self.pending.extend_from_slice(part);
+            if self.skips || self.pending.len() + part.len() > MESSAGE_MAX {
+                self.skips = true;
+                self.pending = Vec::new();
+            } else {
+                self.pending.extend_from_slice(part);
+            }
             if part.ends_with(b"\n") {
-                let line = std::mem::take(&mut self.pending);
-                if !line.trim_ascii().is_empty() {
-                    messages.extend(message(&serde_json::from_slice(&line)?));
-                }
+                messages.extend(self.line()?);
             }
         }
-        if self.pending.len() > MESSAGE_MAX { Err(QmpError::TooLong) } else { Ok(messages) }
+        Ok(messages)
+    }
+
+    fn line(&mut self) -> Result<Option<Message>, QmpError> {
+        let line = std::mem::take(&mut self.pending);
+        match std::mem::take(&mut self.skips) {
+            true => Ok(Some(Message::TooLong)),
+            false if line.trim_ascii().is_empty() => Ok(None),
+            false => Ok(message(&serde_json::from_slice(&line)?)),
+        }
     }
 
     /// A command's number and the bytes to send.
@@ -86,8 +105,8 @@ fn message(value: &Value) -> Option<Message> {
         return Some(Message::Return { id: id()?, value: result.clone() });
     }
     if let Some(error) = value.get("error") {
-        let text = error.get("desc").and_then(Value::as_str).unwrap_or("unknown").to_owned();
-        return Some(Message::Error { id: id(), text });
+        let word = |of| error.get(of).and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        return Some(Message::Error { id: id(), class: word("class"), text: word("desc") });
     }
     let name = value.get("event")?.as_str()?.to_owned();
     Some(Message::Event { name, data: value.get("data").cloned().unwrap_or_default() })
@@ -110,9 +129,20 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_and_floods_are_errors() {
+    fn nonsense_is_an_error() {
         assert!(Session::default().feed(b"hello\n").is_err());
-        assert!(Session::default().feed(&vec![b'x'; MESSAGE_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn a_flood_is_not_kept_and_what_follows_it_is_heard() {
+        let mut session = Session::default();
+        for _ in 0..3 {
+            assert_eq!(session.feed(&vec![b'x'; MESSAGE_MAX]).unwrap(), []);
+        }
+        assert!(session.pending.len() <= MESSAGE_MAX);
+        let rest = b"x\n{\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"},\"id\":2}\n";
+        let error = Message::Error { id: Some(2), class: "GenericError".into(), text: "no".into() };
+        assert_eq!(session.feed(rest).unwrap(), [Message::TooLong, error]);
     }
 
     #[test]

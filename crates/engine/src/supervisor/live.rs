@@ -322,8 +322,8 @@ impl Live {
                 return Ok(Some(self.ending()));
             }
             let monitor = self.monitor.as_mut().filter(|_| spoke);
-            let stopped =
-                monitor.is_some_and(|m| m.read().map_or(true, |e| e.iter().any(|e| e == "STOP")));
+            let stopped = monitor
+                .is_some_and(|m| m.read().map_or(true, |e| e.iter().any(|e| e.is_event("STOP"))));
             if stopped && self.vmm().is_none_or(|vmm| !readable_soon(vmm)) {
                 return Ok(None);
             }

@@ -28,7 +28,7 @@ pub(crate) use alive::this_process;
 pub(crate) use alive::{boot_id, end_what_it_left, is_alive};
 pub(crate) use labels::is_somebodys;
 pub(crate) use live::{Live, agree_before_running, hold, launcher, means, timespec};
-pub(crate) use request::{Reply, Request};
+pub(crate) use request::{ANSWER_MAX, ANSWER_TIME, Reply, Request};
 pub(crate) use reserve::{preview, rehearse};
 #[cfg(test)]
 pub(crate) use undo::finish;

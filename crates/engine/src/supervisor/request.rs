@@ -1,12 +1,21 @@
 //! What is asked of a supervisor, and what it answers: one line of JSON each way. After a `Console`
-//! request is granted, the connection carries the console's bytes.
+//! request is granted, the connection carries the console's bytes. After a `Monitor` request is
+//! answered, more may be asked on the same connection.
 
+use crate::{Failure, qmp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::time::Duration;
 use svirt_model::Ending;
 
 /// No request is longer than this, in bytes.
-pub(crate) const REQUEST_MAX: usize = 4096;
+pub(crate) const REQUEST_MAX: usize = 64 * 1024;
+/// How long the first request may take to arrive.
+pub(crate) const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// No answer is longer than this, in bytes: what a VMM's may be, with room for the words around it.
+pub(crate) const ANSWER_MAX: u64 = (qmp::MESSAGE_MAX + 4096) as u64;
+/// How long a VMM may take to answer its monitor.
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +33,13 @@ pub(crate) enum Request {
         /// How long the VMM may take after that.
         terminate: Duration,
     },
+    /// Tell the monitor this, and me what it answers.
+    Monitor {
+        /// The command's name.
+        command: String,
+        /// Its arguments; null is as good as none.
+        arguments: Value,
+    },
 }
 
 /// An answer.
@@ -36,4 +52,8 @@ pub(crate) enum Reply {
     Refused(String),
     /// The machine ended, and everything is put back.
     Ended(Ending),
+    /// What the monitor answered.
+    Returned(Value),
+    /// The monitor could not do it, or there is none.
+    Failed(Failure),
 }

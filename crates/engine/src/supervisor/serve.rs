@@ -1,32 +1,29 @@
 //! A machine's life between its start and its end: one loop that waits for whatever happens next.
 
+mod asked;
+mod client;
+mod clients;
+
 use super::{
-    Live, Reply, Request,
+    Live, Reply,
     console::{Console, LogFile},
     live::timespec,
-    request::REQUEST_MAX,
+    monitor::Monitor,
 };
 use crate::{Engine, start::Starter};
+use asked::Asked;
+use client::{Client, Role};
 use rustix::event::{PollFd, PollFlags, poll};
+use serde_json::json;
 use std::{
-    collections::VecDeque,
-    io::{ErrorKind, Read, Write},
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    io::Read,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 use svirt_host::sys;
 use svirt_model::Ending;
 use svirt_store::Store;
 
-/// Connections at the same time; more are turned away, unless one has not yet said what it wants.
-const CLIENTS_MAX: usize = 64;
-/// How long a request may take to arrive.
-const REQUEST_TIME: Duration = Duration::from_secs(5);
-/// A listener to the console may be this far behind, in bytes.
-const BEHIND_MAX: usize = 1 << 20;
 /// How long a guest may seem not to have felt the power button.
 const PRESS_AGAIN: Duration = Duration::from_secs(1);
 /// How often the monitor is read after the end; more than its socket holds.
@@ -47,7 +44,8 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
         listener.say(&console.replay());
         clients.push(listener);
     }
-    let mut service = Service { live, clients, stopping: None, log, signals };
+    let asked = Asked::default();
+    let mut service = Service { live, clients, asked, stopping: None, log, signals };
     while service.turn() {}
     service.end(engine);
 }
@@ -55,6 +53,7 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
 struct Service {
     live: Live,
     clients: Vec<Client>,
+    asked: Asked,
     stopping: Option<Stopping>,
     log: Option<LogFile>,
     signals: Option<OwnedFd>,
@@ -70,28 +69,12 @@ struct Stopping {
     kill_at: Instant,
 }
 
-/// A connection.
-struct Client {
-    stream: UnixStream,
-    role: Role,
-    pending: VecDeque<u8>,
-}
-
-enum Role {
-    /// It has not said what it wants, and shall have by then.
-    New(Vec<u8>, Instant),
-    /// It waits for the end.
-    Waiting,
-    /// It speaks to the console.
-    Attached,
-    /// It is done with.
-    Gone,
-}
-
 /// Something that was waited for.
 enum Ready {
     Vmm,
     Monitor,
+    /// The monitor takes again what it did not take before.
+    Unsent,
     Console,
     /// The console takes again what it did not take before.
     Deaf,
@@ -109,6 +92,7 @@ impl Service {
             match ready {
                 Ready::Vmm => goes_on = false,
                 Ready::Monitor => self.monitor(),
+                Ready::Unsent => self.unsent(),
                 Ready::Console => self.console(),
                 Ready::Deaf => self.live.console.iter_mut().for_each(Console::flush),
                 Ready::Log => self.said(),
@@ -118,6 +102,7 @@ impl Service {
             }
         }
         let now = Instant::now();
+        self.give_up(now);
         self.clients.retain(|client| !matches!(client.role, Role::Gone) && !client.is_late(now));
         self.clients.iter_mut().for_each(Client::flush);
         goes_on && self.press_on()
@@ -151,12 +136,16 @@ impl Service {
         if let Some(console) = live.console.as_ref().filter(|_| unheard) {
             all.push((Ready::Deaf, console.as_fd(), PollFlags::OUT));
         }
+        if let Some(monitor) = live.monitor.as_ref().filter(|m| m.has_unsent()) {
+            all.push((Ready::Unsent, monitor.as_fd(), PollFlags::OUT));
+        }
         for (index, client) in self.clients.iter().enumerate() {
-            let waits = unheard && matches!(client.role, Role::Attached);
+            // Nobody asks two things at once.
+            let waits = client.is_busy() || (unheard && matches!(client.role, Role::Attached));
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::IN, !waits);
-            flags.set(PollFlags::OUT, !client.pending.is_empty());
-            all.push((Ready::Client(index), client.stream.as_fd(), flags));
+            flags.set(PollFlags::OUT, client.has_pending());
+            all.push((Ready::Client(index), client.as_fd(), flags));
         }
         all
     }
@@ -165,7 +154,8 @@ impl Service {
         let stopping = self.stopping.as_ref();
         let steps = stopping.map(|s| [s.press_at, s.terminate_at, Some(s.kill_at)]);
         let requests = self.clients.iter().filter_map(Client::deadline);
-        steps.into_iter().flatten().flatten().chain(requests).min()
+        let answers = self.asked.deadline();
+        steps.into_iter().flatten().flatten().chain(requests).chain(answers).min()
     }
 
     /// The next step towards the end, if its time has come; false when nothing is left but to kill.
@@ -179,8 +169,9 @@ impl Service {
             let _ = self.live.vmm().map(svirt_host::launch::Running::terminate);
         }
         if due(&mut stopping.press_at) {
-            let button = self.live.monitor.as_mut().map(|m| m.send("system_powerdown"));
-            stopping.press_at = button.and_then(Result::ok).map(|()| now + PRESS_AGAIN);
+            let button = self.live.monitor.as_mut();
+            let pressed = button.map(|monitor| monitor.send("system_powerdown", &json!({})));
+            stopping.press_at = pressed.and_then(Result::ok).map(|_| now + PRESS_AGAIN);
         }
         stopping.kill_at > now
     }
@@ -213,10 +204,14 @@ impl Service {
     fn monitor(&mut self) {
         let Some(monitor) = &mut self.live.monitor else { return };
         match monitor.read() {
-            Ok(events) if events.iter().any(|e| e == "GUEST_PANICKED") => self.live.note_panic(),
-            Ok(_) => {}
-            Err(_) => self.live.monitor = None,
+            Ok(messages) => messages.into_iter().for_each(|message| self.heard(message)),
+            Err(_) => self.hung_up(),
         }
+    }
+
+    fn unsent(&mut self) {
+        // One that hung up is heard to have done so.
+        let _ = self.live.monitor.as_mut().map(Monitor::flush);
     }
 
     fn console(&mut self) {
@@ -239,107 +234,6 @@ impl Service {
         }
         if let (Some(file), Some(said)) = (&mut self.log, bytes.get(..count)) {
             file.append(said);
-        }
-    }
-
-    fn accept(&mut self) {
-        let Some(listener) = &self.live.listener else { return };
-        let Ok((stream, _)) = listener.accept() else { return };
-        let ours = rustix::net::sockopt::socket_peercred(&stream)
-            .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid());
-        if !ours {
-            return;
-        }
-        let until = Instant::now() + REQUEST_TIME;
-        let mut client = Client::new(stream, Role::New(Vec::new(), until));
-        // Whoever says nothing keeps nobody out who does.
-        let silent = self.clients.iter().position(|client| client.deadline().is_some());
-        match silent {
-            _ if self.clients.len() < CLIENTS_MAX => self.clients.push(client),
-            Some(oldest) => {
-                if let Some(oldest) = self.clients.get_mut(oldest) {
-                    oldest.role = Role::Gone;
-                }
-                self.clients.push(client);
-            }
-            None => client.reply(&Reply::Refused("it has too many connections".into())),
-        }
-    }
-
-    fn client(&mut self, index: usize) {
-        let Some(client) = self.clients.get_mut(index) else { return };
-        let mut bytes = [0; 4096];
-        let count = match client.stream.read(&mut bytes) {
-            Ok(0) => {
-                // It has no more to say, and hears what was said before that.
-                client.flush();
-                return client.role = Role::Gone;
-            }
-            Ok(count) => count,
-            Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-            Err(_) => return client.role = Role::Gone,
-        };
-        let said = bytes.get(..count).unwrap_or_default();
-        match &mut client.role {
-            Role::New(line, _) => {
-                line.extend_from_slice(said);
-                self.asked(index);
-            }
-            Role::Attached => {
-                if let Some(console) = &mut self.live.console {
-                    console.write(said);
-                }
-            }
-            // Whoever waits has nothing to say.
-            Role::Waiting | Role::Gone => {}
-        }
-    }
-
-    fn asked(&mut self, index: usize) {
-        let Some(Client { role: Role::New(line, _), .. }) = self.clients.get(index) else { return };
-        let Some(end) = line.iter().position(|b| *b == b'\n') else {
-            if line.len() > REQUEST_MAX {
-                self.refuse(index, "the request is too long");
-            }
-            return;
-        };
-        match serde_json::from_slice(line.get(..end).unwrap_or_default()) {
-            Ok(request) => self.grant(index, &request),
-            Err(_) => self.refuse(index, "the request is not one that this version knows"),
-        }
-    }
-
-    fn grant(&mut self, index: usize, request: &Request) {
-        match request {
-            Request::Wait => self.turn_into(index, Role::Waiting, &Reply::Granted),
-            Request::Stop { acpi, terminate } => {
-                self.stop(*acpi, *terminate);
-                self.turn_into(index, Role::Waiting, &Reply::Granted);
-            }
-            Request::Console => match &self.live.console {
-                None => self.refuse(index, "the machine has no console"),
-                Some(console) => {
-                    let missed = console.replay();
-                    self.turn_into(index, Role::Attached, &Reply::Granted);
-                    if let Some(client) = self.clients.get_mut(index) {
-                        client.say(&missed);
-                    }
-                }
-            },
-        }
-    }
-
-    fn refuse(&mut self, index: usize, why: &str) {
-        self.turn_into(index, Role::Gone, &Reply::Refused(why.to_owned()));
-    }
-
-    fn turn_into(&mut self, index: usize, role: Role, reply: &Reply) {
-        if let Some(client) = self.clients.get_mut(index) {
-            client.reply(reply);
-            // One that is too far behind to hear that is gone already.
-            if !matches!(client.role, Role::Gone) {
-                client.role = role;
-            }
         }
     }
 
@@ -369,80 +263,15 @@ impl Service {
     }
 
     fn monitor_to_the_end(&mut self) {
-        let Some(monitor) = &mut self.live.monitor else { return };
-        let mut panicked = false;
-        let speaks = |monitor: &_| {
+        let speaks = |monitor: &Monitor| {
             let mut watched = [PollFd::new(monitor, PollFlags::IN)];
             poll(&mut watched, Some(&timespec(Duration::ZERO))).is_ok_and(|n| n > 0)
         };
         for _ in 0..LAST_READS {
-            if !speaks(monitor) {
-                break;
+            if !self.live.monitor.as_ref().is_some_and(speaks) {
+                return;
             }
-            match monitor.read() {
-                Ok(events) => panicked |= events.iter().any(|e| e == "GUEST_PANICKED"),
-                Err(_) => break,
-            }
-        }
-        if panicked {
-            self.live.note_panic();
-        }
-    }
-}
-
-impl Client {
-    fn new(stream: UnixStream, role: Role) -> Self {
-        // One that could hold up the supervisor is let go at once.
-        let role = if stream.set_nonblocking(true).is_ok() { role } else { Role::Gone };
-        Self { stream, role, pending: VecDeque::new() }
-    }
-
-    /// Until when it shall have said what it wants.
-    fn deadline(&self) -> Option<Instant> {
-        match self.role {
-            Role::New(_, until) => Some(until),
-            Role::Waiting | Role::Attached | Role::Gone => None,
-        }
-    }
-
-    fn is_late(&self, now: Instant) -> bool {
-        self.deadline().is_some_and(|until| until <= now)
-    }
-
-    fn reply(&mut self, reply: &Reply) {
-        let mut line = serde_json::to_vec(reply).unwrap_or_default();
-        line.push(b'\n');
-        self.say(&line);
-    }
-
-    /// Says something as soon as it is taken; who is too far behind is let go.
-    fn say(&mut self, bytes: &[u8]) {
-        self.pending.extend(bytes);
-        if self.pending.len() > BEHIND_MAX {
-            self.role = Role::Gone;
-        }
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        while !self.pending.is_empty() {
-            match self.stream.write(self.pending.make_contiguous()) {
-                Ok(0) => return self.role = Role::Gone,
-                Ok(count) => drop(self.pending.drain(..count)),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => return self.role = Role::Gone,
-            }
-        }
-    }
-
-    fn bid_farewell(mut self, farewell: &Reply) {
-        // A listener may need a moment for the last words; one that does not read is not waited for.
-        let _ = self.stream.set_nonblocking(false);
-        let _ = self.stream.set_write_timeout(Some(Duration::from_secs(1)));
-        match self.role {
-            Role::Attached => self.flush(),
-            // Whatever else was asked in this moment, the machine has ended.
-            _ => self.reply(farewell),
+            self.monitor();
         }
     }
 }

@@ -92,6 +92,38 @@ pub(crate) struct KillArgs {
     pub(crate) name: Vec<MachineName>,
 }
 
+/// Have guests stand still
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Have guests stand still until 'svirt resume': their processors stop, their memory \
+    and their disks stay as they are. One that stands still already stays so."
+)]
+pub(crate) struct PauseArgs {
+    /// The machines
+    #[arg(required = true)]
+    pub(crate) name: Vec<MachineName>,
+}
+
+/// Have guests go on that stand still
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The machines
+    #[arg(required = true)]
+    pub(crate) name: Vec<MachineName>,
+}
+
+/// Press machines' reset buttons
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Press machines' reset buttons: each guest begins anew and is not asked. What it \
+    has not written to its disks is lost."
+)]
+pub(crate) struct ResetArgs {
+    /// The machines
+    #[arg(required = true)]
+    pub(crate) name: Vec<MachineName>,
+}
+
 /// Remove the definitions of machines that do not run
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Start(StartArgs),
     Stop(StopArgs),
     Kill(KillArgs),
+    Pause(PauseArgs),
+    Resume(ResumeArgs),
+    Reset(ResetArgs),
     Rm(RemoveArgs),
     Edit(EditArgs),
     Autostart(AutostartArgs),
@@ -141,6 +144,9 @@ mod tests {
           start        Start a machine that is defined
           stop         Ask machines to power off; end those that do not
           kill         End machines at once
+          pause        Have guests stand still
+          resume       Have guests go on that stand still
+          reset        Press machines' reset buttons
           rm           Remove the definitions of machines that do not run
           edit         Change a machine's definition
           autostart    Start a machine with the host, or all that are marked so

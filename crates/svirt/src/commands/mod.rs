@@ -6,6 +6,7 @@ mod drill;
 mod follow;
 mod inspect;
 mod manual;
+mod order;
 mod plan;
 mod policy;
 mod restore;
@@ -35,6 +36,9 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Start(args) => run::start(&args),
         Command::Stop(args) => stop::stop(&args),
         Command::Kill(args) => stop::kill(&args),
+        Command::Pause(args) => order::pause(&args),
+        Command::Resume(args) => order::resume(&args),
+        Command::Reset(args) => order::reset(&args),
         Command::Rm(args) => define::remove(&args),
         Command::Edit(args) => define::edit(&args),
         Command::Autostart(args) => define::autostart(&args),

@@ -1,5 +1,6 @@
 //! What runs a real QEMU; at most two of these run at once (`.config/nextest.toml`).
 
+mod control;
 mod delegated;
 mod documents;
 mod faults;
@@ -7,6 +8,7 @@ mod grants;
 mod guests;
 mod held;
 mod images;
+mod monitor;
 mod network;
 mod supervised;
 mod verified;

@@ -1,12 +1,12 @@
 //! What a machine and those who ask for it can do to its supervisor and to the host: no more than
 //! was counted on.
 
+use super::control::{Control, place, stop_now};
 use rustix::{
     fs::{OFlags, fchown, fcntl_getfl},
-    process::{Gid, Signal, Uid, kill_process},
+    process::{Gid, Uid},
 };
 use std::{
-    fs,
     io::{Read, Write},
     os::{
         linux::net::SocketAddrExt,
@@ -15,25 +15,12 @@ use std::{
             process::CommandExt,
         },
     },
-    path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
 };
-use svirt_testkit::{Host, Process, claims};
+use svirt_testkit::{Process, claims};
 
 const PLAIN: [&str; 4] = ["--net", "none", "--append", "plain"];
-
-/// A machine's run-time directory.
-fn place(host: &Host, name: &str) -> PathBuf {
-    let all = fs::read_dir(host.runtime()).unwrap().flatten().map(|e| e.path());
-    let its = |p: &PathBuf| p.file_name().unwrap().to_string_lossy().starts_with(name);
-    all.into_iter().find(its).unwrap_or_else(|| panic!("{name} has no run-time directory"))
-}
-
-fn stop_now(pid: Process) {
-    let pid = i32::try_from(pid.0).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-    kill_process(pid, Signal::STOP).unwrap();
-}
 
 claims! {
     /// A VMM's sockets are found by whoever started it, and it can fill nothing of the host's with
@@ -80,12 +67,9 @@ claims! {
     fn a_request_without_an_end_is_refused(host) {
         let mut machine = host.boot("flooded", &PLAIN);
         machine.ready();
-        let mut stream =
-            UnixStream::connect(place(host, machine.name()).join("control")).unwrap();
-        stream.write_all(&[b'x'; 8192]).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let mut control = Control::of(host, machine.name());
+        control.say(&"x".repeat(66 * 1024).into());
+        let answer = control.hear().to_string();
         assert!(answer.contains("too long"), "{answer}");
         machine.ends_after("poweroff").exits(0);
     }

@@ -1,0 +1,120 @@
+//! A machine's monitor, through its supervisor, which passes on what is asked and answers for a VMM
+//! that does not; and what is asked most.
+
+use crate::{
+    Code, Engine, Failure,
+    client::{exchange, gone},
+    supervisor::{ANSWER_TIME, Reply, Request},
+};
+use serde_json::{Value, json};
+use std::{io::BufReader, os::unix::net::UnixStream, time::Duration};
+use svirt_model::{Bytes, MachineName};
+
+/// What a supervisor may take longer than its VMM: it does nothing else for long.
+const SUPERVISOR_TIME: Duration = Duration::from_secs(30);
+
+/// A connection to a machine's monitor, for one command after the other.
+#[derive(Debug)]
+pub struct Monitor(BufReader<UnixStream>);
+
+impl Monitor {
+    /// What the VMM answers to a command of QMP's (QEMU's "QMP Reference Manual"); arguments that
+    /// are null are as good as none. Neither a command of more than 64 KiB nor an answer of more than
+    /// 1 MiB is passed on, and no answer is waited for longer than 30 seconds.
+    ///
+    /// # Errors
+    /// The VMM refuses, in its own words; it does not answer; the machine has no monitor
+    /// ([`Code::Unavailable`]); it has ended, or its supervisor has ([`Code::InUse`],
+    /// [`Code::Host`]): then the connection is of no use any more.
+    pub fn command(&mut self, command: &str, arguments: &Value) -> Result<Value, Failure> {
+        let (command, arguments) = (command.to_owned(), arguments.clone());
+        match exchange(&mut self.0, &Request::Monitor { command, arguments })? {
+            Reply::Returned(value) => Ok(value),
+            other => Err(other.into_failure()),
+        }
+    }
+}
+
+impl Engine {
+    /// A connection to a machine's monitor.
+    ///
+    /// # Errors
+    /// There is no such machine, or it does not run.
+    pub fn open_monitor(&self, name: &MachineName) -> Result<Monitor, Failure> {
+        let stream = self.connect(name)?;
+        stream.set_read_timeout(Some(ANSWER_TIME + SUPERVISOR_TIME)).map_err(|e| gone(&e))?;
+        Ok(Monitor(BufReader::new(stream)))
+    }
+
+    /// What a machine's VMM answers to one command; see [`Monitor::command`].
+    ///
+    /// # Errors
+    /// There is no such machine, or it does not run; those of [`Monitor::command`].
+    pub fn monitor(
+        &self,
+        name: &MachineName,
+        command: &str,
+        arguments: &Value,
+    ) -> Result<Value, Failure> {
+        self.open_monitor(name)?.command(command, arguments)
+    }
+
+    /// Has a guest stand still until [`Engine::resume`]. One that stands still already stays so.
+    ///
+    /// # Errors
+    /// Those of [`Engine::monitor`].
+    pub fn pause(&self, name: &MachineName) -> Result<(), Failure> {
+        self.order(name, "stop", &Value::Null)
+    }
+
+    /// Has a guest go on that stands still. One that runs already goes on.
+    ///
+    /// # Errors
+    /// Those of [`Engine::monitor`]; the guest panicked, and can only be reset.
+    pub fn resume(&self, name: &MachineName) -> Result<(), Failure> {
+        self.order(name, "cont", &Value::Null)
+    }
+
+    /// Presses a machine's reset button: the guest begins anew, and is not asked.
+    ///
+    /// # Errors
+    /// Those of [`Engine::monitor`].
+    pub fn reset(&self, name: &MachineName) -> Result<(), Failure> {
+        self.order(name, "system_reset", &Value::Null)
+    }
+
+    /// Presses a machine's power button once. Whether the guest heeds it is for the guest to say;
+    /// [`Engine::stop`] insists.
+    ///
+    /// # Errors
+    /// Those of [`Engine::monitor`].
+    pub fn press_power_button(&self, name: &MachineName) -> Result<(), Failure> {
+        self.order(name, "system_powerdown", &Value::Null)
+    }
+
+    /// Asks a guest to make do with so much memory, through its balloon.
+    ///
+    /// # Errors
+    /// Those of [`Engine::monitor`]; the machine has no balloon.
+    pub fn balloon(&self, name: &MachineName, memory: Bytes) -> Result<(), Failure> {
+        self.order(name, "balloon", &json!({ "value": memory.0 }))
+    }
+
+    fn order(&self, name: &MachineName, command: &str, arguments: &Value) -> Result<(), Failure> {
+        self.monitor(name, command, arguments).map(drop)
+    }
+}
+
+impl Reply {
+    /// Why what was asked was not done.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::Refused(why) => Failure::new(Code::InUse, why),
+            Self::Ended(ending) => Failure::new(Code::InUse, format!("the machine {ending}")),
+            Self::Granted | Self::Returned(_) => {
+                Failure::new(Code::Internal, format!("the supervisor said {self:?}"))
+            }
+        }
+    }
+}

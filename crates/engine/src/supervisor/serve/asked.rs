@@ -1,0 +1,126 @@
+//! What the monitor was asked and has not answered: who asked each, and for how long that is waited
+//! for. Whoever asked may be gone when the answer comes, which changes nothing for the others.
+
+use super::{Reply, Role, Service};
+use crate::{
+    Code, Failure,
+    qmp::{MESSAGE_MAX, Message},
+    supervisor::request::ANSWER_TIME,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, io::ErrorKind, time::Instant};
+
+/// So many commands wait for their answers at most, also of those who did not wait for them.
+const ASKED_MAX: usize = 128;
+
+/// The commands that were not answered yet, by their numbers, in the order in which they were sent.
+#[derive(Default)]
+pub(super) struct Asked(BTreeMap<u64, Question>);
+
+struct Question {
+    command: String,
+    until: Instant,
+}
+
+impl Asked {
+    /// When the next of them has waited long enough.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.0.values().next().map(|question| question.until)
+    }
+}
+
+impl Service {
+    /// Passes a command on to the monitor for a client.
+    pub(super) fn ask(&mut self, index: usize, command: String, arguments: &Value) {
+        match self.pass_on(&command, arguments) {
+            Ok(number) => {
+                let until = Instant::now() + ANSWER_TIME;
+                self.asked.0.insert(number, Question { command, until });
+                if let Some(client) = self.clients.get_mut(index) {
+                    client.role = Role::Asked(number);
+                }
+            }
+            Err(failure) => self.turn_into(index, Role::Open, &Reply::Failed(failure)),
+        }
+    }
+
+    fn pass_on(&mut self, command: &str, arguments: &Value) -> Result<u64, Failure> {
+        let name = &self.live.plan.name;
+        let Some(monitor) = &mut self.live.monitor else {
+            let text = format!("machine {name} has no monitor");
+            return Err(Failure::new(Code::Unavailable, text));
+        };
+        let none = json!({});
+        let arguments = if arguments.is_null() { &none } else { arguments };
+        let sent = match self.asked.0.len() {
+            ASKED_MAX.. => Err(ErrorKind::WouldBlock.into()),
+            _ => monitor.send(command, arguments),
+        };
+        sent.map_err(|error| {
+            let busy = error.kind() == ErrorKind::WouldBlock;
+            let why = if busy { "has not answered all that it was asked" } else { "hung up" };
+            Failure::new(Code::Host, format!("the VMM of machine {name} {why}"))
+        })
+    }
+
+    /// Something that the monitor said.
+    pub(super) fn heard(&mut self, message: Message) {
+        match message {
+            Message::Return { id, value } => self.answer(id, Ok(value)),
+            Message::Error { id: Some(id), class, text } => {
+                self.answer(id, Err((code(&class), text)));
+            }
+            Message::TooLong => {
+                // What was asked first is answered first.
+                let Some(id) = self.asked.0.keys().next().copied() else { return };
+                let text = format!("the answer is longer than {MESSAGE_MAX} bytes");
+                self.answer(id, Err((Code::Host, text)));
+            }
+            Message::Event { .. } if message.is_event("GUEST_PANICKED") => self.live.note_panic(),
+            Message::Event { .. } | Message::Error { id: None, .. } | Message::Greeting => {}
+        }
+    }
+
+    /// What came of a command, to whoever asked for it, if he is still there.
+    fn answer(&mut self, number: u64, answer: Result<Value, (Code, String)>) {
+        // Of what was given up, or sent for nobody, nobody waits for the answer.
+        let Some(Question { command, .. }) = self.asked.0.remove(&number) else { return };
+        let asks = |client: &_| matches!(client, Role::Asked(asked) if *asked == number);
+        let Some(index) = self.clients.iter().position(|c| asks(&c.role)) else { return };
+        let reply = match answer {
+            Ok(value) => Reply::Returned(value),
+            Err((code, text)) => {
+                let what = format!("machine {}: {command} failed", self.live.plan.name);
+                Reply::Failed(Failure { causes: vec![text], ..Failure::new(code, what) })
+            }
+        };
+        self.turn_into(index, Role::Open, &reply);
+        self.asked(index);
+    }
+
+    /// Gives up the commands that have waited too long.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        while let Some((number, _)) = self.asked.0.first_key_value().filter(|(_, q)| q.until <= now)
+        {
+            let text = format!("the VMM did not answer within {} s", ANSWER_TIME.as_secs());
+            self.answer(*number, Err((Code::Host, text)));
+        }
+    }
+
+    /// The monitor answers nothing any more.
+    pub(super) fn hung_up(&mut self) {
+        self.live.monitor = None;
+        while let Some((number, _)) = self.asked.0.first_key_value() {
+            self.answer(*number, Err((Code::Host, "the VMM hung up".into())));
+        }
+    }
+}
+
+/// What a kind of error of QEMU's means (`QapiErrorClass`).
+fn code(class: &str) -> Code {
+    match class {
+        "CommandNotFound" | "KVMMissingCap" => Code::Unavailable,
+        "DeviceNotActive" | "DeviceNotFound" => Code::NotFound,
+        _ => Code::Host,
+    }
+}

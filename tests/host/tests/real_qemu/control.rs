@@ -1,0 +1,68 @@
+//! A machine's supervisor, spoken with as the commands do: a line of JSON each way.
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    time::Duration,
+};
+use svirt_testkit::{Host, Process};
+
+/// A machine's run-time directory.
+pub(super) fn place(host: &Host, name: &str) -> PathBuf {
+    let all = fs::read_dir(host.runtime()).unwrap().flatten().map(|e| e.path());
+    let its = |p: &PathBuf| p.file_name().unwrap().to_string_lossy().starts_with(name);
+    all.into_iter().find(its).unwrap_or_else(|| panic!("{name} has no run-time directory"))
+}
+
+/// Has a process stand still.
+pub(super) fn stop_now(pid: Process) {
+    signal(pid, Signal::STOP);
+}
+
+/// Sends a process a signal.
+pub(super) fn signal(pid: Process, signal: Signal) {
+    let pid = i32::try_from(pid.0).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// A connection to a supervisor.
+pub(super) struct Control(BufReader<UnixStream>);
+
+impl Control {
+    pub(super) fn of(host: &Host, name: &str) -> Self {
+        let stream = UnixStream::connect(place(host, name).join("control")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    pub(super) fn say(&mut self, request: &Value) {
+        self.0.get_mut().write_all(format!("{request}\n").as_bytes()).unwrap();
+    }
+
+    /// What is said next; null once nobody is there.
+    pub(super) fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        if line.is_empty() { Value::Null } else { serde_json::from_str(&line).unwrap() }
+    }
+
+    pub(super) fn tell_monitor(&mut self, command: &str, arguments: &Value) {
+        self.say(&json!({ "monitor": { "command": command, "arguments": arguments } }));
+    }
+
+    /// What the monitor answers.
+    pub(super) fn monitor(&mut self, command: &str, arguments: &Value) -> Value {
+        self.tell_monitor(command, arguments);
+        self.hear()
+    }
+
+    /// Whether the guest runs, in QEMU's words.
+    pub(super) fn run_state(&mut self) -> String {
+        let answer = self.monitor("query-status", &Value::Null);
+        answer["returned"]["status"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+}
