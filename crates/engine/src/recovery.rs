@@ -28,7 +28,7 @@ const AT_ONCE: usize = 32;
 /// What a recovery has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Recovery {
-    /// The machines whose supervisors had died.
+    /// The machines whose supervisors had died, and drills that had.
     pub machines: Vec<MachineName>,
     /// What is not as it was before.
     pub rest: Vec<Rest>,
@@ -87,13 +87,13 @@ impl Engine {
     }
 
     pub(crate) fn recover_in(&self, store: &mut Store) -> Result<Recovery, Failure> {
-        let all = store.runs()?;
+        let all = store.holders()?;
         self.recover_of(store, all)
     }
 
     /// The same for so many machines that a start need not wait for it, others each time.
     pub(crate) fn recover_some(&self, store: &mut Store) -> Result<Recovery, Failure> {
-        let some = store.some_runs(new_id()?, LOOKED_AT)?;
+        let some = store.some_holders(new_id()?, LOOKED_AT)?;
         self.recover_of(store, some)
     }
 
@@ -122,7 +122,7 @@ impl Engine {
     pub fn recovery(&self) -> Result<Vec<Pending>, Failure> {
         let (mut store, profiles) = (self.store()?, self.paths.profiles());
         let (mut entries, mut damaged, boot) = (Vec::new(), Vec::new(), boot_id()?);
-        for run in store.runs()? {
+        for run in store.holders()? {
             if !is_alive(self, &run, &boot)? {
                 // What is not committed has not happened.
                 let due = store.finish(run.id, &boot)?.due()?;

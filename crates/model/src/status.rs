@@ -125,4 +125,6 @@ pub enum EventKind {
     Recovered,
     /// The kernel does not say any more what the plan says.
     Doubted,
+    /// A drill is over, and all that was made for it is gone.
+    Drilled,
 }

@@ -129,7 +129,7 @@ fn a_stand_in_has_the_profile_of_the_vmm_under_another_name() {
     let machine = machines::kvm(vec![machines::embedded()]);
     let host = hosts::with_apparmor();
     let planned = under(&host, &machine, &Observations::default()).unwrap();
-    let name = svirt_model::label::ProfileName::of_drill(machine.id);
+    let name = svirt_model::label::ProfileName::of_drill(machine.id, svirt_model::Uuid::nil());
     let vmm = planned.plan.vmm();
     let op = svirt_plan::stand_in(&host, &planned.plan, vmm, name.clone()).unwrap().unwrap();
     let text = |value: &Value| match value {

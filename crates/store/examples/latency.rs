@@ -82,7 +82,7 @@ fn start(store: &mut Store, n: u64, plan: &Plan) -> Result<(), StoreError> {
     let (id, name) = (plan.id, plan.name.clone());
     let wants: Vec<Want> = plan.ops.iter().map(|op| want(id, op)).collect();
     let request = String::new();
-    let run = NewRun { id, name, supervisor: supervisor(), transient: true, request };
+    let run = NewRun { id, name, supervisor: supervisor(), transient: true, drill: false, request };
     let start = store.start(run)?;
     start.reserve_user(100_000..165_536, |_| true)?;
     let keys: Vec<_> = wants.iter().map(|want| want.attribute.clone()).collect();

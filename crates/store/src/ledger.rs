@@ -18,7 +18,7 @@ use crate::column::{Bits, Json, Text, Word, boot_ms, now_ms};
 use crate::digest::Digest;
 use crate::error::Fault;
 use crate::record::{self, Recorded, whole};
-use crate::{Due, Store, StoreError};
+use crate::{Due, Store, StoreError, run};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -94,6 +94,14 @@ impl Store {
     /// Only when the store cannot be read.
     pub fn history(&self, limit: u32) -> Result<Vec<LedgerEntry>, StoreError> {
         self.read(|c| whole(c, "ORDER BY sequence DESC LIMIT ?1", [limit]))
+    }
+
+    /// Further changes that are about to be made for who lives; durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`]; a path is not UTF-8.
+    pub fn intend(&mut self, machine: Uuid, ops: &[Op]) -> Result<(), StoreError> {
+        self.write(|tx| intend(tx, machine, &run::name_of(tx, machine)?, ops))
     }
 
     /// The machine's intents were carried out. [`Store::running`] says so as well.

@@ -1,5 +1,5 @@
 //! The machines that live: from the commit that precedes the first change to the host, to the one
-//! that follows the last.
+//! that follows the last. A drill changes the host as well, so it has a run of its own, which is no machine's.
 //!
 //! ```text
 //!   start().commit()          running()            finish().commit()
@@ -52,6 +52,8 @@ pub struct NewRun {
     pub supervisor: Supervisor,
     /// Whether it has no definition and is forgotten when it ends.
     pub transient: bool,
+    /// Whether it is a drill, which is no machine: whoever looks for machines does not find it.
+    pub drill: bool,
     /// What its user asked for, as JSON. The store does not look into it.
     pub request: String,
 }
@@ -82,7 +84,7 @@ impl Store {
     /// # Errors
     /// Only when the store cannot be read.
     pub fn run(&self, name: &MachineName) -> Result<Option<Run>, StoreError> {
-        let query = format!("{COLUMNS} WHERE name = ?1");
+        let query = format!("{COLUMNS} WHERE name = ?1 AND NOT drill");
         self.read(|c| Ok(c.query_row(&query, [name.as_str()], from_row).optional()?))
     }
 
@@ -91,16 +93,28 @@ impl Store {
     /// # Errors
     /// Only when the store cannot be read.
     pub fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        let query = format!("{COLUMNS} ORDER BY name");
+        self.all_runs("WHERE NOT drill")
+    }
+
+    /// Every live machine and every drill, by name: all who may have changed the host.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn holders(&self) -> Result<Vec<Run>, StoreError> {
+        self.all_runs("")
+    }
+
+    fn all_runs(&self, which: &str) -> Result<Vec<Run>, StoreError> {
+        let query = format!("{COLUMNS} {which} ORDER BY name");
         self.read(|c| Ok(c.prepare(&query)?.query_map([], from_row)?.collect::<Result<_, _>>()?))
     }
 
-    /// So many live machines, or all where there are no more, in the order of their identities from
+    /// So many of [`Store::holders`], or all where there are no more, in the order of their identities from
     /// this one on, after the last of which comes the first.
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn some_runs(&self, from: Uuid, limit: usize) -> Result<Vec<Run>, StoreError> {
+    pub fn some_holders(&self, from: Uuid, limit: usize) -> Result<Vec<Run>, StoreError> {
         let after = format!("{COLUMNS} WHERE id >= ?1 ORDER BY id LIMIT ?2");
         let before = format!("{COLUMNS} WHERE id < ?1 ORDER BY id LIMIT ?2");
         self.read(|c| {
@@ -220,12 +234,12 @@ impl Store {
 }
 
 pub(crate) fn insert(tx: &Connection, run: &NewRun, started_ms: u64) -> Result<(), Fault> {
-    let NewRun { id, name, supervisor, transient, request: _ } = run;
+    let NewRun { id, name, supervisor, transient, drill, request: _ } = run;
     let Supervisor { pid, start_time, boot_id } = supervisor;
     let (id, name, start_time) = (Word(id), name.as_str(), Bits(*start_time));
     tx.execute(
-        "INSERT INTO runs (id, name, pid, start_time, boot_id, state, started_ms, transient)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO runs (id, name, pid, start_time, boot_id, state, started_ms, transient, drill)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             id,
             name,
@@ -234,7 +248,8 @@ pub(crate) fn insert(tx: &Connection, run: &NewRun, started_ms: u64) -> Result<(
             boot_id,
             Word(State::Starting),
             Bits(started_ms),
-            transient
+            transient,
+            drill
         ],
     )?;
     Ok(())

@@ -10,7 +10,7 @@ fn live(c: &Connection, count: u32) {
     c.execute_batch(&format!(
         "CREATE TEMP TABLE numbers AS WITH RECURSIVE n(i) AS
            (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n;
-         INSERT INTO runs SELECT i, 'm' || i, 1, 1, 'boot', 'running', 1, 1 FROM numbers;
+         INSERT INTO runs SELECT i, 'm' || i, 1, 1, 'boot', 'running', 1, 1, 0 FROM numbers;
          INSERT INTO reservations SELECT 'user', i, i FROM numbers;
          INSERT INTO reservations SELECT 'selinux-pair', i, i FROM numbers;
          INSERT INTO sharing_groups SELECT 'g' || i, i FROM numbers;

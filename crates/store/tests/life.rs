@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use svirt_model::{
     EventKind, Evidence, Finding, GroupName, ImageFormat, Layer, Role, Sharing, State, Uuid,
 };
-use svirt_store::{Claim, Definition, Outcome, Phase, ProcessId, Store, StoreError};
+use svirt_store::{Claim, Definition, NewRun, Outcome, Phase, ProcessId, Store, StoreError};
 
 fn store() -> (tempfile::TempDir, Store) {
     let directory = common::fast_directory();
@@ -463,4 +463,30 @@ proptest! {
             prop_assert_eq!(&host.present, &wanted);
         }
     }
+}
+
+#[test]
+fn a_drill_has_changed_the_host_and_is_no_machine() {
+    let (_directory, mut store) = store();
+    let run = NewRun { drill: true, ..new_run(1, "drill-1") };
+    let (id, none) = (run.id, plan(&run, &[]));
+    store.start(run).unwrap().commit(&none, &[], &[]).unwrap();
+    assert_eq!(store.run(&name("drill-1")).unwrap(), None);
+    assert!(store.runs().unwrap().is_empty());
+    let holders: Vec<_> = store.holders().unwrap().into_iter().map(|run| run.id).collect();
+    assert_eq!(holders, [id]);
+    // What it intends later is undone like what anybody intends at once.
+    let ops = ["/sys/fs/cgroup/drill", "/tmp/drill"].map(directory_op);
+    store.intend(id, &ops).unwrap();
+    let entries = store.open_entries(id).unwrap();
+    assert_eq!(
+        entries.iter().map(|e| e.op.clone()).collect::<Vec<_>>(),
+        [ops[1].clone(), ops[0].clone()]
+    );
+    store.settle(entries[0].sequence, &Outcome::Undone, "boot").unwrap();
+    let end = store.finish(id, "boot").unwrap();
+    assert_eq!(end.due().unwrap().entries.len(), 1);
+    end.commit(&[(entries[1].sequence, Outcome::Undone)], EventKind::Drilled, "").unwrap();
+    assert!(store.holders().unwrap().is_empty());
+    assert!(matches!(store.intend(id, &ops), Err(StoreError::NotLive { .. })));
 }

@@ -103,12 +103,12 @@ pub fn kill(pid: u32, and_wait: bool) {
     }
 }
 
-/// Reaps those that ended and were left to this process; not the command, which is waited for by
-/// whoever started it.
-pub fn reap_orphans(command: Option<u32>) {
+/// Reaps those that ended and were left to this process; not those that somebody else waits for, such as
+/// the command.
+pub fn reap_orphans(not: &[u32]) {
     let all = all();
     let ended = all.iter().filter(|(_, k)| !k.lives && k.parent == std::process::id());
-    for pid in ended.map(|(pid, _)| *pid).filter(|pid| Some(*pid) != command) {
+    for pid in ended.map(|(pid, _)| *pid).filter(|pid| !not.contains(pid)) {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let _ = waitpid(pid, WaitOptions::NOHANG);
     }

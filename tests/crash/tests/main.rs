@@ -3,6 +3,7 @@
 
 mod census;
 mod damage;
+mod drills;
 mod full;
 mod hostile;
 mod kill;

@@ -177,9 +177,15 @@ impl Stage {
     /// Waits until nothing runs any more but the command: whatever does is supervised by nobody.
     #[track_caller]
     pub(crate) fn settle(&mut self, command: Option<u32>) {
+        self.settle_beside(&command.into_iter().collect::<Vec<_>>());
+    }
+
+    /// The same, but for these.
+    #[track_caller]
+    pub(crate) fn settle_beside(&mut self, staying: &[u32]) {
         loop {
-            reap_orphans(command);
-            let mut others = descendants().into_iter().filter(|pid| Some(*pid) != command);
+            reap_orphans(staying);
+            let mut others = descendants().into_iter().filter(|pid| !staying.contains(pid));
             let Some(one) = others.next() else { return };
             if !self.director.pass_until_end_of(one, PATIENCE) {
                 let line = |file| fs::read_to_string(format!("/proc/{one}/{file}"));

@@ -4,7 +4,10 @@
 use crate::probe::{BUSYBOX, needs_busybox};
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{io::Read, path::Path};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 use svirt_model::Layer;
 use svirt_testkit::{Host, Talk, claims};
 
@@ -36,25 +39,14 @@ fn names_in(place: &Path) -> Vec<String> {
     all.map(|entry| entry.file_name().into_string().expect("a name")).collect()
 }
 
-/// Nothing of any drill is left on the host.
+/// Nothing is left of what this host's drills said in the ledger that they would make.
 fn nothing_is_left(host: &Host) {
-    let own = |name: &str| {
-        let found = std::fs::read_dir(name).into_iter().flatten().flatten();
-        let owner = |m: std::fs::Metadata| std::os::unix::fs::MetadataExt::uid(&m);
-        let ours = found.filter(|e| e.metadata().is_ok_and(|m| owner(m) == host.uid()));
-        ours.map(|e| e.path()).collect::<Vec<_>>()
-    };
-    let drills = |path: &Path| path.to_string_lossy().contains("svirt-drill-");
-    // Another test's drill may be going on, whose lock is held.
-    let held = |path: &Path| {
-        std::fs::File::open(path.join("lock")).is_ok_and(|lock| {
-            rustix::fs::flock(lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_err()
-        })
-    };
-    let left: Vec<_> = own("/tmp")
-        .into_iter()
-        .filter(|path| drills(path) && path.is_dir() && !held(path))
-        .collect();
+    let said = host.run(&["ledger", "export"]).exits(0).out;
+    let entries = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let objects = entries.filter_map(|e| e["object"].as_str().map(PathBuf::from));
+    let made: Vec<_> = objects.filter(|o| o.to_string_lossy().contains("-drill-")).collect();
+    assert!(!made.is_empty());
+    let left: Vec<_> = made.iter().filter(|path| path.exists()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 

@@ -4,41 +4,32 @@
 use super::{
     attack::{Answers, Attack, Attacker, drive, hand_over},
     decoys::Decoys,
-    interrupted,
+    own::Own,
 };
 use crate::{
     Engine, Failure, program,
     resolve::Pins,
-    supervisor::{agree_before_running, hold, launcher, means, timespec},
-};
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    fs::{FlockOperation, flock},
-    io::Errno,
+    supervisor::{agree_before_running, hold, launcher},
 };
 use std::{
     collections::BTreeMap,
-    fs::File,
     path::{Path, PathBuf},
-    time::Duration,
 };
-use svirt_host::{Doing, apply, known::Mounted, launch::Assigned, sources::Supplies};
+use svirt_host::{Doing, launch::Assigned, sources::Supplies};
 use svirt_model::{
     Confinement, Descriptor, DescriptorSource, Entry, EntrySource, Grant, Op, Plan, Process,
-    Program, Role, Stream, Value,
+    Program, Role, Stream, Uuid, Value,
     label::{ProfileName, SecurityModel},
 };
 use svirt_plan::stand_in;
 use svirt_probe::Order;
 use svirt_store::Store;
 
-/// How often it is looked whether another drill is over, of which nothing tells.
-const OTHERS: Duration = Duration::from_millis(100);
-
 /// A machine's confinement, with the probe in it.
 pub(super) struct Cell<'a> {
     engine: &'a Engine,
     plan: &'a Plan,
+    own: &'a Own<'a>,
     by: Attacker<'a>,
     process: Process,
     /// For as long as the program may have been replaced.
@@ -52,7 +43,7 @@ impl<'a> Cell<'a> {
         engine: &'a Engine,
         store: &mut Store,
         plan: &'a Plan,
-        by: Attacker<'a>,
+        (by, own): (Attacker<'a>, &'a Own<'a>),
     ) -> Result<Self, Failure> {
         let mut pins = Pins::default();
         let program = program::resolve(&mut pins, store, by.probe, &[], &[])?;
@@ -60,7 +51,7 @@ impl<'a> Cell<'a> {
         let confinement = in_place_of_the_vmm(&vmm.confinement, &program);
         let process = Process { role: Role::Vmm, confinement, ..vmm.clone() };
         let library = program.libraries.first().map(|library| library.name.clone());
-        Ok(Self { engine, plan, by, process, pins, library })
+        Ok(Self { engine, plan, own, by, process, pins, library })
     }
 
     /// What there is for it to attack.
@@ -70,9 +61,13 @@ impl<'a> Cell<'a> {
 
     /// Makes the tries of an order.
     pub(super) fn answers(&mut self, order: &Order) -> Result<Answers, Failure> {
-        self.standing_in(|process| {
+        let mut process = self.process.clone();
+        // What is undone first is what may still have processes in it.
+        let mut ops: Vec<Op> = self.own_profile(&mut process)?.into_iter().collect();
+        ops.extend(own_groups(self.plan, self.own.id(), &mut process.confinement));
+        self.own.during(&ops, || {
             let mut next = None;
-            let start = &mut |text: &str| self.start(process, text, &mut next);
+            let start = &mut |text: &str| self.start(&process, text, &mut next);
             drive(start, order.clone(), self.by.stop)
         })
     }
@@ -109,34 +104,9 @@ impl<'a> Cell<'a> {
         Ok(Attack::confined(running, said.into()))
     }
 
-    /// Runs what takes the VMM's place with its own of what holds one process alone. What a drill left
-    /// that was killed is removed by the next one; one drill is made at a time.
-    fn standing_in<T>(
-        &self,
-        run: impl FnOnce(&Process) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let (engine, plan) = (self.engine, self.plan);
-        let mut process = self.process.clone();
-        let mut ops = own_groups(plan, &mut process.confinement);
-        ops.extend(self.own_profile(&mut process)?);
-        if ops.is_empty() {
-            return run(&process);
-        }
-        let place = engine.paths.place(&plan.name, plan.id).run;
-        let lock = File::open(&place).on("open", &place)?;
-        self.be_alone_in(&place, &lock)?;
-        let profiles = engine.paths.profiles();
-        let undone = |op| apply::undo(op, &means(&profiles), &Mounted::default()).map(drop);
-        ops.iter().try_for_each(undone)?;
-        let made = ops.iter().try_for_each(|op| apply::make(op, &means(&profiles)));
-        let ended = made.map_err(Failure::from).and_then(|()| run(&process));
-        ops.iter().try_for_each(undone)?;
-        ended
-    }
-
     /// An AppArmor profile names the program: so a copy that names the probe is loaded.
     fn own_profile(&self, process: &mut Process) -> Result<Option<Op>, Failure> {
-        let name = ProfileName::of_drill(self.plan.id);
+        let name = ProfileName::of_drill(self.plan.id, self.own.id());
         let op = stand_in(self.engine.facts(), self.plan, process, name.clone())?;
         let labels = process.confinement.labels.iter_mut();
         labels
@@ -144,29 +114,15 @@ impl<'a> Cell<'a> {
             .for_each(|label| label.label = name.to_string());
         Ok(op)
     }
-
-    fn be_alone_in(&self, place: &Path, lock: &File) -> Result<(), Failure> {
-        loop {
-            match flock(lock, FlockOperation::NonBlockingLockExclusive) {
-                Err(Errno::WOULDBLOCK) => {}
-                other => return Ok(other.on("wait for another drill in", place)?),
-            }
-            let mut stop = [PollFd::from_borrowed_fd(self.by.stop, PollFlags::IN)];
-            // What interrupts this is what makes the other readable.
-            if poll(&mut stop, Some(&timespec(OTHERS))).is_ok_and(|ready| ready > 0) {
-                return Err(interrupted());
-            }
-        }
-    }
 }
 
 /// Control groups with the machine's limits, so that a drill takes nothing from the machine, and who
 /// looks into the machine's finds nobody else there.
-fn own_groups(plan: &Plan, confinement: &mut Confinement) -> Vec<Op> {
+fn own_groups(plan: &Plan, drill: Uuid, confinement: &mut Confinement) -> Vec<Op> {
     let groups = plan.ops.iter().filter(|op| matches!(op.after, Value::Cgroup(_)));
     let own = |op: &Op| {
         let mut name = op.object.clone().into_os_string();
-        name.push("-drill");
+        name.push(format!("-drill-{}", drill.simple()));
         Op { object: name.into(), ..op.clone() }
     };
     for (group, its) in groups.clone().map(|op| (op, own(op))) {

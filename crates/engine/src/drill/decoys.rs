@@ -1,12 +1,13 @@
-//! What is attacked: made for the drill, on the host, and gone afterwards. What a drill leaves that is
-//! killed at once, the next one removes; what belongs to a process goes with the neighbour, which ends when the
-//! drill does.
+//! What is attacked: made for the drill, on the host, and gone afterwards. Files are in directories that
+//! are the drill's own changes; what belongs to a process goes with the neighbour, which ends when the drill
+//! does.
 
-use crate::{Failure, start::new_id};
+use super::own::Own;
+use crate::Failure;
 use rustix::{
-    fs::{FileType, FlockOperation, Mode, chmod, chown, flock, mknodat},
+    fs::{FileType, Mode, chmod, chown, mknodat},
     io::{FdFlags, fcntl_setfd},
-    process::{Gid, Uid},
+    process::{Gid, Uid, getegid, geteuid},
     system::uname,
 };
 use std::{
@@ -17,7 +18,7 @@ use std::{
     os::{
         linux::net::SocketAddrExt,
         unix::{
-            fs::{MetadataExt, OpenOptionsExt, symlink},
+            fs::{OpenOptionsExt, symlink},
             net::{SocketAddr, UnixDatagram, UnixListener},
             process::CommandExt,
         },
@@ -26,13 +27,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 use svirt_host::Doing;
-use svirt_model::Confinement;
+use svirt_model::{Attribute, Confinement, Op, Value};
 use svirt_probe::{Target, neighbour};
 
-/// How the directory of a drill's decoys begins.
+/// How the directories of a drill's decoys begin.
 const PREFIX: &str = "svirt-drill-";
-/// Held as long as the drill lives.
-const LOCK: &str = "lock";
 const SHARED_MEMORY: &str = "/dev/shm";
 /// The script that says that it was executed.
 const SCRIPT: &[u8] = b"#!/bin/sh\nprintf 'open\\texecute-file\\texecuted\\n'\n";
@@ -41,13 +40,12 @@ const FULL: u64 = 0x107;
 /// Disks that are none of the host's, or that wake somebody.
 const NO_DISKS: &[&str] = &["loop", "ram", "zram", "sr", "fd", "nbd", "md"];
 
-/// The decoys of one drill. Dropping them removes them.
+/// The decoys of one drill. Dropping them ends what is a process; the rest is the drill's to undo.
 #[derive(Debug)]
 pub(super) struct Decoys {
     targets: BTreeMap<Target, String>,
     /// What differs for a process that has the user of whoever drills and not the machine's own.
     callers: BTreeMap<Target, String>,
-    place: PathBuf,
     neighbours: Vec<Child>,
     _held: Held,
 }
@@ -55,7 +53,6 @@ pub(super) struct Decoys {
 /// What is there as long as somebody holds it.
 #[derive(Debug)]
 struct Held {
-    _lock: File,
     _sockets: (UnixListener, UnixDatagram, UnixListener),
     _network: (TcpListener, Option<TcpListener>, UdpSocket),
     _pipe: Option<File>,
@@ -64,19 +61,18 @@ struct Held {
 
 impl Decoys {
     /// Makes them, for a drill on what has this confinement; without one, for whoever calls this.
-    pub(super) fn make(probe: &Path, vmm: Option<&Confinement>) -> Result<Self, Failure> {
+    pub(super) fn make(
+        own: &Own<'_>,
+        probe: &Path,
+        vmm: Option<&Confinement>,
+    ) -> Result<Self, Failure> {
+        let name = format!("{PREFIX}{}", own.id().simple());
         let above = std::env::temp_dir();
-        remove_what_was_left(&above);
-        let name = format!("{PREFIX}{}", new_id()?.simple());
-        let place = above.join(&name);
-        fs::create_dir(&place).on("make", &place)?;
-        // From here on it is removed, whatever happens.
-        let guard = Place(place.clone());
-        mode(&place, 0o755)?;
-        let lock = File::create(place.join(LOCK)).on("make the lock in", &place)?;
-        flock(&lock, FlockOperation::LockExclusive).on("lock", &place)?;
+        let above = fs::canonicalize(&above).on("look for", &above)?;
+        let (place, shared) = (above.join(&name), Path::new(SHARED_MEMORY).join(&name));
+        own.make(&[directory(&place)])?;
         let other = vmm.map(|vmm| vmm.identity).filter(|identity| identity.own);
-        let other = other.filter(|_| rustix::process::geteuid().is_root());
+        let other = other.filter(|_| geteuid().is_root());
         let other = other.map(|identity| (identity.uid, identity.gid));
         let mut targets = BTreeMap::new();
         files(&place, other, &mut targets)?;
@@ -84,9 +80,10 @@ impl Decoys {
         let sockets = sockets(&place, &name, &mut targets)?;
         let network = network(&mut targets)?;
         let pipe = pipe(&place, &mut targets);
-        let shared = Path::new(SHARED_MEMORY).join(&name);
-        if public_file(&shared).is_ok() {
-            targets.insert(Target::SharedMemory, text(&shared));
+        // Not every host has it.
+        if own.make(&[directory(&shared)]).is_ok() {
+            public_file(&shared.join("public"))?;
+            targets.insert(Target::SharedMemory, text(&shared.join("public")));
         }
         of_the_host(vmm, &mut targets);
         let mut neighbours = vec![neighbour_of(probe, other, &mut targets)?];
@@ -96,10 +93,9 @@ impl Decoys {
             let own = targets.get(&Target::PrivateFile).cloned();
             callers.extend(own.map(|own| (Target::NeighboursFile, own)));
         }
-        std::mem::forget(guard);
         let (_sockets, _network, _pipe) = (sockets, network, pipe);
-        let held = Held { _lock: lock, _sockets, _network, _pipe, _forgotten: forgotten };
-        Ok(Self { targets, callers, place, neighbours, _held: held })
+        let held = Held { _sockets, _network, _pipe, _forgotten: forgotten };
+        Ok(Self { targets, callers, neighbours, _held: held })
     }
 
     /// What each target is here, by its word, for whoever called this.
@@ -129,42 +125,15 @@ impl Drop for Decoys {
             drop(neighbour.stdin.take());
             let _ = neighbour.wait();
         }
-        remove(&self.place);
     }
 }
 
-/// A directory that is removed unless it is forgotten.
-struct Place(PathBuf);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        remove(&self.0);
-    }
-}
-
-/// It may be gone already, or another's; then there is nothing else to be done.
-fn remove(place: &Path) {
-    if let Some(name) = place.file_name() {
-        let _ = fs::remove_file(Path::new(SHARED_MEMORY).join(name));
-    }
-    let _ = fs::remove_dir_all(place);
-}
-
-/// Directories of drills that nobody holds any more.
-fn remove_what_was_left(above: &Path) {
-    let own = rustix::process::geteuid().as_raw();
-    for entry in fs::read_dir(above).into_iter().flatten().flatten() {
-        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        let kept = |m: fs::Metadata| !m.is_dir() || m.uid() != own;
-        if !ours || entry.metadata().map_or(true, kept) {
-            continue;
-        }
-        let lock = File::open(entry.path().join(LOCK));
-        let held = |lock: &File| flock(lock, FlockOperation::NonBlockingLockExclusive).is_err();
-        if lock.is_ok_and(|lock| !held(&lock)) {
-            remove(&entry.path());
-        }
-    }
+/// A directory of this user's that all may look into.
+fn directory(path: &Path) -> Op {
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    let after = Value::Directory { uid, gid, mode: 0o755 };
+    let (object, attribute) = (path.to_owned(), Attribute::Presence);
+    Op { object, attribute, before: Value::Absent, after }
 }
 
 fn text(path: &Path) -> String {
@@ -326,39 +295,40 @@ fn neighbour_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Engine, Paths};
+    use svirt_host::facts;
 
     #[test]
-    fn decoys_are_there_and_then_gone() {
+    fn decoys_are_there_and_then_gone_and_the_ledger_knew_them() {
         let place = tempfile::tempdir().unwrap();
+        let at = fs::canonicalize(place.path()).unwrap();
+        let paths = Paths { state: at.join("state"), runtime: at.join("run") };
+        let engine = Engine { paths, facts: facts::gather().into() };
         // What stands for the probe says nothing of itself here, and ends with its input.
-        let probe = place.path().join("probe");
+        let probe = at.join("probe");
         write(&probe, b"#!/bin/sh\nprintf 'process\\t%s\\n\\n' $$\nread x\n").unwrap();
         mode(&probe, 0o755).unwrap();
-        let decoys = Decoys::make(&probe, None).unwrap();
-        let (targets, at) = (decoys.targets(), decoys.place.clone());
+        let own = Own::begin(&engine, "nothing".into()).unwrap();
+        let decoys = Decoys::make(&own, &probe, None).unwrap();
+        let targets = decoys.targets();
         for word in ["public-file", "socket", "tcp", "process", "host-name"] {
             assert!(targets.contains_key(word), "{word}");
         }
-        assert!(Path::new(&targets["public-file"]).exists());
-        let shared = targets.get("shared-memory").cloned();
-        drop(decoys);
-        assert!(!at.exists());
-        assert!(shared.is_none_or(|path| !Path::new(&path).exists()));
+        let places: Vec<_> = [targets.get("public-file"), targets.get("shared-memory")]
+            .into_iter()
+            .flatten()
+            .map(|path| Path::new(path).parent().unwrap().to_owned())
+            .collect();
+        assert!(places.iter().all(|place| place.exists()));
+        let store = engine.store().unwrap();
+        let recorded = store.open_entries(own.id()).unwrap();
+        assert!(places.iter().all(|place| recorded.iter().any(|e| e.op.object == *place)));
+        assert!(store.runs().unwrap().is_empty(), "a drill is no machine");
+        assert!(engine.recover().unwrap().machines.is_empty(), "it lives");
+        drop((decoys, own));
+        assert!(places.iter().all(|place| !place.exists()));
+        assert!(store.holders().unwrap().is_empty());
         let process = Path::new("/proc").join(&targets["process"]);
         assert!(!process.exists());
-    }
-
-    #[test]
-    fn what_a_killed_drill_left_is_removed_and_nothing_else() {
-        let above = tempfile::tempdir().unwrap();
-        let at = |name: &str| above.path().join(format!("{PREFIX}{name}"));
-        for name in ["dead", "alive", "other"] {
-            fs::create_dir(at(name)).unwrap();
-        }
-        File::create(at("dead").join(LOCK)).unwrap();
-        let alive = File::create(at("alive").join(LOCK)).unwrap();
-        flock(&alive, FlockOperation::LockExclusive).unwrap();
-        remove_what_was_left(above.path());
-        assert_eq!(["dead", "alive", "other"].map(|name| at(name).exists()), [false, true, true]);
     }
 }

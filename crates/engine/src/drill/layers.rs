@@ -9,6 +9,7 @@ use super::{
     neighbour::Neighbour,
     on_a_machine,
     outcome::{self, Outcome, Refusing, Row},
+    own::Own,
     whole, without,
 };
 use crate::{
@@ -45,18 +46,18 @@ pub(super) fn drill(
     engine: &Engine,
     store: &mut Store,
     (name, plan): (&MachineName, &Plan),
-    (by, decoys, machine): (Attacker<'_>, &Decoys, &Neighbour),
+    (by, decoys, machine): ((Attacker<'_>, &Own<'_>), &Decoys, &Neighbour),
     step: &mut dyn FnMut(&Step),
 ) -> Result<Drill, Failure> {
     step(&Step::All);
     let mut cell = Cell::of(engine, store, plan, by)?;
     let order = whole(cell.targets(decoys));
-    let outside = without(by, &order)?;
+    let outside = without(by.0, &order)?;
     let inside = cell.answers(&order)?;
     let vmm = plan.vmm();
     let mut rows = outcome::rows(&vmm.confinement, &inside, &outside);
     let there = in_force(plan);
-    let machines = on_a_machine(&mut cell, by, machine, &inside)?;
+    let machines = on_a_machine(&mut cell, by.0, machine, &inside)?;
     let again = Again::of(engine, store, (name, plan))?;
     let each = there.iter().flat_map(|layer| [Step::Alone(*layer), Step::Without(*layer)]);
     let mut tries = Vec::new();

@@ -11,6 +11,7 @@ mod decoys;
 mod layers;
 mod neighbour;
 mod outcome;
+mod own;
 mod self_test;
 
 pub use attack::Attacker;
@@ -23,6 +24,7 @@ use attack::{Answers, Attack, drive};
 use confined::Cell;
 use decoys::Decoys;
 use neighbour::Neighbour;
+use own::Own;
 use std::collections::BTreeMap;
 use svirt_model::{LayerStatus, MachineName, Plan};
 use svirt_probe::{ATTEMPTS, Answer, Attempt, Order};
@@ -54,8 +56,9 @@ impl Engine {
     pub fn drill(&self, name: &MachineName, by: Attacker<'_>) -> Result<Drill, Failure> {
         let machine = self.neighbour_of(name, by)?;
         let (mut store, plan) = self.drilled(name)?;
-        let decoys = Decoys::make(by.probe, Some(&plan.vmm().confinement))?;
-        let mut cell = Cell::of(self, &mut store, &plan, by)?;
+        let own = Own::begin(self, on_machine(name))?;
+        let decoys = Decoys::make(&own, by.probe, Some(&plan.vmm().confinement))?;
+        let mut cell = Cell::of(self, &mut store, &plan, (by, &own))?;
         let order = whole(cell.targets(&decoys));
         let outside = without(by, &order)?;
         let inside = cell.answers(&order)?;
@@ -78,8 +81,9 @@ impl Engine {
     ) -> Result<Drill, Failure> {
         let machine = self.neighbour_of(name, by)?;
         let (mut store, plan) = self.drilled(name)?;
-        let decoys = Decoys::make(by.probe, Some(&plan.vmm().confinement))?;
-        layers::drill(self, &mut store, (name, &plan), (by, &decoys, &machine), step)
+        let own = Own::begin(self, on_machine(name))?;
+        let decoys = Decoys::make(&own, by.probe, Some(&plan.vmm().confinement))?;
+        layers::drill(self, &mut store, (name, &plan), ((by, &own), &decoys, &machine), step)
     }
 
     /// Makes every attempt as whoever calls this, without any confinement.
@@ -87,7 +91,8 @@ impl Engine {
     /// # Errors
     /// The probe could not be started, or the drill was to end before it was over.
     pub fn drill_baseline(&self, by: Attacker<'_>) -> Result<Vec<Row>, Failure> {
-        let decoys = Decoys::make(by.probe, None)?;
+        let own = Own::begin(self, "no confinement".into())?;
+        let decoys = Decoys::make(&own, by.probe, None)?;
         let order = whole(decoys.targets());
         Ok(outcome::alone(&without(by, &order)?))
     }
@@ -99,7 +104,8 @@ impl Engine {
     /// The probe could not be started, with or without the sandbox, or the drill was to end before it
     /// was over.
     pub fn drill_against(&self, by: Attacker<'_>, command: &str) -> Result<Vec<Row>, Failure> {
-        let decoys = Decoys::make(by.probe, None)?;
+        let own = Own::begin(self, "a sandbox of somebody else's".into())?;
+        let decoys = Decoys::make(&own, by.probe, None)?;
         let order = whole(decoys.targets());
         let outside = without(by, &order)?;
         let start = &mut |text: &str| Attack::sandboxed(by.probe, command, text);
@@ -119,15 +125,17 @@ impl Engine {
     ) -> Result<Answer, Failure> {
         let machine = name.map(|name| self.drilled(name)).transpose()?;
         let vmm = machine.as_ref().map(|(_, plan)| &plan.vmm().confinement);
+        let what = name.map_or_else(|| "no confinement".into(), on_machine);
+        let own = Own::begin(self, format!("{what}, by {}", attempt.word))?;
         let needed = attempt.target.filter(|_| target.is_none());
-        let decoys = needed.map(|_| Decoys::make(by.probe, vmm)).transpose()?;
+        let decoys = needed.map(|_| Decoys::make(&own, by.probe, vmm)).transpose()?;
         let mut order = whole(decoys.as_ref().map(Decoys::targets).unwrap_or_default());
         order.words = vec![attempt.word.to_owned()];
         let given =
             attempt.target.zip(target).map(|(kind, target)| (kind.word(), target.to_owned()));
         let answers = match machine {
             Some((mut store, plan)) => {
-                let mut cell = Cell::of(self, &mut store, &plan, by)?;
+                let mut cell = Cell::of(self, &mut store, &plan, (by, &own))?;
                 order.targets.extend(decoys.iter().flat_map(|decoys| cell.targets(decoys)));
                 order.targets.extend(given);
                 cell.answers(&order)?
@@ -153,6 +161,11 @@ impl Engine {
         let plan = store.plan(run.id)?.ok_or_else(|| self.not_running(name))?;
         Ok((store, plan))
     }
+}
+
+/// What the event of a drill says that was attacked.
+fn on_machine(name: &MachineName) -> String {
+    format!("machine {name}")
 }
 
 /// Every attempt, on these decoys.

@@ -13,6 +13,7 @@ use super::{
     neighbour::Neighbour,
     on_a_machine,
     outcome::{Outcome, Row, against},
+    own::Own,
     without,
 };
 use crate::{Engine, Failure};
@@ -115,15 +116,16 @@ impl Engine {
         let (name, _one) = Neighbour::start(self, by)?;
         let (_, other) = Neighbour::start(self, by)?;
         let (mut store, plan) = self.drilled(&name)?;
-        let decoys = Decoys::make(by.probe, Some(&plan.vmm().confinement))?;
+        let own = Own::begin(self, "what this host gives to machines".into())?;
+        let decoys = Decoys::make(&own, by.probe, Some(&plan.vmm().confinement))?;
         told("trying to get from one to the other");
-        let mut cell = Cell::of(self, &mut store, &plan, by)?;
+        let mut cell = Cell::of(self, &mut store, &plan, (by, &own))?;
         let separation = on_a_machine(&mut cell, by, &other, &Answers::default())?;
         let there = in_force(&plan);
         let again = Again::of(self, &mut store, (&name, &plan))?;
         let mut tried = |step, attempts: &[&'static Attempt]| {
             let plan = again.planned(self, &there, step)?;
-            let mut cell = Cell::of(self, &mut store, &plan, by)?;
+            let mut cell = Cell::of(self, &mut store, &plan, (by, &own))?;
             let answers = cell.answers(&order(attempts, cell.targets(&decoys)))?;
             Ok::<_, Failure>((plan, answers))
         };

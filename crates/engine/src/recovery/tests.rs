@@ -46,7 +46,14 @@ impl Place {
         };
         let wants: Vec<Want> = ops.iter().map(want).collect();
         let request = String::new();
-        let run = NewRun { id: machine, name: name.clone(), supervisor, transient: true, request };
+        let run = NewRun {
+            id: machine,
+            name: name.clone(),
+            supervisor,
+            transient: true,
+            drill: false,
+            request,
+        };
         let plan = Plan { id: machine, name, labels: vec![], ops, processes: vec![] };
         let mut store = self.store();
         store.start(run).unwrap().commit(&plan, &wants, &[]).unwrap();

@@ -384,7 +384,8 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
     }
 }
 
-fn make(engine: &Engine, ops: &[Op], long: &Long<'_>) -> Result<(), Failure> {
+/// Makes changes that are intents by now, one after the other.
+pub(crate) fn make(engine: &Engine, ops: &[Op], long: &Long<'_>) -> Result<(), Failure> {
     let profiles = engine.paths.profiles();
     let say = |directory: &Path, count, progress| long.say(directory, Some(count), progress);
     let means = Means { watch: Watcher(&say), ..means(&profiles) };

@@ -23,16 +23,12 @@ mod trees;
 mod undo;
 mod users;
 
-#[cfg(test)]
-pub(crate) use alive::this_process;
-pub(crate) use alive::{boot_id, end_what_it_left, is_alive};
+pub(crate) use alive::{boot_id, end_what_it_left, is_alive, lease, this_process};
 pub(crate) use labels::is_somebodys;
-pub(crate) use live::{Live, agree_before_running, hold, launcher, means, timespec};
+pub(crate) use live::{Live, agree_before_running, hold, launcher, make, means, timespec};
 pub(crate) use request::{ANSWER_MAX, ANSWER_TIME, Reply, Request};
 pub(crate) use reserve::{preview, rehearse};
-#[cfg(test)]
-pub(crate) use undo::finish;
-pub(crate) use undo::{again, finish_dead};
+pub(crate) use undo::{again, finish, finish_dead, take_back};
 
 use crate::{
     Engine, Failure,

@@ -62,7 +62,8 @@ pub(crate) fn reserve<T>(
     let supervisor = this_process()?;
     let lease = lease(engine, id, &supervisor)?;
     let request = request.to_owned();
-    let start = store.start(NewRun { id, name, supervisor, transient, request })?;
+    let run = NewRun { id, name, supervisor, transient, drill: false, request };
+    let start = store.start(run)?;
     let user = reserve_user(engine, &start)?;
     let (pair, groups, mut held) = labels::reserve_labels(&start, &needs, &aliens)?;
     let reserved = Reserved { user: user.as_ref().map(|(user, _)| *user), pair, groups };

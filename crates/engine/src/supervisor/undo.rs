@@ -12,7 +12,7 @@ use svirt_host::{
     apply::{self, Undone},
     known::Mounted,
 };
-use svirt_model::{EventKind, MachineName, Uuid, Value};
+use svirt_model::{EventKind, MachineName, Op, Uuid, Value};
 use svirt_store::{DamagedEntry, Ends, LedgerEntry, Outcome, Phase, Run, Store, StoreError};
 
 /// Puts back what no other machine wants and makes the end durable; the event says what was left
@@ -59,6 +59,20 @@ pub(crate) fn finish_dead(
     }
     ends.commit()?;
     Ok((names, left))
+}
+
+/// Puts back some of the changes of one who goes on; the ledger says what became of each.
+pub(crate) fn take_back(
+    engine: &Engine,
+    store: &mut Store,
+    id: Uuid,
+    ops: &[Op],
+) -> Result<(), Failure> {
+    let (boot, undoing) = (boot_id()?, Undoing::new(engine));
+    for entry in store.open_entries(id)?.iter().filter(|entry| ops.contains(&entry.op)) {
+        store.settle(entry.sequence, &undoing.undo(entry).0, &boot)?;
+    }
+    Ok(())
 }
 
 /// Everybody waits for the store at the end of a machine, so what may take a while comes before.

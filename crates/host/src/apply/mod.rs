@@ -194,6 +194,7 @@ fn remove(op: &Op) -> Result<Undone, HostError> {
         },
         Value::Embedded(_) => fs::remove_file(path).on("remove", path).map(restored),
         _ if kind != rustix::fs::FileType::Directory => left("it was replaced"),
+        Value::Directory { uid, .. } if *uid != stat.st_uid => left("it was replaced"),
         Value::Directory { .. } => remove_tree(path, FEW).map(restored),
         Value::Cgroup(_) => remove_group(path).map(restored),
     }

@@ -30,9 +30,9 @@ impl ProfileName {
         Self(format!("svirt-{}-network", machine.simple()))
     }
 
-    /// The name of the profile of what takes the place of a machine's VMM in a drill.
-    pub fn of_drill(machine: Uuid) -> Self {
-        Self(format!("svirt-{}-drill", machine.simple()))
+    /// The name of the profile of what takes the place of a machine's VMM in a drill: each has its own.
+    pub fn of_drill(machine: Uuid, drill: Uuid) -> Self {
+        Self(format!("svirt-{}-drill-{}", machine.simple(), drill.simple()))
     }
 
     /// The name as text.

@@ -31,6 +31,7 @@ pub(crate) fn new_run(id: u128, text: &str) -> NewRun {
         name: name(text),
         supervisor,
         transient: true,
+        drill: false,
         request: "{}".to_owned(),
     }
 }

@@ -24,6 +24,7 @@ pub(crate) fn word(kind: EventKind) -> &'static str {
         EventKind::Removed => "removed",
         EventKind::Recovered => "recovered",
         EventKind::Doubted => "doubted",
+        EventKind::Drilled => "drilled",
     }
 }
 

@@ -86,8 +86,14 @@ fn live(
 ) -> Result<Labels, Failure> {
     let (id, supervisor) = (Uuid::from_u128(id), this_process()?);
     let name: svirt_model::MachineName = format!("m{}", id.simple()).parse().unwrap();
-    let run =
-        NewRun { id, name: name.clone(), supervisor, transient: true, request: String::new() };
+    let run = NewRun {
+        id,
+        name: name.clone(),
+        supervisor,
+        transient: true,
+        drill: false,
+        request: String::new(),
+    };
     let start = store.start(run)?;
     let labels = reserve_labels(&start, needs, aliens)?;
     let plan = Plan { id, name, labels: vec![], ops: vec![], processes: vec![] };
@@ -416,7 +422,8 @@ fn ten_thousand_live() {
 fn one(stored: &mut Stored, n: u128, needs: &Needs) -> Duration {
     let id = Uuid::from_u128(1 << 64 | n);
     let (supervisor, name) = (this_process().unwrap(), "new".parse().unwrap());
-    let run = NewRun { id, name, supervisor, transient: true, request: String::new() };
+    let run =
+        NewRun { id, name, supervisor, transient: true, drill: false, request: String::new() };
     let start = stored.store.start(run).unwrap();
     let begin = Instant::now();
     let labels = reserve_labels(&start, needs, &[]).unwrap();

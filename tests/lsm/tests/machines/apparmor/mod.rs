@@ -178,7 +178,7 @@ labs! {
         for what in ["signal", "ptrace"] {
             let refused = report.said(what).exits(0);
             assert!(refused.out.contains("EACCES"), "{refused:#?}");
-            let words = [format!("operation=\"{what}\""), format!("profile=\"{label}-drill\"")];
+            let words = [format!("operation=\"{what}\""), format!("profile=\"{label}-drill-")];
             let found = records.lines().any(|l| words.iter().all(|word| l.contains(word)));
             assert!(found, "no record of {words:?} in {records}");
         }
