@@ -80,5 +80,6 @@ fn runs_guest_code(engine: &Engine) -> bool {
     let Ok(name) = format!("kvm-probe-{}", std::process::id()).parse() else { return false };
     let Ok(id) = start::new_id() else { return false };
     let identity = Identity { id, name };
-    start::run_for(engine, &spec, identity, LIMIT) == Ok(Some(Ending::Exited(CODE)))
+    start::run_for(engine, &spec, identity, start::Streams::none(), LIMIT)
+        == Ok(Some(Ending::Exited(CODE)))
 }

@@ -97,6 +97,6 @@ fn labels(plan: &Plan) -> Vec<LiveLabel> {
 }
 
 /// What was read when it was kept is read again.
-fn impossible(error: impl std::error::Error + 'static) -> Failure {
+pub(crate) fn impossible(error: impl std::error::Error + 'static) -> Failure {
     Failure::from_error(Code::Internal, &error)
 }

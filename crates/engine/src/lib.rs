@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod accelerator;
+mod capabilities;
 mod client;
 mod convert;
 mod definitions;
@@ -13,7 +14,9 @@ mod disks;
 mod doctor;
 mod domain;
 pub mod drill;
+mod emulator;
 mod failure;
+mod hardware;
 mod image;
 mod long;
 mod monitor;
@@ -34,6 +37,7 @@ pub use client::{StopLimits, Waiter};
 pub use definitions::{Logs, Outcome};
 pub use doctor::Diagnosis;
 pub use failure::{Code, Failure};
+pub use hardware::HostInfo;
 pub use long::Labelling;
 pub use monitor::Monitor;
 pub use paths::Paths;

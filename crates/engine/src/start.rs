@@ -328,12 +328,13 @@ pub(crate) fn run_for(
     engine: &Engine,
     spec: &Spec,
     identity: Identity,
+    streams: Streams,
     limit: Duration,
 ) -> Result<Option<Ending>, Failure> {
     let (spec, request) = (spec.clone(), definitions::text(spec)?);
     let birth = Birth { spec, request, identity, transient: true, alone: false };
     let launcher = launcher(engine)?.prepare()?;
-    let mut live = Live::begin(engine, birth, Streams::none(), launcher, &|_| {})?;
+    let mut live = Live::begin(engine, birth, streams, launcher, &|_| {})?;
     let ending = live.ends_within(Instant::now() + limit);
     live.finish(engine, "the trial ended")?;
     ending

@@ -4,6 +4,7 @@
 //! looking them up is `engine`'s.
 #![forbid(unsafe_code)]
 
+pub mod capabilities;
 pub mod command_line;
 pub mod domain;
 pub mod image;

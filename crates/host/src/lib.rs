@@ -8,6 +8,7 @@ mod block;
 mod error;
 pub mod evidence;
 pub mod facts;
+pub mod hardware;
 pub mod joined;
 pub mod known;
 pub mod landlock;

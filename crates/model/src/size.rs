@@ -5,7 +5,9 @@ use std::{fmt, str::FromStr};
 
 /// A number of bytes. Written by people as `512M` or `20G` (powers of 1024; the suffixes are
 /// `K`, `M`, `G`, `T`, each optionally followed by `iB` or `B`); a bare number is bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(try_from = "SizeText", into = "String")]
 pub struct Bytes(pub u64);
 

@@ -23,7 +23,7 @@ mod resources;
 mod status;
 
 pub use claims::{Conflict, claims, conflict, identity};
-pub use labels::{label_obstacles, stand_in};
+pub use labels::{base_labels, label_obstacles, stand_in};
 pub use reserved::{Needs, Other, Others, Reserved};
 
 use allocate::AllocateError;

@@ -311,13 +311,13 @@ impl Live {
             if left.is_zero() {
                 return Ok(None);
             }
-            let (Some(vmm), Some(monitor)) = (self.running.last(), &self.monitor) else {
-                return Ok(None);
-            };
-            let mut watched =
-                [PollFd::new(vmm, PollFlags::IN), PollFd::new(monitor, PollFlags::IN)];
+            let Some(vmm) = self.running.last() else { return Ok(None) };
+            let mut watched = vec![PollFd::new(vmm, PollFlags::IN)];
+            watched.extend(self.monitor.iter().map(|monitor| PollFd::new(monitor, PollFlags::IN)));
             poll(&mut watched, Some(&timespec(left))).doing(|| "wait for the VMM")?;
-            let [ended, spoke] = watched.map(|p| !p.revents().is_empty());
+            let mut seen = watched.iter().map(|p| !p.revents().is_empty());
+            let (ended, spoke) = (seen.next() == Some(true), seen.next() == Some(true));
+            drop(watched);
             if ended {
                 return Ok(Some(self.ending()));
             }

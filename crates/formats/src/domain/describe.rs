@@ -1,14 +1,16 @@
 //! From sVirt's own description of a machine to libvirt's: the way back of `convert`. What libvirt's
 //! form has no words for is named in a comment, and nothing of it changes what the machine reaches.
 
-use super::live::text;
 use crate::{
     image::format_from_extension,
     spec::{
         ChannelSpec, DiskSpec, DisplaySpec, FirmwareSpec, GuestSpec, LabelKind, NetSpec,
         RelabelSpec, SeclabelSpec, SerialSpec, Spec,
     },
-    xml::{Document, Element, Problem},
+    xml::{
+        Document, Element, Problem,
+        build::{Built, around, element, text},
+    },
 };
 use std::path::Path;
 use svirt_model::{Accelerator, Bytes, MachineName, Uuid};
@@ -29,8 +31,6 @@ pub enum Undescribed {
         problem: Problem,
     },
 }
-
-type Built = Result<Element, Problem>;
 
 /// The domain that describes a machine. A guest whose accelerator is not stated has KVM's.
 ///
@@ -87,18 +87,6 @@ fn domain(spec: &Spec, guest: &GuestSpec, name: &MachineName, uuid: Uuid) -> Bui
     root.append(devices(guest)?);
     spec.seclabels.iter().try_for_each(|label| seclabel(label).map(|label| root.append(label)))?;
     Ok(root)
-}
-
-fn element(name: &str, attributes: &[(&str, &str)]) -> Built {
-    let mut element = Element::new(name)?;
-    attributes.iter().try_for_each(|(name, value)| element.set_attribute(name, value))?;
-    Ok(element)
-}
-
-/// An element with one other in it.
-fn around(mut outer: Element, inner: Element) -> Element {
-    outer.append(inner);
-    outer
 }
 
 /// Paths come from JSON, which is UTF-8.

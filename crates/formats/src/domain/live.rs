@@ -1,7 +1,7 @@
 //! What libvirt adds to the document of a domain that runs: its number, its identity, and the labels
 //! that its process and its images have. The rest stays as its author wrote it.
 
-use crate::xml::{Document, Element, Problem};
+use crate::xml::{Document, Element, Problem, build::text};
 use svirt_model::{Uuid, label::SecurityModel};
 
 /// What is known of a machine that runs.
@@ -91,11 +91,4 @@ fn put(around: &mut Element, name: &str, value: &str) -> Result<(), Problem> {
             Ok(())
         }
     }
-}
-
-/// An element with a text in it.
-pub(super) fn text(name: &str, value: &str) -> Result<Element, Problem> {
-    let mut element = Element::new(name)?;
-    element.set_text(value)?;
-    Ok(element)
 }

@@ -7,6 +7,7 @@
 //! is not well-formed (<https://www.w3.org/TR/xml/>), or whose prefixes stand for nothing
 //! (<https://www.w3.org/TR/xml-names/>), is an error with its line.
 
+pub(crate) mod build;
 mod edit;
 mod error;
 mod namespaces;

@@ -22,7 +22,7 @@ pub(crate) use trees::trees;
 use crate::{Inputs, Other, PlanError, choice::Choice};
 use std::collections::BTreeMap;
 use svirt_model::{
-    GroupName, HostFacts, Layer, LayerStatus, Object, Role,
+    GroupName, HostFacts, Layer, LayerStatus, MachineUsers, Object, Role,
     label::{
         MachineLabel, ProcessLabel, ProfileMode, Seclabel, SeclabelKind, SecurityModel, SmackLabel,
     },
@@ -194,6 +194,25 @@ pub fn label_obstacles(host: &HostFacts) -> Vec<(SecurityModel, bool, Option<Str
         SecurityModel::Dac => None,
     };
     MODELS.map(|model| (model, has(host, model), of(model))).to_vec()
+}
+
+/// The models that the host has, each with what a machine's label is made from, on KVM and translated:
+/// none where every machine gets one that has nothing in common with another's.
+pub fn base_labels(host: &HostFacts) -> Vec<(SecurityModel, Option<[String; 2]>)> {
+    let of = |model| match model {
+        SecurityModel::Selinux => {
+            let facts = host.labels.selinux.as_ref()?;
+            let base = |translates| Some(selinux::base(facts, translates).ok()?.to_string());
+            Some([base(false)?, base(true)?])
+        }
+        SecurityModel::Apparmor | SecurityModel::Smack => None,
+        SecurityModel::Dac => match host.machine_users {
+            MachineUsers::Range { .. } => None,
+            MachineUsers::None(_) => Some([(); 2].map(|()| format!("+{}:+{}", host.uid, host.gid))),
+        },
+    };
+    let there = MODELS.into_iter().filter(|model| has(host, *model));
+    there.chain([SecurityModel::Dac]).map(|model| (model, of(model))).collect()
 }
 
 /// Whether the kernel has this model, asked or not.

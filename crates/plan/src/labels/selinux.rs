@@ -89,8 +89,13 @@ pub(super) fn obstacle(facts: &SelinuxFacts) -> Option<&'static str> {
 
 /// The context of a machine without categories, or why there is none.
 fn usual(choice: &Choice<'_>, facts: &SelinuxFacts) -> Result<Context, &'static str> {
+    base(facts, choice.translates())
+}
+
+/// From what the context of a machine is made that translates its guest's code, or one that does not.
+pub(super) fn base(facts: &SelinuxFacts, translates: bool) -> Result<Context, &'static str> {
     let types = facts.types.as_ref().ok_or(NO_TYPES)?;
-    let kind = match choice.translates() {
+    let kind = match translates {
         true => types.translating_vmm.as_ref().ok_or(NO_TRANSLATION)?,
         false => &types.vmm,
     };

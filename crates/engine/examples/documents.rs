@@ -1,0 +1,34 @@
+//! What libvirt's clients are given, on standard output: for tests, and to see it without a client.
+//!
+//! `documents capabilities`, `documents kind [MACHINE [TYPE]]`, `documents host`.
+
+use std::process::ExitCode;
+use svirt_engine::{Code, Engine, Failure};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match said(&words) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.hint.iter().for_each(|hint| eprintln!("hint: {hint}"));
+            ExitCode::from(u8::try_from(failure.code as i32).unwrap_or(1))
+        }
+    }
+}
+
+fn said(words: &[&str]) -> Result<String, Failure> {
+    let engine = Engine::new()?;
+    match words {
+        ["capabilities"] => engine.capabilities(),
+        ["kind", rest @ ..] => {
+            engine.domain_capabilities(None, None, rest.first().copied(), rest.get(1).copied())
+        }
+        ["host"] => Ok(format!("{:?}", engine.host_info())),
+        _ => Err(Failure::new(Code::Usage, "there is no such document")),
+    }
+}

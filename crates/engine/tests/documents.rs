@@ -1,0 +1,112 @@
+//! The documents that libvirt's clients read, of this host and its real QEMU.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+use svirt_testkit::{Caller, Host, has_program};
+
+const QEMU: &str = "qemu-system-x86_64";
+
+struct Place {
+    host: Host,
+    program: PathBuf,
+}
+
+impl Place {
+    /// The example and the launcher, beside each other as they are where they are installed.
+    fn new() -> Self {
+        let caller = if rustix::process::geteuid().is_root() { Caller::Root } else { Caller::User };
+        let host = Host::new(caller).unwrap();
+        let example = example();
+        let place = host.directory("beside", 0o755);
+        let launcher = host.program().with_file_name("svirt-launch");
+        fs::copy(launcher, place.join("svirt-launch")).unwrap();
+        let program = place.join("documents");
+        fs::copy(example, &program).unwrap();
+        Self { host, program }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.host.command(&self.program);
+        command.args(words);
+        command
+    }
+
+    fn said(&self, words: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.command(words).output().unwrap();
+        assert!(status.success(), "{words:?}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    fn refused(&self, words: &[&str]) -> String {
+        let Output { status, stderr, .. } = self.command(words).output().unwrap();
+        assert!(!status.success(), "{words:?} was answered");
+        String::from_utf8(stderr).unwrap()
+    }
+}
+
+/// The example, built in the directory and profile of this test: who asks for one test gets no example
+/// with it.
+fn example() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let profile = own.ancestors().nth(2).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package=svirt-engine", "--example=documents"]);
+    cargo.args((profile.file_name().unwrap() == "release").then_some("--release"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(cargo.env("CARGO_TARGET_DIR", profile.parent().unwrap()).status().unwrap().success());
+    profile.join("examples/documents")
+}
+
+#[test]
+fn the_host_and_its_emulator_are_told_and_asked_once() {
+    if !has_program(QEMU) {
+        return eprintln!("skipped: there is no {QEMU}");
+    }
+    let place = Place::new();
+    let first = place.said(&["capabilities"]);
+    for part in ["<os_type>hvm</os_type>", "<arch name='x86_64'>", ">q35</machine>", "'qemu'/>"] {
+        assert!(first.contains(part), "{part} is not in {first}");
+    }
+    assert!(first.contains("<model>dac</model>"), "{first}");
+    let leftovers = fs::read_dir(place.host.runtime()).unwrap().flatten();
+    let leftovers: Vec<_> = leftovers.filter(|e| e.file_name() != "labels").collect();
+    assert!(leftovers.is_empty(), "{leftovers:?}");
+    let events = || place.host.run(&["events"]).exits(0).out.matches("ask-").count();
+    let before = events();
+    assert_eq!((before > 0, place.said(&["capabilities"])), (true, first));
+    assert_eq!(events(), before, "QEMU was asked again");
+}
+
+#[test]
+fn what_a_kind_of_machine_may_have_is_told_of_those_that_are_started() {
+    if !has_program(QEMU) {
+        return eprintln!("skipped: there is no {QEMU}");
+    }
+    let place = Place::new();
+    let usual = place.said(&["kind"]);
+    assert!(usual.contains("<machine>pc-q35-"), "{usual}");
+    assert!(place.said(&["kind", "q35", "qemu"]).contains("<domain>qemu</domain>"));
+    let board = place.refused(&["kind", "isapc"]);
+    assert!(
+        board.contains("machines have no board isapc") && board.contains("hint: q35"),
+        "{board}"
+    );
+    let kind = place.refused(&["kind", "q35", "xen"]);
+    assert!(kind.contains("no machine of type xen"), "{kind}");
+}
+
+#[test]
+fn the_product_of_the_arrangement_is_the_number_of_processors() {
+    let said = Place::new().said(&["host"]);
+    let number = |name: &str| {
+        let rest = said.split_once(&format!("{name}: ")).unwrap().1;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u64>().unwrap()
+    };
+    let product: u64 = ["nodes", "sockets", "cores", "threads"].map(number).iter().product();
+    assert_eq!(product, number("cpus"), "{said}");
+    assert!(number("memory") > 1024, "{said}");
+}
