@@ -89,17 +89,7 @@ impl Engine {
     /// # Errors
     /// There is no such machine, it does not run, or it has no console.
     pub fn console(&self, name: &MachineName) -> Result<UnixStream, Failure> {
-        // The answer's line is read byte by byte, so that nothing of the console is swallowed.
-        let mut stream = self.connect(name)?;
-        send(&mut stream, &Request::Console)?;
-        let mut line = Vec::new();
-        let mut byte = [0];
-        while line.last() != Some(&b'\n') {
-            stream.read_exact(&mut byte).map_err(|e| gone(&e))?;
-            line.extend(byte);
-        }
-        granted(understand(&line)?)?;
-        Ok(stream)
+        self.followed(name, &Request::Console)
     }
 
     /// Waits for a machine's end from now on.
@@ -172,7 +162,7 @@ pub(crate) fn no_machine(name: &MachineName) -> Failure {
         .hint("svirt ps --all lists them")
 }
 
-fn send(stream: &mut UnixStream, request: &Request) -> Result<(), Failure> {
+pub(crate) fn send(stream: &mut UnixStream, request: &Request) -> Result<(), Failure> {
     let mut line =
         serde_json::to_vec(request).map_err(|e| Failure::from_error(Code::Internal, &e))?;
     line.push(b'\n');
@@ -194,7 +184,7 @@ fn reply(reader: &mut impl BufRead) -> Result<Reply, Failure> {
     understand(&line)
 }
 
-fn understand(line: &[u8]) -> Result<Reply, Failure> {
+pub(crate) fn understand(line: &[u8]) -> Result<Reply, Failure> {
     serde_json::from_slice(line).map_err(|e| gone(&std::io::Error::other(e)))
 }
 
@@ -204,7 +194,7 @@ pub(crate) fn gone(error: &std::io::Error) -> Failure {
         .hint("svirt recover puts back what it left, as the next command does")
 }
 
-fn granted(reply: Reply) -> Result<(), Failure> {
+pub(crate) fn granted(reply: Reply) -> Result<(), Failure> {
     match reply {
         Reply::Granted => Ok(()),
         other => Err(other.into_failure()),

@@ -18,7 +18,7 @@ use svirt_host::{
     processes::Family,
 };
 use svirt_model::{
-    Doubt, Finding, Layer, MachineName, Plan, Role, State, SyscallProfile, Verification,
+    Doubt, Finding, Layer, MachineName, Plan, Role, SyscallProfile, Verification,
     label::SecurityModel,
 };
 use svirt_store::{Run, Store};
@@ -56,11 +56,11 @@ impl Engine {
     fn runs_of(&self, store: &Store, names: &[MachineName]) -> Result<Vec<Run>, Failure> {
         if names.is_empty() {
             let mut runs = store.runs()?;
-            runs.retain(|run| run.state == State::Running);
+            runs.retain(|run| run.state.has_vmm());
             return Ok(runs);
         }
         let run = |name| match store.run(name)? {
-            Some(run) if run.state == State::Running => Ok(run),
+            Some(run) if run.state.has_vmm() => Ok(run),
             _ => Err(self.not_running(name)),
         };
         names.iter().map(run).collect()

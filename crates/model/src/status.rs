@@ -15,8 +15,17 @@ pub enum State {
     Starting,
     /// Its VMM runs.
     Running,
+    /// Its VMM runs, and its guest stands still.
+    Paused,
     /// Its supervisor died; what it left is to be cleaned up.
     Dead,
+}
+
+impl State {
+    /// Whether its VMM runs.
+    pub fn has_vmm(self) -> bool {
+        matches!(self, State::Running | State::Paused)
+    }
 }
 
 impl fmt::Display for State {
@@ -25,6 +34,7 @@ impl fmt::Display for State {
             State::Stopped => "stopped",
             State::Starting => "starting",
             State::Running => "running",
+            State::Paused => "paused",
             State::Dead => "dead",
         })
     }
@@ -113,6 +123,10 @@ pub enum EventKind {
     Started,
     /// A start failed; nothing was left behind.
     Refused,
+    /// Its guest stands still.
+    Paused,
+    /// Its guest goes on.
+    Resumed,
     /// The guest asked for a reset.
     Rebooted,
     /// The guest panicked.

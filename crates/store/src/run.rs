@@ -4,7 +4,7 @@
 //! ```text
 //!   start().commit()          running()            finish().commit()
 //!        |                        |                        |
-//!   none +------- Starting -------+------- Running --------+ none
+//!   none +------- Starting -------+--- Running, Paused ----+ none
 //!                     |                                    |
 //!                     +------ a failed start: finish() ----+
 //! ```
@@ -67,7 +67,7 @@ pub struct Run {
     pub name: MachineName,
     /// Who supervises it.
     pub supervisor: Supervisor,
-    /// [`State::Starting`] or [`State::Running`].
+    /// [`State::Starting`], [`State::Running`] or [`State::Paused`].
     pub state: State,
     /// When its start began, in milliseconds since 1970 (UTC).
     pub started_ms: u64,
@@ -223,12 +223,28 @@ impl Store {
         let keep = self.retention.events;
         // After a loss of power the machine does not live, whether it was running or starting.
         self.write_as(Durability::Lazy, |tx| {
-            let name = set_running(tx, id)?;
+            let name = change(tx, id, State::Starting, State::Running)?;
             let insert = "INSERT INTO evidence (run, evidence) VALUES (?1, ?2)";
             tx.execute(insert, params![Word(id), Json(evidence)])?;
             save_processes(tx, id, processes)?;
             ledger::mark_done(tx, id)?;
             append(tx, &name, EventKind::Started, "", keep)
+        })
+    }
+
+    /// The guest of a machine that runs stands still from now on, for a reason where there is one, or
+    /// goes on, with an event. Nobody waits for the disk for that.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`] when it does not run, or is known like that already.
+    pub fn stands_still(&mut self, id: Uuid, still: bool, why: &str) -> Result<(), StoreError> {
+        let keep = self.retention.events;
+        let (runs, stands) =
+            ((State::Running, EventKind::Resumed), (State::Paused, EventKind::Paused));
+        let ((from, _), (to, kind)) = if still { (runs, stands) } else { (stands, runs) };
+        self.write_as(Durability::Lazy, |tx| {
+            let name = change(tx, id, from, to)?;
+            append(tx, &name, kind, why, keep)
         })
     }
 }
@@ -264,9 +280,9 @@ fn save_processes(tx: &Connection, id: Uuid, processes: &[ProcessId]) -> Result<
     Ok(())
 }
 
-fn set_running(tx: &Connection, id: Uuid) -> Result<MachineName, Fault> {
+fn change(tx: &Connection, id: Uuid, from: State, to: State) -> Result<MachineName, Fault> {
     let update = "UPDATE runs SET state = ?2 WHERE id = ?1 AND state = ?3 RETURNING name";
-    let states = params![Word(id), Word(State::Running), Word(State::Starting)];
+    let states = params![Word(id), Word(to), Word(from)];
     let name = tx.query_row(update, states, |row| row.get::<_, Word<MachineName>>(0)).optional()?;
     Ok(name.ok_or(StoreError::NotLive { id })?.0)
 }

@@ -170,7 +170,16 @@ fn a_life_goes_from_starting_to_running_to_nothing() {
     };
     assert_eq!(phases(&store), ["Intent".to_owned()].into());
 
+    assert!(store.stands_still(run.id, true, "").is_err(), "it does not run yet");
     store.running(run.id, &[], &evidence()).unwrap();
+    store.stands_still(run.id, true, "a disk failed").unwrap();
+    assert_eq!(store.runs().unwrap()[0].state, State::Paused);
+    assert!(store.stands_still(run.id, true, "").is_err(), "it stands still already");
+    store.stands_still(run.id, false, "").unwrap();
+    let told = store.events_since(0, 10).unwrap();
+    let told: Vec<_> = told.iter().map(|event| (event.kind, event.detail.as_str())).collect();
+    let last = [(EventKind::Paused, "a disk failed"), (EventKind::Resumed, "")];
+    assert!(told.ends_with(&last), "{told:?}");
     drop(store);
     let mut store = Store::open(directory.path()).unwrap();
     assert_eq!(store.runs().unwrap()[0].state, State::Running);
@@ -186,7 +195,10 @@ fn a_life_goes_from_starting_to_running_to_nothing() {
     assert_eq!(store.reserved_user(run.id).unwrap(), None);
     assert_eq!(store.plan(run.id).unwrap(), None);
     assert!(store.evidence(run.id).unwrap().is_empty());
-    assert_eq!(kinds(&store), [EventKind::Started, EventKind::Stopped]);
+    assert_eq!(
+        kinds(&store),
+        [EventKind::Started, EventKind::Paused, EventKind::Resumed, EventKind::Stopped]
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ use svirt_store::Store;
 
 /// A start, or an end, waits so long for those of others: two hundred at once take a few seconds on a
 /// small host, and many more on a busy one.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// QEMU greets in less than a tenth of a second; a loaded machine may take a while.
 const GREETING: Duration = Duration::from_secs(30);
 /// A VMM that says more before it fails, in bytes, says it to nobody: it is more than its socket holds.
@@ -63,7 +63,7 @@ pub(crate) struct Live {
     pub(crate) logs: PathBuf,
     pub(crate) listener: Option<UnixListener>,
     /// Kept open from the start on: who opens it while nobody else has it open reads its whole log.
-    store: Option<Store>,
+    pub(crate) store: Option<Store>,
     panicked: bool,
     /// Whether sVirt wrote the VMM's command line, and so knows what its exit codes mean.
     guest: bool,

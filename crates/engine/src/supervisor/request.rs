@@ -1,6 +1,7 @@
 //! What is asked of a supervisor, and what it answers: one line of JSON each way. After a `Console`
 //! request is granted, the connection carries the console's bytes. After a `Monitor` request is
-//! answered, more may be asked on the same connection.
+//! answered, more may be asked on the same connection. After a `Watch` request is granted, each line is
+//! something that happened.
 
 use crate::{Failure, qmp};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub(crate) enum Request {
     Console,
     /// Tell me when it ends.
     Wait,
+    /// Tell me what happens to it, from how it is now on.
+    Watch,
     /// End it: by the power button, then by SIGTERM after the first limit, then by SIGKILL after the
     /// second. Tell me when it has ended.
     Stop {

@@ -3,6 +3,7 @@
 mod asked;
 mod client;
 mod clients;
+mod news;
 
 use super::{
     Live, Reply,
@@ -11,8 +12,10 @@ use super::{
     monitor::Monitor,
 };
 use crate::{Engine, start::Starter};
+use crate::{Happened, RunState};
 use asked::Asked;
 use client::{Client, Role};
+use news::News;
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::json;
 use std::{
@@ -44,8 +47,8 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
         listener.say(&console.replay());
         clients.push(listener);
     }
-    let asked = Asked::default();
-    let mut service = Service { live, clients, asked, stopping: None, log, signals };
+    let (asked, news) = (Asked::default(), News::of(RunState::Running));
+    let mut service = Service { live, clients, asked, news, stopping: None, log, signals };
     while service.turn() {}
     service.end(engine);
 }
@@ -54,6 +57,7 @@ struct Service {
     live: Live,
     clients: Vec<Client>,
     asked: Asked,
+    news: News,
     stopping: Option<Stopping>,
     log: Option<LogFile>,
     signals: Option<OwnedFd>,
@@ -103,6 +107,9 @@ impl Service {
         }
         let now = Instant::now();
         self.give_up(now);
+        if self.news.deadline().is_some_and(|at| at <= now) {
+            self.tell_store();
+        }
         self.clients.retain(|client| !matches!(client.role, Role::Gone) && !client.is_late(now));
         self.clients.iter_mut().for_each(Client::flush);
         goes_on && self.press_on()
@@ -154,8 +161,8 @@ impl Service {
         let stopping = self.stopping.as_ref();
         let steps = stopping.map(|s| [s.press_at, s.terminate_at, Some(s.kill_at)]);
         let requests = self.clients.iter().filter_map(Client::deadline);
-        let answers = self.asked.deadline();
-        steps.into_iter().flatten().flatten().chain(requests).chain(answers).min()
+        let others = [self.asked.deadline(), self.news.deadline()].into_iter().flatten();
+        steps.into_iter().flatten().flatten().chain(requests).chain(others).min()
     }
 
     /// The next step towards the end, if its time has come; false when nothing is left but to kill.
@@ -250,14 +257,17 @@ impl Service {
         let Self { live, clients, .. } = self;
         // An error leaves the machine in the ledger, and the next command of sVirt tries again.
         let finished = live.finish(engine, &ending.to_string());
-        let farewell = match &finished {
-            Ok(_) => Reply::Ended(ending),
-            Err(failure) => Reply::Refused(format!(
-                "the machine {ending}, but what it had changed was not put back: {failure}; svirt \
-                 recover tries again"
-            )),
+        let (farewell, end) = match &finished {
+            Ok(_) => (Reply::Ended(ending), Happened::Ended(ending)),
+            Err(failure) => {
+                let why = format!(
+                    "the machine {ending}, but what it had changed was not put back: {failure}; \
+                     svirt recover tries again"
+                );
+                (Reply::Refused(why.clone()), Happened::NotPutBack(why))
+            }
         };
-        clients.into_iter().for_each(|client| client.bid_farewell(&farewell));
+        clients.into_iter().for_each(|client| client.bid_farewell(&farewell, &end));
         // Nobody waits for this, and what is not done is done by a later commit.
         let _ = finished.map(Store::tidy);
     }

@@ -16,7 +16,7 @@ use svirt_engine::{
     drill::{Attacker, Drill, Row, Score, Step},
     probe::{ATTEMPTS, Answer, Attempt},
 };
-use svirt_model::{MachineName, State};
+use svirt_model::MachineName;
 
 /// Something was open.
 const OPEN: u8 = 1;
@@ -72,7 +72,7 @@ fn names(engine: &Engine, args: &DrillArgs) -> Result<Vec<MachineName>, Failure>
     if !args.all {
         return Ok(args.name.clone());
     }
-    let running = engine.list()?.into_iter().filter(|machine| machine.state == State::Running);
+    let running = engine.list()?.into_iter().filter(|machine| machine.state.has_vmm());
     Ok(running.map(|machine| machine.name).collect())
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::thread;
 use svirt_engine::{Engine, Failure, StopLimits};
-use svirt_model::{Ending, MachineName, State};
+use svirt_model::{Ending, MachineName};
 
 /// `svirt stop`.
 pub(crate) fn stop(args: &StopArgs) -> Outcome {
@@ -20,7 +20,7 @@ pub(crate) fn stop(args: &StopArgs) -> Outcome {
 
 fn running(engine: &Engine) -> Result<Vec<MachineName>, Failure> {
     let all = engine.list()?.into_iter();
-    Ok(all.filter(|machine| machine.state == State::Running).map(|machine| machine.name).collect())
+    Ok(all.filter(|machine| machine.state.has_vmm()).map(|machine| machine.name).collect())
 }
 
 /// `svirt kill`.

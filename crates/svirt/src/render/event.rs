@@ -18,6 +18,8 @@ pub(crate) fn word(kind: EventKind) -> &'static str {
         EventKind::Edited => "edited",
         EventKind::Started => "started",
         EventKind::Refused => "refused",
+        EventKind::Paused => "paused",
+        EventKind::Resumed => "resumed",
         EventKind::Rebooted => "rebooted",
         EventKind::Panicked => "panicked",
         EventKind::Stopped => "stopped",

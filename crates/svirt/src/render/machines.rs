@@ -37,7 +37,7 @@ pub(crate) fn machines(machines: &[Listed], style: Style) -> String {
 fn state_tone(state: State) -> Tone {
     match state {
         State::Running => Tone::Good,
-        State::Starting => Tone::Fair,
+        State::Starting | State::Paused => Tone::Fair,
         State::Dead => Tone::Bad,
         State::Stopped => Tone::Plain,
     }

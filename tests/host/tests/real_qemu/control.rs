@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::PathBuf,
     time::Duration,
@@ -52,6 +52,36 @@ impl Control {
 
     pub(super) fn tell_monitor(&mut self, command: &str, arguments: &Value) {
         self.say(&json!({ "monitor": { "command": command, "arguments": arguments } }));
+    }
+
+    /// All that is said until nobody is there.
+    pub(super) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // One that is let go while it is being told something hears a part of that.
+        let _ = self.0.read_to_end(&mut rest);
+        rest
+    }
+
+    /// One that watches.
+    pub(super) fn watching(host: &Host, name: &str) -> Self {
+        let mut control = Self::of(host, name);
+        control.say(&json!("watch"));
+        assert_eq!(control.hear(), "granted");
+        control
+    }
+
+    /// Goes on until this is said.
+    #[track_caller]
+    pub(super) fn hears(&mut self, what: &Value) {
+        let mut before = Vec::new();
+        loop {
+            let said = self.hear();
+            if said == *what {
+                return;
+            }
+            assert_ne!(said, Value::Null, "no {what} in {before:?}");
+            before.push(said);
+        }
     }
 
     /// What the monitor answers.

@@ -6,6 +6,7 @@ mod documents;
 mod faults;
 mod grants;
 mod guests;
+mod happened;
 mod held;
 mod images;
 mod monitor;

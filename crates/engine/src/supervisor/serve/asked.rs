@@ -20,12 +20,20 @@ pub(super) struct Asked(BTreeMap<u64, Question>);
 struct Question {
     command: String,
     until: Instant,
+    /// Whether the supervisor wants to know it itself.
+    own: bool,
 }
 
 impl Asked {
     /// When the next of them has waited long enough.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.0.values().next().map(|question| question.until)
+    }
+
+    /// The supervisor itself asks how the guest is.
+    pub(super) fn own(&mut self, number: u64) {
+        let (command, until) = ("query-status".to_owned(), Instant::now() + ANSWER_TIME);
+        self.0.insert(number, Question { command, until, own: true });
     }
 }
 
@@ -35,7 +43,7 @@ impl Service {
         match self.pass_on(&command, arguments) {
             Ok(number) => {
                 let until = Instant::now() + ANSWER_TIME;
-                self.asked.0.insert(number, Question { command, until });
+                self.asked.0.insert(number, Question { command, until, own: false });
                 if let Some(client) = self.clients.get_mut(index) {
                     client.role = Role::Asked(number);
                 }
@@ -76,15 +84,18 @@ impl Service {
                 let text = format!("the answer is longer than {MESSAGE_MAX} bytes");
                 self.answer(id, Err((Code::Host, text)));
             }
-            Message::Event { .. } if message.is_event("GUEST_PANICKED") => self.live.note_panic(),
-            Message::Event { .. } | Message::Error { id: None, .. } | Message::Greeting => {}
+            Message::Event { name, data } => self.event(&name, &data),
+            Message::Error { id: None, .. } | Message::Greeting => {}
         }
     }
 
     /// What came of a command, to whoever asked for it, if he is still there.
     fn answer(&mut self, number: u64, answer: Result<Value, (Code, String)>) {
         // Of what was given up, or sent for nobody, nobody waits for the answer.
-        let Some(Question { command, .. }) = self.asked.0.remove(&number) else { return };
+        let Some(Question { command, own, .. }) = self.asked.0.remove(&number) else { return };
+        if own {
+            return answer.iter().for_each(|status| self.learned(status));
+        }
         let asks = |client: &_| matches!(client, Role::Asked(asked) if *asked == number);
         let Some(index) = self.clients.iter().position(|c| asks(&c.role)) else { return };
         let reply = match answer {

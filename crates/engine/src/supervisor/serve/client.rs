@@ -2,7 +2,7 @@
 //! for, and what it may have the supervisor keep is bounded.
 
 use super::Reply;
-use crate::supervisor::request::REQUEST_MAX;
+use crate::{Happened, supervisor::request::REQUEST_MAX};
 use std::{
     collections::VecDeque,
     io::{ErrorKind, Read, Write},
@@ -36,6 +36,8 @@ pub(super) enum Role {
     Asked(u64),
     /// It waits for the end.
     Waiting,
+    /// It is told what happens.
+    Watching,
     /// It speaks to the console.
     Attached,
     /// It is done with.
@@ -124,6 +126,13 @@ impl Client {
         self.say(&line);
     }
 
+    /// Tells it what happened.
+    pub(super) fn tell(&mut self, happened: &Happened) {
+        let mut line = serde_json::to_vec(happened).unwrap_or_default();
+        line.push(b'\n');
+        self.say(&line);
+    }
+
     /// Says something as soon as it is taken; who is too far behind is let go.
     pub(super) fn say(&mut self, bytes: &[u8]) {
         if self.pending.len() > BEHIND_MAX {
@@ -145,12 +154,13 @@ impl Client {
         }
     }
 
-    pub(super) fn bid_farewell(mut self, farewell: &Reply) {
+    pub(super) fn bid_farewell(mut self, farewell: &Reply, end: &Happened) {
         // A listener may need a moment for the last words; one that does not read is not waited for.
         let _ = self.stream.set_nonblocking(false);
         let _ = self.stream.set_write_timeout(Some(Duration::from_secs(1)));
         match self.role {
             Role::Attached => self.flush(),
+            Role::Watching => self.tell(end),
             // Whatever else was asked in this moment, the machine has ended.
             _ => self.reply(farewell),
         }

@@ -4,7 +4,10 @@ use super::{
     Reply, Service,
     client::{Client, Line, Role},
 };
-use crate::supervisor::{Request, request::REQUEST_TIME};
+use crate::{
+    Happened,
+    supervisor::{Request, request::REQUEST_TIME},
+};
 use std::time::Instant;
 
 /// Connections at the same time; more are turned away, unless one has not yet said what it wants.
@@ -50,7 +53,7 @@ impl Service {
                 }
             }
             // Whoever waits has nothing to say.
-            Role::Waiting | Role::Gone => {}
+            Role::Waiting | Role::Watching | Role::Gone => {}
         }
     }
 
@@ -79,8 +82,17 @@ impl Service {
                 self.stop(acpi, terminate);
                 self.turn_into(index, Role::Waiting, &Reply::Granted);
             }
+            Request::Watch => self.show(index),
             Request::Console => self.attach(index),
             Request::Monitor { command, arguments } => self.ask(index, command, &arguments),
+        }
+    }
+
+    fn show(&mut self, index: usize) {
+        let now = Happened::State(self.news.state);
+        self.turn_into(index, Role::Watching, &Reply::Granted);
+        if let Some(client) = self.clients.get_mut(index) {
+            client.tell(&now);
         }
     }
 
