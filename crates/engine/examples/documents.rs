@@ -1,6 +1,7 @@
 //! What libvirt's clients are given, on standard output: for tests, and to see it without a client.
 //!
-//! `documents capabilities`, `documents kind [MACHINE [TYPE]]`, `documents host`.
+//! `documents capabilities`, `documents kind [MACHINE [TYPE]]`, `documents host`; of a document on
+//! standard input, `documents check`, `documents native`.
 
 use std::process::ExitCode;
 use svirt_engine::{Code, Engine, Failure};
@@ -28,7 +29,14 @@ fn said(words: &[&str]) -> Result<String, Failure> {
         ["kind", rest @ ..] => {
             engine.domain_capabilities(None, None, rest.first().copied(), rest.get(1).copied())
         }
+        ["check"] => engine.check_domain(&given()?).map(|read| format!("{read:?}")),
+        ["native"] => engine.domain_to_native(&given()?),
         ["host"] => Ok(format!("{:?}", engine.host_info())),
         _ => Err(Failure::new(Code::Usage, "there is no such document")),
     }
+}
+
+fn given() -> Result<String, Failure> {
+    std::io::read_to_string(std::io::stdin())
+        .map_err(|e| Failure::new(Code::Data, format!("standard input: {e}")))
 }

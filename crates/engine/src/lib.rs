@@ -12,6 +12,7 @@ mod convert;
 mod definitions;
 mod disks;
 mod doctor;
+mod document;
 mod domain;
 pub mod drill;
 mod emulator;
@@ -49,7 +50,7 @@ pub use repair::Repair;
 pub use start::{Started, Streams};
 pub use watch::Watch;
 
-pub use svirt_formats::{domain::Note, spec};
+pub use svirt_formats::{command_line::quoted, domain::Note, spec};
 pub use svirt_model as model;
 pub use svirt_probe as probe;
 pub use svirt_store::{DamagedEntry, LedgerEntry, Phase, Recorded};

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::Write,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 use svirt_testkit::{Caller, Host, has_program};
 
@@ -34,14 +35,35 @@ impl Place {
         command
     }
 
+    fn told(&self, words: &[&str], document: &str) -> Output {
+        let mut child = self
+            .command(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that refuses early does not read to the end.
+        let _ = child.stdin.take().unwrap().write_all(document.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
     fn said(&self, words: &[&str]) -> String {
-        let Output { status, stdout, stderr } = self.command(words).output().unwrap();
+        self.said_of(words, "")
+    }
+
+    fn said_of(&self, words: &[&str], document: &str) -> String {
+        let Output { status, stdout, stderr } = self.told(words, document);
         assert!(status.success(), "{words:?}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).unwrap()
     }
 
     fn refused(&self, words: &[&str]) -> String {
-        let Output { status, stderr, .. } = self.command(words).output().unwrap();
+        self.refused_of(words, "")
+    }
+
+    fn refused_of(&self, words: &[&str], document: &str) -> String {
+        let Output { status, stderr, .. } = self.told(words, document);
         assert!(!status.success(), "{words:?} was answered");
         String::from_utf8(stderr).unwrap()
     }
@@ -109,4 +131,73 @@ fn the_product_of_the_arrangement_is_the_number_of_processors() {
     let product: u64 = ["nodes", "sockets", "cores", "threads"].map(number).iter().product();
     assert_eq!(product, number("cpus"), "{said}");
     assert!(number("memory") > 1024, "{said}");
+}
+
+fn domain(name: &str, devices: &str) -> String {
+    format!(
+        "<domain type='qemu'>\n<name>{name}</name>\n<memory unit='MiB'>64</memory>\n\
+         <os><type>hvm</type></os>\n<devices>\n{devices}\n</devices></domain>"
+    )
+}
+
+fn disk(path: &str) -> String {
+    format!(
+        "<disk type='file'><driver type='raw'/><source file='{path}'/>\
+         <target dev='vda' bus='virtio'/></disk>"
+    )
+}
+
+#[test]
+fn a_document_is_checked_without_a_look_at_what_it_names() {
+    let place = Place::new();
+    let read = place.said_of(&["check"], &domain("web", &disk("/no/such.img")));
+    assert!(read.contains("\"web\"") && read.contains("/no/such.img"), "{read}");
+}
+
+#[test]
+fn hostile_documents_are_refused_with_line_and_way_out() {
+    let place = Place::new();
+    let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
+    let entity = "<!DOCTYPE d [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>\n";
+    let twice = domain("web", "<disk type='file' type='block'/>");
+    for (document, says) in [
+        (domain(&"a".repeat(10 << 20), ""), "the document is larger than 1048576 bytes"),
+        (deep, "elements are nested deeper than 256"),
+        (format!("{entity}{}", domain("&x;", "")), "line 1: a document type (<!DOCTYPE)"),
+        (domain("&x;", ""), "line 2: there is no entity \"x\""),
+        (twice, "line 6: the attribute \"type\" is given twice"),
+        (domain("../../etc", ""), "line 2, name: \"../../etc\" is not a name"),
+        (domain("a\nb", ""), "line 2, name: \"a\\\\nb\" is not a name"),
+        (
+            domain("web", "<tpm model='tpm-crb'><backend type='emulator'/></tpm>"),
+            "line 6, devices/tpm",
+        ),
+        (String::new(), "there is no element"),
+        ("<capabilities/>".into(), "this is no <domain>"),
+    ] {
+        let said = place.refused_of(&["check"], &document);
+        assert!(said.contains(says) && said.contains("\nhint: "), "{says}: {said}");
+        assert!(said.len() < 1000, "it repeats the document");
+    }
+}
+
+#[test]
+fn the_command_of_a_document_is_what_a_shell_takes() {
+    if !has_program(QEMU) {
+        return eprintln!("skipped: there is no {QEMU}");
+    }
+    let place = Place::new();
+    let image = place.host.file("it's a disk.img", &[0; 1 << 20]);
+    let document = domain("web", &disk(&image.to_string_lossy().replace('\'', "&apos;")));
+    let line = place.said_of(&["native"], &document);
+    let shell = format!("printf '%s\\n' {}", line.trim());
+    let words = Command::new("sh").args(["-c", &shell]).output().unwrap();
+    let words = String::from_utf8(words.stdout).unwrap();
+    let words: Vec<&str> = words.lines().collect();
+    assert!(words.iter().any(|word| word.ends_with(QEMU)), "{line}");
+    for pair in [["-name", "guest=web"], ["-m", "size=65536k"]] {
+        assert!(words.windows(2).any(|two| two == pair), "{pair:?} is not in {line}");
+    }
+    let gone = place.refused_of(&["native"], &domain("web", &disk("/no/such.img")));
+    assert!(gone.contains("/no/such.img") && gone.contains("hint: "), "{gone}");
 }

@@ -18,6 +18,15 @@ pub const MAX_ARGUMENTS: usize = 4096;
 /// The most bytes that all arguments may have together.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// A word as a shell takes it: as it is where it is harmless, else in single quotes.
+pub fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', r"'\''")).into(),
+    }
+}
+
 /// One thing on the host that an argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {

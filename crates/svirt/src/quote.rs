@@ -1,17 +1,11 @@
 //! Words of a command as a shell would take them, for people who copy what is shown.
 
 use crate::escape;
+use svirt_engine::quoted;
 
-/// One word: as it is where it is harmless, else in single quotes. Control characters are escaped
-/// for the terminal, so a word that has some cannot be copied.
+/// One word. Control characters are escaped for the terminal, so a word that has some cannot be copied.
 pub(crate) fn word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    let safe = escape::line(word);
-    if !safe.is_empty() && safe.chars().all(plain) {
-        safe.into_owned()
-    } else {
-        format!("'{}'", safe.replace('\'', r"'\''"))
-    }
+    quoted(&escape::line(word)).into_owned()
 }
 
 /// A whole command.
