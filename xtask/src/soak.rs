@@ -2,9 +2,13 @@
 
 mod fresh;
 
-use crate::command::{cargo, run as run_command};
-use crate::error::Result;
+use crate::command::{cargo, line, output, run as run_command};
+use crate::error::{Error, Result};
+use crate::test::SKIPPED;
+use std::fs;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tempfile::NamedTempFile;
 
 /// Which trial.
 #[derive(clap::Args)]
@@ -47,43 +51,86 @@ pub(crate) fn run(options: &Options) -> Result {
 }
 
 fn cycles(count: u32) -> Result {
-    let test = ["test", "--release", "--package=svirt-store", "--test=growth"];
-    let mut lives = cargo(test);
-    lives.args(["--", "--ignored", "--nocapture", "as_many_lives_as_are_asked_for"]);
-    run_command(lives.env("SVIRT_SOAK_CYCLES", count.to_string()))
+    let lives = Trial {
+        tests: &["--release", "--package=svirt-store", "--test=growth"],
+        chosen: &["--nocapture", "as_many_lives_as_are_asked_for"],
+    };
+    lives.run(&[("SVIRT_SOAK_CYCLES", count.into())])
 }
 
-/// The tests of `tests/lsm` that last, but for what only measures.
+/// The tests of `tests/lsm` that last, but for what only measures, and for those of [`crash`].
 fn labs() -> Result {
-    let test = ["test", "--package=svirt-tests-lsm", "--test=labs", "--"];
-    run_command(cargo(test).args(["--ignored", "--skip", "measure"]))
+    let tests: &[&str] = &["--package=svirt-tests-lsm", "--test=labs"];
+    Trial { tests, chosen: &["--skip=measure", "--skip=soak"] }.run(&[])
 }
 
 fn privileges() -> Result {
-    let test = ["test", "--package=svirt-host", "--test=seccomp", "--", "--ignored", "--nocapture"];
-    run_command(cargo(test).arg("every_rule_is_missed_or_unseen"))?;
-    let test = ["test", "--package=svirt-tests-host", "--test=host", "--", "--ignored"];
-    run_command(cargo(test).arg("every_library_is_missed"))
+    let rules: &[&str] = &["--package=svirt-host", "--test=seccomp"];
+    Trial { tests: rules, chosen: &["--nocapture", "every_rule_is_missed_or_unseen"] }.run(&[])?;
+    let libraries: &[&str] = &["--package=svirt-tests-host", "--test=host"];
+    Trial { tests: libraries, chosen: &["every_library_is_missed"] }.run(&[])
 }
 
 /// The tests that last, each for its share of the time.
 fn crash(minutes: u64, seed: u64) -> Result {
     eprintln!("soak: cargo xtask soak --minutes {minutes} --seed {seed}");
-    let trials: u64 = TRIALS.iter().map(|(_, count)| count).sum();
-    for (tests, _) in TRIALS {
-        let mut tests = cargo(["test"].iter().chain(*tests));
-        tests.args(["--", "--ignored", "--nocapture", "--test-threads=1", "soak"]);
-        tests.env("SVIRT_SOAK_SECONDS", (minutes * 60 / trials).to_string());
-        run_command(tests.env("SVIRT_SOAK_SEED", seed.to_string()))?;
-    }
-    Ok(())
+    let counts: Result<Vec<u64>> = CRASHES.iter().map(Trial::count).collect();
+    let seconds = minutes * 60 / counts?.into_iter().sum::<u64>();
+    let asked = [("SVIRT_SOAK_SECONDS", seconds), ("SVIRT_SOAK_SEED", seed)];
+    CRASHES.iter().try_for_each(|trial| trial.run(&asked))
 }
 
-/// Where the tests that last are, and how many of them share the time.
-const TRIALS: &[(&[&str], u64)] = &[
-    (&["--package=svirt-tests-crash", "--test=crash"], 3),
-    (&["--package=svirt-tests-lsm", "--test=labs"], 1),
+/// Where the tests are that share the time.
+const CRASHES: [Trial; 2] = [
+    Trial { tests: &["--package=svirt-tests-crash", "--test=crash"], chosen: SOAKS },
+    Trial { tests: &["--package=svirt-tests-lsm", "--test=labs"], chosen: SOAKS },
 ];
+
+const SOAKS: &[&str] = &["--nocapture", "--test-threads=1", "soak"];
+
+/// Some of the ignored tests of one program of tests. They are chosen by their names, and a name that was changed
+/// must not pass for a test that was.
+struct Trial {
+    /// The program, in words of `cargo test`.
+    tests: &'static [&'static str],
+    /// Which, in words of the program.
+    chosen: &'static [&'static str],
+}
+
+impl Trial {
+    /// Runs them all.
+    ///
+    /// # Errors
+    /// One failed, or could not be tried here, or there is none.
+    fn run(&self, asked: &[(&str, u64)]) -> Result {
+        self.count()?;
+        let asked = asked.iter().map(|(key, value)| (key, value.to_string()));
+        let skipped = NamedTempFile::new().map_err(Error::file(std::env::temp_dir()))?;
+        run_command(self.command().envs(asked).env(SKIPPED, skipped.path()))?;
+        match &*fs::read_to_string(skipped.path()).map_err(Error::file(skipped.path()))? {
+            "" => Ok(()),
+            reasons => Err(Error::Answer(format!("not all was tried:\n{}", reasons.trim_end()))),
+        }
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// There is none.
+    fn count(&self) -> Result<u64> {
+        let mut list = self.command();
+        let listed = output(list.args(["--list", "--format=terse"]))?;
+        match listed.lines().filter(|line| line.ends_with(": test")).count() {
+            0 => Err(Error::Answer(format!("`{}` finds no test", line(&list)))),
+            count => Ok(count as u64),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let words = ["test"].iter().chain(self.tests).chain(&["--", "--ignored"]);
+        cargo(words.chain(self.chosen))
+    }
+}
 
 fn any_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -20,7 +20,7 @@ const BUDGET: Duration = Duration::from_secs(20 * 60);
 const BEGAN: &str = "SVIRT_TEST_BEGAN";
 
 /// Names the file into which tests write that they were skipped, and why.
-const SKIPPED: &str = "SVIRT_SKIPPED";
+pub(crate) const SKIPPED: &str = "SVIRT_SKIPPED";
 
 /// Crates whose tests need no kernel, no QEMU and no time, by directory.
 const PURE: &[(&str, &str)] = &[

@@ -44,4 +44,5 @@ fn anybody_is_killed_at_any_point() {
             }
         }
     }
+    assert!(count > 0, "nobody was killed");
 }
