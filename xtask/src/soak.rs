@@ -15,19 +15,23 @@ use tempfile::NamedTempFile;
 #[group(required = true)]
 pub(crate) struct Options {
     /// Run ./demo and ./test of the last commit in a new Debian 12
-    #[arg(long, conflicts_with_all = ["minutes", "cycles", "labs"])]
+    #[arg(long, conflicts_with_all = ["minutes", "cycles", "programs", "labs"])]
     fresh: bool,
     /// Run what lasts of the tests with other kernels
-    #[arg(long, conflicts_with_all = ["minutes", "cycles"])]
+    #[arg(long, conflicts_with_all = ["minutes", "cycles", "programs"])]
     labs: bool,
     /// Take every entry of the system call profiles and every library of a machine away in turn: what works
     /// must miss it, or it must say what does
-    #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "minutes"])]
+    #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "programs", "minutes"])]
     privileges: bool,
     /// Start and end so many machines in one store, which must stay small
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000",
-        value_parser = clap::value_parser!(u32).range(1000..), conflicts_with = "minutes")]
+        value_parser = clap::value_parser!(u32).range(1000..), conflicts_with_all = ["minutes", "programs"])]
     cycles: Option<u32>,
+    /// Start so many programs, each in a machine of its own, of root and as many of a user: nothing may grow
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3000",
+        value_parser = clap::value_parser!(u32).range(1000..), conflicts_with = "minutes")]
+    programs: Option<u32>,
     /// Kill whatever there is at any point, many machines at once, and cut the power, for so long
     #[arg(long)]
     minutes: Option<u64>,
@@ -41,9 +45,12 @@ pub(crate) struct Options {
 /// # Errors
 /// If anything in it fails.
 pub(crate) fn run(options: &Options) -> Result {
-    match (options.minutes, options.cycles) {
-        (Some(minutes), _) => crash(minutes, options.seed.unwrap_or_else(any_seed)),
-        (None, Some(count)) => cycles(count),
+    if let Some(minutes) = options.minutes {
+        return crash(minutes, options.seed.unwrap_or_else(any_seed));
+    }
+    match (options.cycles, options.programs) {
+        (Some(count), _) => cycles(count),
+        (None, Some(count)) => programs(count),
         (None, None) if options.labs => labs(),
         (None, None) if options.privileges => privileges(),
         (None, None) => fresh::run(),
@@ -56,6 +63,14 @@ fn cycles(count: u32) -> Result {
         chosen: &["--nocapture", "as_many_lives_as_are_asked_for"],
     };
     lives.run(&[("SVIRT_SOAK_CYCLES", count.into())])
+}
+
+fn programs(count: u32) -> Result {
+    let lives = Trial {
+        tests: &["--package=svirt-tests-crash", "--test=crash"],
+        chosen: &["--nocapture", "as_many_programs_as_are_asked_for"],
+    };
+    lives.run(&[("SVIRT_SOAK_PROGRAMS", count.into())])
 }
 
 /// The tests of `tests/lsm` that last, but for what only measures, and for those of [`crash`].

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod census;
+mod cycles;
 mod damage;
 mod drills;
 mod full;
