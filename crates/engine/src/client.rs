@@ -126,7 +126,7 @@ impl Engine {
         if asked && reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
             return Ok((understand(&line)?, reader));
         }
-        self.recover()?;
+        self.clear_up()?;
         Err(self.not_running(name))
     }
 
@@ -136,7 +136,7 @@ impl Engine {
             Ok(stream) => Ok(stream),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
                 // Its supervisor may have died: then it is gone after this, and not there for ever.
-                self.recover()?;
+                self.clear_up()?;
                 Err(self.not_running(name))
             }
             Err(e) => Err(e).on("reach the supervisor at", &path)?,

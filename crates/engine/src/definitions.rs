@@ -127,7 +127,7 @@ impl Engine {
     /// # Errors
     /// There is none of that name, or it runs.
     pub fn remove(&self, name: &MachineName) -> Result<(), Failure> {
-        self.recover()?;
+        self.clear_up()?;
         let Definition { id, request, .. } = self.defined(name)?;
         let spec = spec::read(request.as_bytes())?;
         if self.store()?.run(name)?.is_some() {
@@ -153,7 +153,7 @@ impl Engine {
     /// # Errors
     /// The store cannot be read.
     pub fn list(&self) -> Result<Vec<Status>, Failure> {
-        self.recover()?;
+        self.clear_up()?;
         let store = self.store()?;
         let runs = store.runs()?;
         let mut all: Vec<Status> =
@@ -170,7 +170,7 @@ impl Engine {
     /// # Errors
     /// There is none of that name.
     pub fn status(&self, name: &MachineName) -> Result<Status, Failure> {
-        self.recover()?;
+        self.clear_up()?;
         let store = self.store()?;
         match store.run(name)? {
             Some(run) => status_of(&store, &run),

@@ -20,7 +20,7 @@ impl Engine {
     /// # Errors
     /// There is none of that name, or none of its form: it runs a command line of its user's own.
     pub fn domain(&self, name: &MachineName) -> Result<String, Failure> {
-        self.recover()?;
+        self.clear_up()?;
         let mut store = self.store()?;
         let run = store.run(name)?;
         let (request, id) = match &run {

@@ -16,7 +16,7 @@ use svirt_host::{
     pin::{Pin, Purpose},
 };
 use svirt_model::{Known, MachineName, Value};
-use svirt_store::{DamagedEntry, LEDGER_KEPT, LedgerEntry, Recorded, Run, Sought, Store};
+use svirt_store::{Checked, DamagedEntry, LEDGER_KEPT, LedgerEntry, Recorded, Run, Sought, Store};
 
 /// A start looks at so many of the machines that live, whether they still do: to look at a thousand would
 /// take longer than to start one.
@@ -72,12 +72,20 @@ pub struct History {
 }
 
 impl Engine {
-    /// Puts back what machines left whose supervisors died, and what could not be put back before.
-    /// Every command that looks at machines does this first.
+    /// Puts back what machines left whose supervisors died, and what could not be put back before, after a
+    /// look at the whole store.
     ///
     /// # Errors
-    /// The store cannot be read or written.
+    /// The store cannot be read or written, or is damaged.
     pub fn recover(&self) -> Result<Recovery, Failure> {
+        let checked = self.store()?.check()?;
+        let mut recovery = self.clear_up()?;
+        recovery.rest.extend(self.lost(&checked));
+        Ok(recovery)
+    }
+
+    /// The same without that look, unless it is due. Every command that looks at machines does this first.
+    pub(crate) fn clear_up(&self) -> Result<Recovery, Failure> {
         let store = &mut self.store()?;
         self.settle_disks(store)?;
         let mut recovery = self.recover_in(store)?;
@@ -104,6 +112,9 @@ impl Engine {
                 dead.push(run);
             }
         }
+        // What is damaged may hide what they left.
+        let checked = if dead.is_empty() { store.check_once(&boot)? } else { store.check()? };
+        recovery.rest.extend(self.lost(&checked));
         for dead in dead.chunks(AT_ONCE) {
             // Before anybody else may have what they held.
             dead.iter().try_for_each(|run| end_what_it_left(store, run))?;
@@ -113,6 +124,17 @@ impl Engine {
         }
         recovery.rest.extend(again(self, store)?);
         Ok(recovery)
+    }
+
+    /// What the ledger does not have any more is not put back: somebody has to know.
+    fn lost(&self, checked: &Checked) -> Option<Rest> {
+        let why = match checked.lost {
+            0 => return None,
+            1 => "a change that was not undone is not in it any more".to_owned(),
+            lost => format!("{lost} changes that were not undone are not in it any more"),
+        };
+        let (machine, object) = ("the ledger".to_owned(), self.paths.state.join("svirt.db"));
+        Some(Rest { machine, object, why, later: false })
     }
 
     /// What a recovery would do, without doing any of it.
@@ -134,6 +156,7 @@ impl Engine {
             damaged.extend(again.due()?.damaged);
         }
         entries.extend(store.orphans()?);
+        entries.extend(store.forgotten()?);
         let pending = |entry: &LedgerEntry| {
             let why_not = match &entry.op.after {
                 Value::EmptyFile => Some("it is kept: it was asked for by name".to_owned()),
@@ -167,7 +190,7 @@ impl Engine {
         path: Option<&Path>,
         limit: u32,
     ) -> Result<History, Failure> {
-        self.recover()?;
+        self.clear_up()?;
         let path = path.map(crate::image::absolute).transpose()?;
         let file = path.as_deref().and_then(known_at);
         let sought = Sought { machine: machine.map(str::to_owned), path, file };

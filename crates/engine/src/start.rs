@@ -232,7 +232,7 @@ impl Engine {
         let mut watched = [PollFd::from_borrowed_fd(supervisor, PollFlags::IN)];
         rustix::io::retry_on_intr(|| poll(&mut watched, None))
             .doing(|| "wait for the supervisor")?;
-        self.recover()?;
+        self.clear_up()?;
         Ok(Failure::new(Code::Host, format!("the start of machine {name} was given up")))
     }
 }

@@ -36,7 +36,7 @@ impl Engine {
     /// There is no such machine, it does not run, or the kernel cannot be asked.
     pub fn verify(&self, names: &[MachineName]) -> Result<Vec<Verification>, Failure> {
         // Of what has died nothing can be read.
-        self.recover()?;
+        self.clear_up()?;
         let mut store = self.store()?;
         let runs = self.runs_of(&store, names)?;
         let host = Host { family: Family::of_the_host()?, sockets: Sockets::of_the_host()? };

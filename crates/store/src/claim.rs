@@ -4,6 +4,7 @@
 //! beside each other is decided there.
 
 use crate::column::{Bits, Json, Text, TextBuf, Word};
+use crate::digest::Digest;
 use crate::error::Fault;
 use crate::{Store, StoreError, ledger};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -74,16 +75,54 @@ fn claims(c: &Connection) -> Result<Vec<HeldClaim>, Fault> {
 
 pub(crate) fn save_wants(tx: &Connection, run: Uuid, wants: &[Want]) -> Result<(), Fault> {
     let mut insert = tx.prepare(
-        "INSERT INTO wants (run, position, object, attribute, value, file)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO wants (run, position, object, attribute, value, file, digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
+    let run = Word(run).text()?;
     for (position, want) in (0i64..).zip(wants) {
-        let (object, attribute, value) =
-            (Text(&want.object), Json(&want.attribute), Json(&want.value));
-        let file = want.attribute.file().map(Word);
-        insert.execute(params![Word(run), position, object, attribute, value, file])?;
+        let (object, attribute) = (Text(&want.object).as_str()?, Json(&want.attribute).text()?);
+        let value = Json(&want.value).text()?;
+        let file = want.attribute.file().map(|file| Word(file).text()).transpose()?;
+        let digest = Digest::of([
+            Some(&*run),
+            Some(object),
+            Some(&attribute),
+            Some(&value),
+            file.as_deref(),
+        ]);
+        insert.execute(params![run, position, object, attribute, value, file, digest.value()])?;
     }
     Ok(())
+}
+
+/// The columns of which a want's digest is, in this order.
+const DIGESTED: &str = "run, object, attribute, value, file";
+
+/// Whether all that live machines want is what was written.
+pub(crate) fn are_whole(c: &Connection) -> rusqlite::Result<bool> {
+    let query = format!("SELECT digest, {DIGESTED} FROM wants WHERE digest IS NOT NULL");
+    let mut all = c.prepare(&query)?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        if row.get(0).ok() != Some(digest(row).value()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Gives those their digest that are from a version that knew none.
+pub(crate) fn seal(tx: &Connection) -> rusqlite::Result<()> {
+    let query = format!("SELECT position, {DIGESTED} FROM wants WHERE digest IS NULL");
+    let mut bare = tx.prepare(&query)?;
+    let row = |row: &Row<'_>| Ok((row.get(1)?, row.get(0)?, digest(row).value()));
+    let all: Vec<(String, i64, i64)> = bare.query_map([], row)?.collect::<Result<_, _>>()?;
+    let mut update = tx.prepare("UPDATE wants SET digest = ?3 WHERE run = ?1 AND position = ?2")?;
+    all.into_iter().try_for_each(|want| update.execute(want).map(drop))
+}
+
+fn digest(row: &Row<'_>) -> Digest {
+    Digest::of_row(row, 1..6)
 }
 
 pub(crate) fn save_claims(tx: &Connection, run: Uuid, claims: &[Claim]) -> Result<(), Fault> {

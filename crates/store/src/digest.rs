@@ -1,6 +1,9 @@
 //! Whether an entry of the ledger is still what was written: what is done because of it is done to somebody's
 //! files, and a disk or a memory that has lost a bit says nothing of it.
 
+use rusqlite::Row;
+use std::ops::Range;
+
 /// FNV-1a of 64 bits (draft-eastlake-fnv) over an entry's columns. A change of one byte always shows, another
 /// one nearly always; nobody is kept out by it, for whoever may write the store may write this too.
 pub(crate) struct Digest(u64);
@@ -9,6 +12,19 @@ impl Digest {
     /// Of nothing yet.
     pub(crate) fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    /// Of these columns.
+    pub(crate) fn of<'c>(columns: impl IntoIterator<Item = Option<&'c str>>) -> Self {
+        let bytes = |column: Option<&'c str>| column.map(str::as_bytes);
+        columns.into_iter().fold(Self::new(), |digest, column| digest.column(bytes(column)))
+    }
+
+    /// Of these columns of a row.
+    pub(crate) fn of_row(row: &Row<'_>, columns: Range<usize>) -> Self {
+        // What is no text shows, for nothing else was written.
+        let column = |index| row.get_ref(index).ok()?.as_bytes_or_null().ok()?;
+        columns.fold(Self::new(), |digest, index| digest.column(column(index)))
     }
 
     /// And of one more column, with where it ends.

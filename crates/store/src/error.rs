@@ -178,6 +178,8 @@ fn way_out(path: &Path) -> String {
 /// A failure inside the store, which does not yet know of which file it speaks.
 pub(crate) enum Fault {
     Refused(StoreError),
+    /// The file is not what was written, of which SQLite says nothing.
+    Damage(&'static str),
     Sqlite(rusqlite::Error),
 }
 
@@ -198,6 +200,7 @@ impl Fault {
     pub(crate) fn at(self, path: &Path) -> StoreError {
         match self {
             Self::Refused(refused) => refused,
+            Self::Damage(what) => StoreError::Damaged { path: path.to_owned(), what, source: None },
             Self::Sqlite(source) => name(source, path.to_owned()),
         }
     }
@@ -209,7 +212,12 @@ fn name(source: rusqlite::Error, path: PathBuf) -> StoreError {
     if is_unreadable(&source) {
         return damaged("it holds a value that sVirt does not write")(path, source);
     }
-    match source.sqlite_error_code() {
+    // What a table lacks is said of a statement.
+    let code = match &source {
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        _ => source.sqlite_error_code(),
+    };
+    match code {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             damaged("its pages do not make a database")(path, source)
         }

@@ -150,8 +150,7 @@ pub(crate) fn intend(
         let (before, after) = (Json(before).text()?, Json(after).text()?);
         // In the order in which they are digested.
         let all: [&str; 6] = [&machine, name.as_str(), object, &attribute, &before, &after];
-        let digest = all.into_iter().map(Some).chain([file.as_deref()]);
-        let digest = digest.fold(Digest::new(), |digest, c| digest.column(c.map(str::as_bytes)));
+        let digest = Digest::of(all.into_iter().map(Some).chain([file.as_deref()]));
         let [machine, name, object, attribute, before, after] = all;
         let row =
             params![machine, name, object, attribute, before, after, file, now, digest.value()];

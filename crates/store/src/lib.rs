@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod again;
+mod check;
 mod claim;
 mod column;
 mod definition;
@@ -41,6 +42,7 @@ mod store;
 mod work;
 
 pub use again::Again;
+pub use check::Checked;
 pub use definition::Definition;
 pub use error::StoreError;
 pub use finish::{Ends, Finish};

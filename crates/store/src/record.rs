@@ -133,13 +133,15 @@ pub(crate) fn leave(tx: &Connection, damaged: &[DamagedEntry], now_ms: u64) -> R
         return Ok(());
     }
     tx.execute_batch("REINDEX ledger")?;
+    let mut gone = tx.prepare("DELETE FROM ledger WHERE sequence = ?1")?;
     let mut replace = tx.prepare(
-        "REPLACE INTO ledger (sequence, machine, name, object, attribute, before, after, phase,
+        "INSERT INTO ledger (sequence, machine, name, object, attribute, before, after, phase,
            reason, time_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'left', ?8, ?9)",
     )?;
     for entry in damaged {
         let DamagedEntry { machine, name, attribute, before, after, .. } = entry;
+        gone.execute([Bits(entry.sequence)])?;
         let (sequence, object) = (Bits(entry.sequence), entry.object.to_string_lossy());
         let (reason, now) = (DamagedEntry::REASON, Bits(now_ms));
         replace.execute(params![
@@ -160,9 +162,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Recorded> {
 }
 
 fn digest(row: &Row<'_>, from: usize) -> Digest {
-    // What is no text shows, for nothing else was written.
-    let column = |index| row.get_ref(index).ok()?.as_bytes_or_null().ok()?;
-    (from..from + DIGESTED.len()).fold(Digest::new(), |digest, index| digest.column(column(index)))
+    Digest::of_row(row, from..from + DIGESTED.len())
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {

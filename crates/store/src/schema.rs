@@ -2,7 +2,7 @@
 
 use crate::error::Fault;
 use crate::store::commit;
-use crate::{StoreError, record};
+use crate::{StoreError, claim, record};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::Path;
 
@@ -15,10 +15,13 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema-5.sql"),
     include_str!("schema-6.sql"),
     include_str!("schema-7.sql"),
+    include_str!("schema-8.sql"),
 ];
 
 /// From this version on an entry of the ledger has a digest, which no SQL makes.
 const DIGESTS: i32 = 6;
+/// And from this one on a want.
+const DIGESTS_OF_WANTS: i32 = 8;
 
 /// How a database is opened: never made by SQLite, never through a symbolic link, and with no
 /// URI's meaning in its path. A connection is used by one thread at a time.
@@ -74,6 +77,9 @@ fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
     }
     if found < DIGESTS && newest(steps) >= DIGESTS {
         record::seal(&tx)?;
+    }
+    if found < DIGESTS_OF_WANTS && newest(steps) >= DIGESTS_OF_WANTS {
+        claim::seal(&tx)?;
     }
     tx.pragma_update(None, "user_version", found.max(newest(steps)))?;
     Ok(commit(tx)?)

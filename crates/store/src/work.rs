@@ -15,10 +15,10 @@ fn live(c: &Connection, count: u32) {
          INSERT INTO reservations SELECT 'selinux-pair', i, i FROM numbers;
          INSERT INTO sharing_groups SELECT 'g' || i, i FROM numbers;
          INSERT INTO members SELECT 'g' || i, 0, i FROM numbers;
-         INSERT INTO wants SELECT i, 0, '/o' || i, 'label' || i, '1', 'f' || i FROM numbers;
+         INSERT INTO wants SELECT i, 0, '/o' || i, 'label' || i, '1', 'f' || i, 0 FROM numbers;
          INSERT INTO ledger SELECT i, i, 'm' || i, '/o' || i, 'label' || i, '0', '1', 'done', '', 0,
            'f' || i, NULL, 0, NULL FROM numbers;
-         INSERT INTO wants SELECT i, 1, '/base', 'shared', '1', 'base' FROM numbers;
+         INSERT INTO wants SELECT i, 1, '/base', 'shared', '1', 'base', 0 FROM numbers;
          INSERT INTO ledger VALUES ({count} + 1, 1, 'm1', '/base', 'shared', '0', '1', 'done', '', 0,
            'base', NULL, 0, NULL);
          DROP TABLE numbers;"

@@ -193,6 +193,11 @@ fn what_was_written_before_there_were_digests_is_whole() {
     let directory = common::fast_directory();
     settled(directory.path());
     let older = "ALTER TABLE runs DROP COLUMN drill;
+        DROP TRIGGER ledger_begun;
+        DROP TRIGGER ledger_settled;
+        DROP TRIGGER ledger_gone;
+        DROP TABLE accounts;
+        ALTER TABLE wants DROP COLUMN digest;
         ALTER TABLE ledger DROP COLUMN digest;
         DROP INDEX ledger_boot;
         ALTER TABLE ledger DROP COLUMN boot_ms;

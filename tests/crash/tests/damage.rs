@@ -143,3 +143,36 @@ fn led_astray(caller: Caller) -> Outcome {
 fn a_path_that_lost_a_bit_leads_nobody_astray() {
     tried(led_astray(Caller::Root));
 }
+
+/// The index by which a dead machine's changes are found has another machine in their place.
+fn hidden(caller: Caller) -> Outcome {
+    let mut stage = Stage::new(caller)?;
+    let life = lives::program(&stage);
+    let before = stage.before(&life);
+    assert!(stage.kill_at(&life, &(SERVED.to_owned(), 0), None));
+    let path = stage.host.state().join("svirt.db");
+    let store = rusqlite::Connection::open(&path).expect("a store");
+    let text = |query: &str| -> String {
+        store.query_row(query, [], |row| row.get(0)).expect("there is one")
+    };
+    let machine = text("SELECT id FROM runs").into_bytes();
+    let page = text("SELECT CAST(rootpage AS TEXT) FROM sqlite_schema WHERE name = 'ledger_open'");
+    let page: usize = page.parse().expect("a number");
+    store.close().expect("alone");
+    let mut bytes = fs::read(&path).expect("a store");
+    let index = &mut bytes[(page - 1) * PAGE..page * PAGE];
+    let places: Vec<usize> =
+        (0..PAGE - machine.len()).filter(|at| index[*at..].starts_with(&machine)).collect();
+    assert!(!places.is_empty(), "the index leads to what the machine made");
+    for at in places {
+        index[at] ^= 1;
+    }
+    fs::write(&path, bytes).expect("a store");
+    stage.recovers(&before, &life, "an index was made anew");
+    Ok(())
+}
+
+#[test]
+fn what_a_damaged_index_hides_is_put_back() {
+    tried(hidden(Caller::Root));
+}
