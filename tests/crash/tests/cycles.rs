@@ -1,7 +1,10 @@
 //! However many machines come and go, each a whole one of a program that ends at once, the host and the
 //! store are as they were after the first of them.
 
-use crate::{census::Census, stage::tried};
+use crate::{
+    census::Census,
+    stage::{Stage, tried},
+};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -82,18 +85,18 @@ fn of_the_host() -> String {
 /// So many machines, one after the other; what there is after the first `full` of them is there after each further
 /// `every` as well.
 fn lives(caller: Caller, count: u32, full: u32, every: u32) -> Outcome {
-    let host = Host::new(caller)?;
+    let stage = Stage::new(caller)?;
+    let host = &stage.host;
     host.run(&["ledger", "keep", &KEPT.to_string()]).exits(0);
-    let own = host.file("own.raw", &[7; 8192]);
-    let own = own.to_str().expect("text");
+    let own = stage.image("disk.raw");
     let mut first: Option<(Census, Sizes)> = None;
     for n in 1..=count {
-        host.run(&["exec", "--rw", own, "--", "/bin/true"]).exits(0);
+        host.run(&["exec", "--rw", &own, "--", "/bin/true"]).exits(0);
         if n < full || n % every != 0 {
             continue;
         }
         host.assert_nothing_left();
-        let (census, sizes) = (Census::take(&host), Sizes::of(&host));
+        let (census, sizes) = (Census::take(host), Sizes::of(host));
         eprintln!("{caller:?}, {n}: {sizes:?}; {}", of_the_host());
         let (was, early) = first.get_or_insert_with(|| (census.clone(), sizes));
         assert_eq!(census.differences(was), [""; 0], "after {n}");
