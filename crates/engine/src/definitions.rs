@@ -16,7 +16,7 @@ use svirt_formats::{
     image::qcow2_empty,
     spec::{self, Spec},
 };
-use svirt_model::{Event, MachineName, Plan, State, Status, Uuid};
+use svirt_model::{Beginning, Event, MachineName, Plan, State, Status, Uuid};
 use svirt_store::{Definition, Run, Store, StoreError};
 
 /// Where a machine's logs are.
@@ -100,7 +100,7 @@ impl Engine {
         let request = text(&named(spec, name))?;
         let identity = Identity { id, name: name.clone() };
         let mut store = self.store()?;
-        resolve::machine(self, &mut store, &expanded, identity, &[])?;
+        resolve::machine(self, &mut store, &expanded, identity, &[], Beginning::AtOnce)?;
         Ok(store.redefine(name, &request)?)
     }
 

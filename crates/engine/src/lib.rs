@@ -47,7 +47,7 @@ pub use monitor::Monitor;
 pub use paths::Paths;
 pub use recovery::{History, Pending, Recovery, Rest};
 pub use repair::Repair;
-pub use start::{Started, Streams};
+pub use start::{StartOptions, Started, Streams};
 pub use watch::Watch;
 
 pub use svirt_formats::{command_line::quoted, domain::Note, spec};

@@ -18,10 +18,10 @@ use svirt_host::{
     sources::StreamFile,
 };
 use svirt_model::{
-    Accelerator, Access, Argument, Bytes, Command, Demands, Device, DeviceKind, Dialect, Disk,
-    FileKind, Firmware, GroupName, Guest, Image, ImageFormat, KernelSource, Machine, MachineName,
-    Media, Named, Object, Origin, Output, Program, Scratch, Serial, SerialEnd, Sharing, Stream,
-    Uuid, VirtioPort, Vmm,
+    Accelerator, Access, Argument, Beginning, Bytes, Command, Demands, Device, DeviceKind, Dialect,
+    Disk, FileKind, Firmware, GroupName, Guest, Image, ImageFormat, KernelSource, Machine,
+    MachineName, Media, Named, Object, Origin, Output, Program, Scratch, Serial, SerialEnd,
+    Sharing, Stream, Uuid, VirtioPort, Vmm,
 };
 use svirt_plan::identity;
 use svirt_store::Store;
@@ -60,11 +60,12 @@ pub(crate) fn machine(
     spec: &Spec,
     identity: Identity,
     streams: &[(Stream, Option<StreamFile>)],
+    beginning: Beginning,
 ) -> Result<(Machine, Pins), Failure> {
     spec::check(spec)?;
     let spec = &rules::apply(spec)?;
-    let mut resolver =
-        Resolver { engine, store, id: identity.id, pins: Pins::default(), devices: Vec::new() };
+    let (id, pins, devices) = (identity.id, Pins::default(), Vec::new());
+    let mut resolver = Resolver { engine, store, id, beginning, pins, devices };
     let vmm = match &spec.command {
         Some(command) => Vmm::Command(resolver.command(command, streams)?),
         None => Vmm::Guest(resolver.guest(&spec.guest.clone().unwrap_or_default())?),
@@ -82,6 +83,7 @@ pub(crate) struct Resolver<'a> {
     engine: &'a Engine,
     pub(crate) store: &'a mut Store,
     id: Uuid,
+    beginning: Beginning,
     pub(crate) pins: Pins,
     devices: Vec<Device>,
 }
@@ -152,7 +154,15 @@ impl Resolver<'_> {
         let program = self.qemu(guest, accelerator)?;
         let extra = self.read_extra(guest, &program)?;
         let append = guest.append.clone().unwrap_or_default();
-        Ok(Guest { program, accelerator, memory: guest.memory, cpus: guest.cpus, append, extra })
+        Ok(Guest {
+            program,
+            accelerator,
+            memory: guest.memory,
+            cpus: guest.cpus,
+            append,
+            extra,
+            beginning: self.beginning,
+        })
     }
 
     fn qemu(&mut self, guest: &GuestSpec, accelerator: Accelerator) -> Result<Program, Failure> {

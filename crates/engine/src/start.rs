@@ -25,7 +25,7 @@ use svirt_host::{
     sources::{StreamFile, own_stream, stream_file},
     sys::{Forked, SingleThreaded},
 };
-use svirt_model::{Ending, HostFacts, LayerStatus, MachineName, Plan, Stream, Uuid};
+use svirt_model::{Beginning, Ending, HostFacts, LayerStatus, MachineName, Plan, Stream, Uuid};
 use svirt_store::Definition;
 use uuid::Builder;
 
@@ -92,6 +92,31 @@ pub(crate) struct Birth {
     pub(crate) transient: bool,
     /// Whether the process that starts it does so for nothing else.
     pub(crate) alone: bool,
+    pub(crate) beginning: Beginning,
+}
+
+/// How a machine is started, where that is not as usual.
+#[derive(Debug, Default)]
+pub struct StartOptions {
+    /// Its guest stands still until [`Engine::resume`], and nothing of it has run before.
+    pub paused: bool,
+}
+
+impl StartOptions {
+    /// What follows for a machine.
+    ///
+    /// # Errors
+    /// sVirt does not write the VMM's command line, and cannot say when its guest runs.
+    fn beginning(self, spec: &Spec) -> Result<Beginning, Failure> {
+        match self.paused {
+            false => Ok(Beginning::AtOnce),
+            true if spec.command.is_none() => Ok(Beginning::Told),
+            true => {
+                let text = "a program with a command line of your own cannot be started paused";
+                Err(Failure::new(Code::Usage, text))
+            }
+        }
+    }
 }
 
 /// What the supervisor says once: which security modules refuse the machine nothing, or why there is
@@ -133,7 +158,8 @@ impl Engine {
         } else {
             &[]
         };
-        let (machine, pins) = resolve::machine(self, &mut store, spec, identity, streams)?;
+        let (machine, pins) =
+            resolve::machine(self, &mut store, spec, identity, streams, Beginning::AtOnce)?;
         supervisor::preview(self, &machine, &pins)
     }
 
@@ -149,10 +175,26 @@ impl Engine {
         given_up: Option<BorrowedFd<'_>>,
         told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
+        self.start_with(spec, streams, StartOptions::default(), given_up, told)
+    }
+
+    /// Starts a machine that is forgotten when it ends, in this way; see [`Engine::start`].
+    ///
+    /// # Errors
+    /// Whatever stops it; nothing is left then.
+    pub fn start_with(
+        &self,
+        spec: &Spec,
+        streams: Streams,
+        options: StartOptions,
+        given_up: Option<BorrowedFd<'_>>,
+        told: &dyn Fn(&Labelling),
+    ) -> Result<Started, Failure> {
         let request = definitions::text(spec)?;
         let spec = spec.expanded()?.spec;
+        let beginning = options.beginning(&spec)?;
         let identity = self.identity(&spec)?;
-        let birth = Birth { spec, request, identity, transient: true, alone: true };
+        let birth = Birth { spec, request, identity, transient: true, alone: true, beginning };
         self.fork(birth, streams, given_up, told)
     }
 
@@ -166,10 +208,25 @@ impl Engine {
         given_up: Option<BorrowedFd<'_>>,
         told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
+        self.start_defined_with(name, StartOptions::default(), given_up, told)
+    }
+
+    /// Starts a machine that is defined, in this way; see [`Engine::start`].
+    ///
+    /// # Errors
+    /// Whatever stops it; nothing is left then.
+    pub fn start_defined_with(
+        &self,
+        name: &MachineName,
+        options: StartOptions,
+        given_up: Option<BorrowedFd<'_>>,
+        told: &dyn Fn(&Labelling),
+    ) -> Result<Started, Failure> {
         let Definition { id, name, request, .. } = self.defined(name)?;
         let spec = spec::read(request.as_bytes())?.expanded()?.spec;
+        let beginning = options.beginning(&spec)?;
         let identity = Identity { id, name };
-        let birth = Birth { spec, request, identity, transient: false, alone: true };
+        let birth = Birth { spec, request, identity, transient: false, alone: true, beginning };
         self.fork(birth, Streams::none(), given_up, told)
     }
 
@@ -332,7 +389,8 @@ pub(crate) fn run_for(
     limit: Duration,
 ) -> Result<Option<Ending>, Failure> {
     let (spec, request) = (spec.clone(), definitions::text(spec)?);
-    let birth = Birth { spec, request, identity, transient: true, alone: false };
+    let beginning = Beginning::AtOnce;
+    let birth = Birth { spec, request, identity, transient: true, alone: false, beginning };
     let launcher = launcher(engine)?.prepare()?;
     let mut live = Live::begin(engine, birth, streams, launcher, &|_| {})?;
     let ending = live.ends_within(Instant::now() + limit);

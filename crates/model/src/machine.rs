@@ -71,6 +71,20 @@ pub struct Guest {
     /// Arguments of the user's own, behind those that are written for it.
     #[serde(default)]
     pub extra: Vec<Argument>,
+    /// How it comes to run.
+    #[serde(default)]
+    pub beginning: Beginning,
+}
+
+/// How a guest comes to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beginning {
+    /// At once.
+    #[default]
+    AtOnce,
+    /// When it is told to: nothing of it has run before.
+    Told,
 }
 
 /// How guest code is run.

@@ -4,8 +4,9 @@
 use crate::{PlanError, resources::Walked};
 use std::path::Path;
 use svirt_model::{
-    Accelerator, Access, Argument, Channel, Delivery, DeviceKind, Disk, FileKind, Firmware, Guest,
-    Image, Machine, Manifest, Media, Piece, Resource, Serial, SerialEnd, Target, VirtioPort,
+    Accelerator, Access, Argument, Beginning, Channel, Delivery, DeviceKind, Disk, FileKind,
+    Firmware, Guest, Image, Machine, Manifest, Media, Piece, Resource, Serial, SerialEnd, Target,
+    VirtioPort,
 };
 
 /// QEMU's arguments, without the zeroth.
@@ -66,6 +67,9 @@ impl Line {
         self.add("-device", "isa-debug-exit,iobase=0xf4,iosize=0x4");
         self.add("-action", "panic=shutdown");
         self.add("-boot", "strict=on");
+        if guest.beginning == Beginning::Told {
+            self.0.push("-S".into());
+        }
     }
 
     fn device(

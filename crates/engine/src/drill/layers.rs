@@ -19,7 +19,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 use svirt_formats::spec;
-use svirt_model::{Enforced, Layer, Machine, MachineName, Plan, Stream};
+use svirt_model::{Beginning, Enforced, Layer, Machine, MachineName, Plan, Stream};
 use svirt_probe::Answer;
 use svirt_store::Store;
 
@@ -129,7 +129,8 @@ impl Again {
             None => &[],
         };
         let identity = Identity { id: plan.id, name: name.clone() };
-        let (machine, pins) = resolve::machine(engine, store, &spec, identity, streams)?;
+        let (machine, pins) =
+            resolve::machine(engine, store, &spec, identity, streams, Beginning::AtOnce)?;
         let own = plan.vmm().confinement.identity;
         Ok(Self { machine, pins, user: own.own.then_some(own.uid) })
     }

@@ -9,7 +9,7 @@ use super::{
     undo::finish,
 };
 use crate::{
-    Code, Engine, Failure,
+    Code, Engine, Failure, RunState,
     long::{Long, Tell},
     resolve,
     start::{Birth, Streams},
@@ -95,7 +95,9 @@ impl Live {
         store.wait_at_most(PATIENCE)?;
         engine.recover_some(&mut store)?;
         let (spec, which) = (&birth.spec, streams.which()?);
-        let (machine, pins) = resolve::machine(engine, &mut store, spec, birth.identity, &which)?;
+        let (identity, beginning) = (birth.identity, birth.beginning);
+        let (machine, pins) =
+            resolve::machine(engine, &mut store, spec, identity, &which, beginning)?;
         let place = engine.paths.place(&machine.name, machine.id);
         // Its namespaces are made while the disk is waited for: they are gone with the launcher.
         let mut launcher = Some(launcher);
@@ -210,7 +212,16 @@ impl Live {
             self.greet()?;
         }
         self.check_threads(&engine.paths.profiles())?;
+        if self.begins().stands_still() {
+            store.stands_still(self.id, true, "")?;
+        }
         Ok(self)
+    }
+
+    /// How the guest is when all this is done.
+    pub(crate) fn begins(&self) -> RunState {
+        let waits = self.guest && self.plan.vmm().confinement.arguments.iter().any(|a| a == "-S");
+        if waits { RunState::NotBegun } else { RunState::Running }
     }
 
     fn greet(&mut self) -> Result<(), Failure> {

@@ -11,8 +11,8 @@ use super::{
     live::timespec,
     monitor::Monitor,
 };
+use crate::Happened;
 use crate::{Engine, start::Starter};
-use crate::{Happened, RunState};
 use asked::Asked;
 use client::{Client, Role};
 use news::News;
@@ -47,7 +47,7 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
         listener.say(&console.replay());
         clients.push(listener);
     }
-    let (asked, news) = (Asked::default(), News::of(RunState::Running));
+    let (asked, news) = (Asked::default(), News::of(live.begins()));
     let mut service = Service { live, clients, asked, news, stopping: None, log, signals };
     while service.turn() {}
     service.end(engine);

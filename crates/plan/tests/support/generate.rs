@@ -12,9 +12,10 @@ use proptest::{
     sample::{select, subsequence},
 };
 use svirt_model::{
-    Accelerator, Access, Argument, Bytes, Cgroups, Command, Demands, Device, DeviceKind, Dialect,
-    Disk, FileKind, Guest, HostFacts, Image, ImageFormat, KernelSource, Layer, Listen, Machine,
-    MachineUsers, Media, Named, Offer, Piece, Scratch, Sharing, Stream, Vmm, label::LabelFacts,
+    Accelerator, Access, Argument, Beginning, Bytes, Cgroups, Command, Demands, Device, DeviceKind,
+    Dialect, Disk, FileKind, Guest, HostFacts, Image, ImageFormat, KernelSource, Layer, Listen,
+    Machine, MachineUsers, Media, Named, Offer, Piece, Scratch, Sharing, Stream, Vmm,
+    label::LabelFacts,
 };
 
 fn offer() -> impl Strategy<Value = Offer> {
@@ -170,8 +171,9 @@ fn guest() -> impl Strategy<Value = (Vmm, Vec<DeviceKind>)> {
             let accelerator = if kvm { Accelerator::Kvm } else { Accelerator::Tcg };
             let (memory, append) = (Bytes(mib << 20), "quiet".to_owned());
             let program = program(QEMU);
-            let vmm =
-                Vmm::Guest(Guest { program, accelerator, memory, cpus, append, extra: Vec::new() });
+            let (extra, beginning) = (Vec::new(), Beginning::AtOnce);
+            let guest = Guest { program, accelerator, memory, cpus, append, extra, beginning };
+            let vmm = Vmm::Guest(guest);
             let mut devices = vec![DeviceKind::Monitor, DeviceKind::Console];
             devices.extend(kvm.then(|| DeviceKind::Kvm(device("/dev/kvm", 0o660))));
             devices.extend(kernel.into_iter().chain(disks));

@@ -2,8 +2,8 @@
 
 use super::objects::{device, file, image, named, object, program};
 use svirt_model::{
-    Accelerator, Access, Argument, Bytes, Command, Demands, Device, DeviceKind, Dialect, Disk,
-    FileKind, Guest, Image, ImageFormat, KernelSource, Layer, Listen, Machine, Media, Output,
+    Accelerator, Access, Argument, Beginning, Bytes, Command, Demands, Device, DeviceKind, Dialect,
+    Disk, FileKind, Guest, Image, ImageFormat, KernelSource, Layer, Listen, Machine, Media, Output,
     Piece, Scratch, Sharing, Stream, Uuid, Vmm,
 };
 
@@ -30,6 +30,7 @@ fn guest(accelerator: Accelerator, devices: Vec<Device>) -> Machine {
         cpus: 2,
         append: String::new(),
         extra: Vec::new(),
+        beginning: Beginning::AtOnce,
     });
     let common = vec![
         null(),

@@ -128,6 +128,9 @@ pub(crate) struct RunArgs {
     /// Print the machine's name and leave it running
     #[arg(long, short)]
     pub(crate) detach: bool,
+    /// Have its guest stand still until 'svirt resume': nothing of it has run before
+    #[arg(long)]
+    pub(crate) paused: bool,
     /// Print the machine's name and identity as JSON
     #[arg(long, requires = "detach")]
     pub(crate) json: bool,

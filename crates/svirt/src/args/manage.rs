@@ -61,6 +61,9 @@ pub(crate) struct StartArgs {
     /// Stay at its console, as 'svirt run' does
     #[arg(long)]
     pub(crate) attach: bool,
+    /// Have its guest stand still until 'svirt resume': nothing of it has run before
+    #[arg(long)]
+    pub(crate) paused: bool,
     /// Print the machine's name and identity as JSON
     #[arg(long, conflicts_with = "attach")]
     pub(crate) json: bool,

@@ -12,19 +12,23 @@ use crate::{
     specification,
 };
 use std::io::{self, IsTerminal};
-use svirt_engine::{Code, Engine, Failure, Labelling, Started, Streams, spec::Spec};
+use svirt_engine::{Code, Engine, Failure, Labelling, StartOptions, Started, Streams, spec::Spec};
 use svirt_model::MachineName;
 
 /// `svirt run`.
 pub(crate) fn run(args: &RunArgs) -> Outcome {
     let spec = specification::of_machine(&args.machine)?;
-    begin(&spec, args.detach, args.json)
+    begin(&spec, paused(args.paused), args.detach, args.json)
+}
+
+fn paused(paused: bool) -> StartOptions {
+    StartOptions { paused }
 }
 
 /// `svirt exec`.
 pub(crate) fn exec(args: &ExecArgs) -> Outcome {
     let spec = specification::of_command(&args.spec)?;
-    begin(&spec, args.detach, args.json)
+    begin(&spec, StartOptions::default(), args.detach, args.json)
 }
 
 /// `svirt start`.
@@ -33,7 +37,7 @@ pub(crate) fn start(args: &StartArgs) -> Outcome {
         (Some(name), _) => start_defined(name, args),
         (None, Some(file)) => {
             let spec = specification::of_xml(file, &LayerArgs::default())?;
-            begin(&spec, !args.attach, args.json)
+            begin(&spec, paused(args.paused), !args.attach, args.json)
         }
         (None, None) => Err(Failure::new(Code::Usage, "no machine is named").into()),
     }
@@ -44,17 +48,20 @@ fn start_defined(name: &MachineName, args: &StartArgs) -> Outcome {
     let spec = engine.definition(name)?;
     let here = Here::before_the_start()?;
     let given_up = (!args.attach).then(|| here.signals.ending());
-    let started = here.patiently(&spec, || engine.start_defined(name, given_up, &tell))?;
+    let started = here.patiently(&spec, || {
+        engine.start_defined_with(name, paused(args.paused), given_up, &tell)
+    })?;
     if args.attach { stay(&spec, started, here) } else { announce(&spec, &started, args.json) }
 }
 
-fn begin(spec: &Spec, detach: bool, json: bool) -> Outcome {
+fn begin(spec: &Spec, options: StartOptions, detach: bool, json: bool) -> Outcome {
     let engine = Engine::new()?;
     let here = Here::before_the_start()?;
     specification::warn(spec)?;
     let streams = if detach || is_guest(spec) { Streams::none() } else { Streams::inherit()? };
     let given_up = detach.then(|| here.signals.ending());
-    let started = here.patiently(spec, || engine.start(spec, streams, given_up, &tell))?;
+    let started =
+        here.patiently(spec, || engine.start_with(spec, streams, options, given_up, &tell))?;
     if detach { announce(spec, &started, json) } else { stay(spec, started, here) }
 }
 

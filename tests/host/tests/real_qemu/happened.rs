@@ -4,7 +4,7 @@ use super::control::{Control, place};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
-use svirt_testkit::claims;
+use svirt_testkit::{Talk, claims};
 
 const PLAIN: [&str; 4] = ["--net", "none", "--append", "plain"];
 
@@ -48,6 +48,27 @@ claims! {
         let kinds = ["started", "paused", "resumed", "stopped: exited with code 0"];
         let told: Vec<_> = events.lines().zip(kinds).collect();
         assert!(told.len() == 4 && told.iter().all(|(line, kind)| line.ends_with(kind)), "{events}");
+    }
+
+    /// Nothing of a guest runs before it is told to, and everything of it afterwards.
+    fn a_guest_that_waits_has_not_begun(host) {
+        let name = host.name("waits");
+        let words = [&["create", "--name", &name, "--accel", "tcg", "--memory", "32M"], &PLAIN[..]];
+        host.run(&words.concat()).exits(0);
+        host.run(&["start", "--paused", &name]).exits(0);
+        assert_eq!(host.status(&name).state.to_string(), "paused");
+        let mut watches = Control::watching(host, &name);
+        assert_eq!(watches.hear(), json!({ "state": "not-begun" }));
+        assert_eq!(Control::of(host, &name).run_state(), "prelaunch");
+        host.run(&["verify", &name]).exits(0);
+        host.run(&["resume", &name]).exits(0);
+        assert_eq!(watches.hear(), json!({ "state": "running" }));
+        assert_eq!(host.status(&name).state.to_string(), "running");
+        let mut console = Talk::start(host.svirt(&["console", &name]));
+        assert!(console.wait_for("svirt guest: ready").is_empty(), "it says that once");
+        host.run(&["kill", &name]).exits(0);
+        console.finish();
+        host.run(&["rm", &name]).exits(0);
     }
 
     /// Of a power button that the guest heeds, and of a panic, is told before the end.

@@ -29,7 +29,7 @@ pub(super) struct News {
 
 impl News {
     pub(super) fn of(state: RunState) -> Self {
-        Self { state, cause: None, stored: false, tell_at: None }
+        Self { state, cause: None, stored: state.stands_still(), tell_at: None }
     }
 
     /// When the store is to be told something.
