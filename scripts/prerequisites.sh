@@ -26,6 +26,9 @@ newuidmap           test   uidmap             shadow-utils          maps users o
 secilc              test   secilc             secilc                compiles the SELinux policy that a lab enforces
 semodule            test   policycoreutils    policycoreutils       builds the distribution's SELinux policy with our module
 apparmor_parser     test   apparmor           -                     compiles the AppArmor profiles that a lab enforces
+virsh               test   libvirt-clients     libvirt-client        is a client of libvirt's, to which sVirt's daemon must be libvirt
+python3-libvirt     test   python3-libvirt     python3-libvirt       is libvirt's binding for Python, as many tools use it
+perl-libvirt        test   libsys-virt-perl    perl-Sys-Virt         is libvirt's binding for Perl
 perl                test   perl-base          perl-interpreter      starts programs under a label in a lab
 END
 }
@@ -40,6 +43,8 @@ have() {
         ;;
     # Not one that needs libraries: `ldd` names those with an arrow.
     busybox) command -v busybox && ! ldd "$(command -v busybox)" 2>&1 | grep '=>' ;;
+    python3-libvirt) /usr/bin/python3 -c 'import libvirt' ;;
+    perl-libvirt) perl -MSys::Virt -e 1 ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }

@@ -56,7 +56,7 @@ impl Host {
         let closed = |d: &Path| fs::metadata(d).is_ok_and(|m| m.permissions().mode() & 0o001 == 0);
         if !self.is_root() && we_are_root() && self.svirt.ancestors().any(closed) {
             let place = self.directory("bin", 0o755);
-            for name in ["svirt", "svirt-launch"] {
+            for name in programs::NAMES {
                 copy_program(&self.svirt.with_file_name(name), &place.join(name));
             }
             self.svirt = place.join("svirt");

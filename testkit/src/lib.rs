@@ -8,6 +8,7 @@
 mod audit;
 mod caller;
 mod claim;
+mod daemon;
 mod host;
 pub mod lab;
 mod leftovers;
@@ -21,6 +22,7 @@ mod talk;
 pub use audit::{Capture, Denial};
 pub use caller::Caller;
 pub use claim::{Outcome, Skipped, check, skipped};
+pub use daemon::Daemon;
 pub use host::Host;
 pub use leftovers::{Trace, Traces};
 pub use linux::{Linux, linux};

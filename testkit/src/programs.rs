@@ -26,7 +26,7 @@ pub fn compiled(host: &Host) -> Result<PathBuf, Skipped> {
 }
 
 /// The programs that belong together.
-const NAMES: [&str; 2] = ["svirt", "svirt-launch"];
+pub(crate) const NAMES: [&str; 3] = ["svirt", "svirtd", "svirt-launch"];
 
 /// The built `svirt`: the file that `SVIRT_BIN` names, or the one in the directory in which this
 /// test was built, which is made first, with `svirt-launch`, where one of them is missing or older

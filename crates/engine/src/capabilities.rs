@@ -43,6 +43,15 @@ impl Engine {
         Ok(capabilities.document().map_err(impossible)?.write())
     }
 
+    /// The version of the host's QEMU: major, minor, micro.
+    ///
+    /// # Errors
+    /// There is none, or it does not say; the user's state cannot be read or written.
+    pub fn emulator_version(&self) -> Result<[u32; 3], Failure> {
+        let (major, minor, micro) = emulator::usual(self, &mut self.store()?)?.version;
+        Ok([major, minor, micro])
+    }
+
     /// What a machine on this emulator and board may have, as `<domainCapabilities>`. What is left
     /// out is what sVirt chooses where nothing is said.
     ///

@@ -183,12 +183,19 @@ impl Engine {
     /// # Errors
     /// There is none of that name.
     pub fn logs(&self, name: &MachineName) -> Result<Logs, Failure> {
-        let run = self.store()?.run(name)?;
-        let directory = match run {
-            Some(run) if run.transient => self.paths.place(name, run.id).run,
-            _ => self.defined(name).and_then(|_| self.paths.logs(name))?,
+        let directory = match self.store()?.run(name)? {
+            Some(run) => self.logs_of(&run)?,
+            None => self.defined(name).and_then(|_| self.paths.logs(name))?,
         };
         Ok(Logs { console: directory.join("console.log"), vmm: directory.join("vmm.log") })
+    }
+
+    /// Where they are was decided when it started: it may have got or lost its definition since.
+    fn logs_of(&self, run: &Run) -> Result<PathBuf, Failure> {
+        let (own, kept) = (self.paths.place(&run.name, run.id).run, self.paths.logs(&run.name)?);
+        let (likely, other) = if run.transient { (own, kept) } else { (kept, own) };
+        let there = |directory: &PathBuf| directory.join("vmm.log").exists();
+        Ok(if there(&likely) || !there(&other) { likely } else { other })
     }
 
     /// What happened after the event with this number; 0 for all that is kept.

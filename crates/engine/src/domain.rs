@@ -84,7 +84,7 @@ impl Engine {
 }
 
 /// What each security model calls the VMM.
-fn labels(plan: &Plan) -> Vec<LiveLabel> {
+pub(crate) fn labels(plan: &Plan) -> Vec<LiveLabel> {
     let identity = plan.vmm().confinement.identity;
     let label = format!("+{}:+{}", identity.uid, identity.gid);
     let of_module = |label: &MachineLabel| LiveLabel {

@@ -357,7 +357,10 @@ impl Starter {
 
 /// An identity that nothing else has (RFC 9562, version 4). The kernel is asked for it each time: a
 /// supervisor has closed whatever a library may have kept open to ask.
-pub(crate) fn new_id() -> Result<Uuid, Failure> {
+///
+/// # Errors
+/// The kernel has nothing random.
+pub fn new_id() -> Result<Uuid, Failure> {
     let mut bytes = [0; 16];
     // So few bytes always come whole (`getrandom(2)`).
     getrandom(&mut bytes, GetRandomFlags::empty()).doing(|| "find an identity for the machine")?;

@@ -28,6 +28,33 @@ const DYING: Duration = Duration::from_secs(10);
 /// How long an init may take to end, by itself, what is below it.
 const ENDING: Duration = Duration::from_secs(2);
 
+/// What a process has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Processor time of its own.
+    pub user: Duration,
+    /// Processor time that the kernel spent for it.
+    pub system: Duration,
+    /// Memory that it has, in bytes.
+    pub resident: u64,
+}
+
+/// What a process has used (`proc_pid_stat(5)`); `None` where it is gone.
+pub fn usage(pid: u32) -> Option<Usage> {
+    let stat = text::at(format!("/proc/{pid}/stat")).ok()?;
+    // The second field may hold anything, and ends with the last parenthesis; the next is the third.
+    let rest = stat.rsplit_once(')')?.1;
+    let field = |number: usize| rest.split_ascii_whitespace().nth(number - 3)?.parse::<u64>().ok();
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    let time = |count: u64| Duration::from_micros(count.saturating_mul(1_000_000) / ticks);
+    let page = u64::try_from(rustix::param::page_size()).ok()?;
+    Some(Usage {
+        user: time(field(14)?),
+        system: time(field(15)?),
+        resident: field(24)?.saturating_mul(page),
+    })
+}
+
 /// When a process that lives started, in clock ticks after the boot: field 22 of
 /// `proc_pid_stat(5)`. One that only waits to be reaped does not live.
 pub fn start_time(pid: u32) -> Option<u64> {

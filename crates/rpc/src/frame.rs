@@ -189,14 +189,27 @@ fn passes(kind: Kind) -> bool {
 
 /// What a peer has sent, until it is whole messages. It never holds more than one message's length, and
 /// what came with its last bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Incoming {
     bytes: Vec<u8>,
     /// Of these nothing is needed any more.
     done: usize,
+    /// The longest message after its length.
+    longest: usize,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self::no_longer_than(MESSAGE_LIMIT)
+    }
 }
 
 impl Incoming {
+    /// Of a peer that has no reason to send longer messages than this, in bytes after their length.
+    pub fn no_longer_than(longest: usize) -> Self {
+        Self { bytes: Vec::new(), done: 0, longest: longest.min(MESSAGE_LIMIT) }
+    }
+
     /// More has come.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.done);
@@ -212,7 +225,7 @@ impl Incoming {
         let mut rest = Reader::new(&self.bytes[self.done..]);
         let Ok(word) = u32::take(&mut rest) else { return Ok(None) };
         let length = word as usize;
-        if !(WORD + HEADER..=MESSAGE_LIMIT + WORD).contains(&length) {
+        if !(WORD + HEADER..=self.longest + WORD).contains(&length) {
             return Err(Broken::Length(word));
         }
         let Some(message) = self.bytes.get(self.done + WORD..self.done + length) else {
@@ -276,6 +289,13 @@ mod tests {
             incoming.push(&length.to_be_bytes());
             assert_eq!(incoming.frame(), Err(Broken::Length(length)));
         }
+    }
+
+    #[test]
+    fn who_has_no_reason_for_long_messages_sends_none() {
+        let mut incoming = Incoming::no_longer_than(64);
+        incoming.push(&69_u32.to_be_bytes());
+        assert_eq!(incoming.frame(), Err(Broken::Length(69)));
     }
 
     #[test]

@@ -27,6 +27,6 @@ pub use event::Event;
 pub use list::{List, Opaque};
 pub use nouns::*;
 pub use param::{Param, Value};
-pub use table::{Access, Procedure, Program, Service, dispatch};
+pub use table::{Access, PROCEDURES, Procedure, Program, Service, dispatch};
 pub use text::{CharArray, Chars};
 pub use xdr::{Malformed, Reader, TEXT_LIMIT, Unwritable, Writer, Xdr, from_bytes, to_bytes};

@@ -4,8 +4,14 @@ use crate::xdr::{Malformed, Reader, Unwritable, Writer, Xdr};
 use std::ops::Deref;
 
 /// Entries of one kind, `MOST` at most.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List<T, const MOST: usize>(pub Vec<T>);
+
+impl<T, const MOST: usize> Default for List<T, MOST> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 impl<T, const MOST: usize> Deref for List<T, MOST> {
     type Target = [T];

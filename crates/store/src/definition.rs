@@ -22,6 +22,8 @@ pub struct Definition {
     pub created_ms: u64,
 }
 
+const INSERT: &str = "INSERT INTO definitions (id, name, request, autostart, created_ms)
+                      VALUES (?1, ?2, ?3, ?4, ?5)";
 const COLUMNS: &str = "SELECT id, name, request, autostart, created_ms FROM definitions";
 
 impl Store {
@@ -36,12 +38,47 @@ impl Store {
         self.write(|tx| {
             refuse_known_name(tx, name)?;
             refuse_known_identity(tx, *id, false)?;
-            tx.execute(
-                "INSERT INTO definitions (id, name, request, autostart, created_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![Word(id), name.as_str(), request, autostart, Bits(*created_ms)],
-            )?;
+            let row = params![Word(id), name.as_str(), request, autostart, Bits(*created_ms)];
+            tx.execute(INSERT, row)?;
             append(tx, name, EventKind::Created, "", keep)
+        })
+    }
+
+    /// Defines a machine, or says anew what one of this name and identity is, with the event `Created` or
+    /// `Edited`. One that lives without a definition has one from now on. Whether it is started with the
+    /// host stays as it was; says whether it is new.
+    ///
+    /// # Errors
+    /// [`StoreError::NameInUse`] when a machine of another identity has the name,
+    /// [`StoreError::IdentityInUse`] when one of another name has the identity.
+    pub fn keep(&mut self, definition: &Definition) -> Result<bool, StoreError> {
+        let Definition { id, name, request, autostart, created_ms } = definition;
+        let keep = self.retention.events;
+        self.write(|tx| {
+            refuse_others(tx, *id, name)?;
+            let update = "UPDATE definitions SET request = ?2 WHERE name = ?1";
+            let new = tx.execute(update, [name.as_str(), request])? == 0;
+            if new {
+                let row = params![Word(id), name.as_str(), request, autostart, Bits(*created_ms)];
+                tx.execute(INSERT, row)?;
+                tx.execute("UPDATE runs SET transient = 0 WHERE id = ?1", [Word(id)])?;
+            }
+            let kind = if new { EventKind::Created } else { EventKind::Edited };
+            append(tx, name, kind, "", keep)?;
+            Ok(new)
+        })
+    }
+
+    /// Forgets a definition, with the event `Removed`; a machine that lives goes on without one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotDefined`].
+    pub fn forget(&mut self, name: &MachineName) -> Result<(), StoreError> {
+        let keep = self.retention.events;
+        self.write(|tx| {
+            changed(tx.execute("DELETE FROM definitions WHERE name = ?1", [name.as_str()])?, name)?;
+            tx.execute("UPDATE runs SET transient = 1 WHERE name = ?1", [name.as_str()])?;
+            append(tx, name, EventKind::Removed, "", keep)
         })
     }
 
@@ -131,6 +168,19 @@ pub(crate) fn refuse_known_identity(
     let one = |row: &Row<'_>| row.get::<_, Word<MachineName>>(0);
     match c.query_row(known, params![Word(id), is_defined], one).optional()? {
         Some(Word(name)) => Err(StoreError::IdentityInUse { id, name }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a name and an identity of which a machine, defined or alive, has only one.
+fn refuse_others(c: &Connection, id: Uuid, name: &MachineName) -> Result<(), Fault> {
+    let half =
+        "SELECT name FROM (SELECT id, name FROM definitions UNION ALL SELECT id, name FROM runs)
+                WHERE (name = ?2) <> (id = ?1) LIMIT 1";
+    let one = |row: &Row<'_>| row.get::<_, Word<MachineName>>(0);
+    match c.query_row(half, params![Word(id), name.as_str()], one).optional()? {
+        Some(Word(other)) if other == *name => Err(StoreError::NameInUse { name: other }.into()),
+        Some(Word(other)) => Err(StoreError::IdentityInUse { id, name: other }.into()),
         None => Ok(()),
     }
 }

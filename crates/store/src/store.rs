@@ -99,6 +99,16 @@ impl Store {
         set.map_err(|e| Fault::from(e).at(&self.path))
     }
 
+    /// A number that is another one after others have committed anything: whoever has read the store need not
+    /// read it again as long as it is the same.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn version(&self) -> Result<i64, StoreError> {
+        // <https://sqlite.org/pragma.html#pragma_data_version>
+        self.read(|c| Ok(c.pragma_query_value(None, "data_version", |row| row.get(0))?))
+    }
+
     /// Gives back the memory that only speed needs, of somebody who will not need the store soon.
     ///
     /// # Errors

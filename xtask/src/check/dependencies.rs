@@ -37,6 +37,7 @@ const MAY_USE: &[(&str, &[&[&str]])] = &[
     // The tests and the chores: nothing may use these (but see `TESTKIT`).
     (TESTKIT, FRONT_END),
     ("svirt-tests-host", FRONT_END),
+    ("svirt-tests-compat", FRONT_END),
     ("svirt-tests-crash", FRONT_END),
     // It kills in labs what the one above kills here.
     ("svirt-tests-lsm", &[THINKING, TOUCHING, &["svirt-engine", "svirt-tests-crash"]]),

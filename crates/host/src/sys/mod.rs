@@ -9,6 +9,7 @@ mod gain;
 mod handle;
 mod lock;
 mod mount;
+mod peer;
 mod process;
 mod trace;
 mod tries;
@@ -22,10 +23,11 @@ pub use gain::{
 pub use handle::{ask_file_system, handle_of, hold_by_handle};
 pub use lock::{is_byte_locked, lock_byte};
 pub use mount::{MountFlags, map_mount, set_mount_flags};
+pub use peer::{peer_groups, peer_label};
 pub use process::{
     close_all_except, deny_executable_gain, execute, ignore_signal, install_filter, is_open,
-    join_new_session_keyring, kill_and_reap, knows_executable_gain, landlock_abi, place_descriptor,
-    reap, reset_signals, signal_descriptor, wait_any, wait_next,
+    join_new_session_keyring, kill_and_reap, knows_executable_gain, landlock_abi, passed_sockets,
+    place_descriptor, reap, reset_signals, signal_descriptor, wait_any, wait_next,
 };
 pub use trace::{Tracee, TraceeStop};
 pub use tries::{Got, Try, attempt};

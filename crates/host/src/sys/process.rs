@@ -4,9 +4,18 @@ use super::checked;
 use std::{
     ffi::{CString, c_char},
     io,
-    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::{
+        fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+        unix::net::UnixListener,
+    },
     ptr,
+    sync::atomic::{AtomicBool, Ordering},
 };
+
+/// The first descriptor that systemd hands over (`SD_LISTEN_FDS_START`).
+const FIRST_PASSED: RawFd = 3;
+/// More than any unit of sVirt's has.
+const PASSED_MAX: u32 = 16;
 
 /// Closes every descriptor but `kept`.
 ///
@@ -229,4 +238,32 @@ pub fn execute(program: impl AsFd, arguments: &[CString], environment: &[CString
 pub fn is_open(descriptor: RawFd) -> bool {
     // SAFETY: asking about a number changes nothing.
     unsafe { libc::fcntl(descriptor, libc::F_GETFD) >= 0 }
+}
+
+/// The sockets that systemd handed over, with their names (`sd_listen_fds_with_names(3)`). They are taken at
+/// most once: the variables that say so are for this process only.
+///
+/// # Errors
+/// One of them is not open.
+pub fn passed_sockets() -> io::Result<Vec<(UnixListener, String)>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    if number("LISTEN_PID") != Some(std::process::id()) || TAKEN.swap(true, Ordering::Relaxed) {
+        return Ok(Vec::new());
+    }
+    let count = number("LISTEN_FDS").unwrap_or(0).min(PASSED_MAX);
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut names = names.split(':').map(str::to_owned);
+    let mut sockets = Vec::new();
+    for descriptor in (FIRST_PASSED..).take(count as usize) {
+        if !is_open(descriptor) {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        // SAFETY: it is open, the one who started this process says that it is this process's, and nobody has
+        // taken it before.
+        let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        rustix::io::fcntl_setfd(&owned, rustix::io::FdFlags::CLOEXEC)?;
+        sockets.push((UnixListener::from(owned), names.next().unwrap_or_default()));
+    }
+    Ok(sockets)
 }

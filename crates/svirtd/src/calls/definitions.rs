@@ -1,0 +1,256 @@
+//! What domains are.
+
+use super::{Answer, Call, domains::size};
+use crate::soon::{Amendment, Soon as _};
+use crate::{
+    apart::{self, Task},
+    daemon::{Daemon, domain},
+    failure::{argument, error, invalid, no_support, only, unsupported},
+};
+use svirt_engine::Known;
+use svirt_rpc::{Code, Domain, Error, Opaque, Origin, table};
+use uuid::Uuid;
+
+/// `virDomainXMLFlags`.
+mod shown {
+    pub(super) const SECURE: u32 = 1;
+    pub(super) const INACTIVE: u32 = 1 << 1;
+    pub(super) const UPDATE_CPU: u32 = 1 << 2;
+    pub(super) const MIGRATABLE: u32 = 1 << 3;
+}
+
+/// `virDomainUndefineFlagsValues`: what of a machine is taken with its definition. Of some of it there is
+/// never any: snapshots, checkpoints, a TPM's state; NVRAM is the user's own file and is left where it is.
+mod undefined {
+    pub(super) const MANAGED_SAVE: u32 = 1;
+    pub(super) const SNAPSHOTS: u32 = 1 << 1;
+    pub(super) const NVRAM: u32 = 1 << 2;
+    pub(super) const KEEP_NVRAM: u32 = 1 << 3;
+    pub(super) const CHECKPOINTS: u32 = 1 << 4;
+    pub(super) const ALL: u32 = (1 << 7) - 1;
+}
+
+/// `virDomainModificationImpact`: the running machine, its definition.
+mod affected {
+    pub(super) const LIVE: u32 = 1;
+    pub(super) const CONFIG: u32 = 1 << 1;
+}
+
+/// `virDomainVcpuFlags`.
+const VCPUS_MAXIMUM: u32 = 1 << 2;
+
+impl table::Definitions for Call {
+    fn domain_attach_device(&mut self, _domain: Domain, _xml: String) -> Answer<()> {
+        Err(no_support("virDomainAttachDevice"))
+    }
+
+    fn domain_define_xml(&mut self, xml: String) -> Answer<Domain> {
+        let (name, uuid, spec) =
+            self.daemon.engine.check_domain(&xml).map_err(|failure| error(&failure))?;
+        let machines = self.daemon.machines()?;
+        let same_name = machines.values().find(|known| known.name == name);
+        let id = uuid.or(same_name.map(|known| known.id));
+        let id = id.map_or_else(svirt_engine::new_id, Ok).map_err(|failure| error(&failure))?;
+        self.daemon.refuse_another(&name, id)?;
+        self.daemon.engine.keep(&name, id, &spec).map_err(|failure| error(&failure))?;
+        self.daemon.changed.notify_one();
+        let known = self.daemon.machines()?.get(&id).cloned();
+        known.map(|known| domain(&known)).ok_or_else(gone)
+    }
+
+    fn domain_detach_device(&mut self, _domain: Domain, _xml: String) -> Answer<()> {
+        Err(no_support("virDomainDetachDevice"))
+    }
+
+    fn domain_get_xml_desc(&mut self, domain: Domain, flags: u32) -> Answer<String> {
+        use shown::*;
+        only(flags, SECURE | INACTIVE | UPDATE_CPU | MIGRATABLE)?;
+        let known = self.daemon.machine(&domain)?;
+        let secure = flags & SECURE != 0;
+        if secure && !self.client.allowed.covers(table::Access::Define) {
+            let message = "virDomainGetXMLDesc with secure flag";
+            return Err(Error::new(Code::OperationDenied, message).by(Origin::Access));
+        }
+        let (inactive, migratable) = (flags & INACTIVE != 0, flags & MIGRATABLE != 0);
+        let name = known.name.to_string();
+        let task = Task::Document { name, inactive, secure, migratable };
+        apart::ask(&task).map_err(|failure| error(&failure))
+    }
+
+    fn domain_get_max_memory(&mut self, domain: Domain) -> Answer<u64> {
+        Ok(size(self.daemon.machine(&domain)?.as_ref()).0)
+    }
+
+    fn domain_get_max_vcpus(&mut self, domain: Domain) -> Answer<i32> {
+        Ok(size(self.daemon.running(&domain)?.as_ref()).1.into())
+    }
+
+    fn domain_pin_vcpu(&mut self, _domain: Domain, _vcpu: u32, _map: Opaque<2048>) -> Answer<()> {
+        Err(no_support("virDomainPinVcpu"))
+    }
+
+    fn domain_set_autostart(&mut self, domain: Domain, autostart: i32) -> Answer<()> {
+        let known = self.daemon.defined(&domain)?;
+        let set = self.daemon.engine.set_autostart(&known.name, autostart != 0);
+        set.map_err(|failure| error(&failure))
+    }
+
+    fn domain_set_max_memory(&mut self, domain: Domain, memory: u64) -> Answer<()> {
+        let known = self.daemon.defined(&domain)?;
+        if known.is_running() {
+            return Err(invalid("cannot resize the maximum memory on an active domain"));
+        }
+        self.amend(&known, Amendment::MaxMemory(kib(memory)?))
+    }
+
+    fn domain_set_vcpus(&mut self, domain: Domain, count: u32) -> Answer<()> {
+        self.domain_set_vcpus_flags(domain, count, affected::LIVE)
+    }
+
+    fn domain_undefine(&mut self, domain: Domain) -> Answer<()> {
+        self.domain_undefine_flags(domain, 0)
+    }
+
+    fn domain_attach_device_flags(&mut self, _: Domain, _: String, _: u32) -> Answer<()> {
+        Err(no_support("virDomainAttachDeviceFlags"))
+    }
+
+    fn domain_detach_device_flags(&mut self, _: Domain, _: String, _: u32) -> Answer<()> {
+        Err(no_support("virDomainDetachDeviceFlags"))
+    }
+
+    fn domain_set_vcpus_flags(&mut self, domain: Domain, count: u32, flags: u32) -> Answer<()> {
+        only(flags, affected::LIVE | affected::CONFIG | VCPUS_MAXIMUM)?;
+        if flags & affected::CONFIG == 0 || flags & affected::LIVE != 0 {
+            return Err(unsupported("processors of a running machine stay as many as they are"));
+        }
+        let known = self.daemon.defined(&domain)?;
+        self.amend(&known, Amendment::Vcpus(count))
+    }
+
+    fn domain_get_vcpus_flags(&mut self, domain: Domain, _flags: u32) -> Answer<i32> {
+        Ok(size(self.daemon.machine(&domain)?.as_ref()).1.into())
+    }
+
+    fn domain_undefine_flags(&mut self, domain: Domain, flags: u32) -> Answer<()> {
+        use undefined::*;
+        only(flags, ALL)?;
+        let known = self.daemon.machine(&domain)?;
+        if known.kept.is_none() {
+            return Err(invalid("cannot undefine transient domain"));
+        }
+        let engine = &self.daemon.engine;
+        if engine.has_managed_save(&known.name) {
+            if flags & MANAGED_SAVE == 0 {
+                let why = "Refusing to undefine while domain managed save image exists";
+                return Err(invalid(why));
+            }
+            engine.forget_managed_save(&known.name).map_err(|failure| error(&failure))?;
+        }
+        engine.forget(&known.name).map_err(|failure| error(&failure))?;
+        self.daemon.changed.notify_one();
+        let _ = (SNAPSHOTS, NVRAM, KEEP_NVRAM, CHECKPOINTS);
+        Ok(())
+    }
+
+    fn domain_set_metadata(
+        &mut self,
+        domain: Domain,
+        kind: i32,
+        text: Option<String>,
+        key: Option<String>,
+        uri: Option<String>,
+        flags: u32,
+    ) -> Answer<()> {
+        only(flags, affected::LIVE | affected::CONFIG)?;
+        let known = self.daemon.defined(&domain)?;
+        let amendment = match (kind, uri.clone()) {
+            (0, _) => Amendment::Description(text),
+            (1, _) => Amendment::Title(text),
+            (2, Some(uri)) => Amendment::Metadata { uri, key, xml: text },
+            _ => return Err(argument("unknown metadata type")),
+        };
+        self.amend(&known, amendment)?;
+        self.daemon.tell(23, &known, |callback, domain| svirt_rpc::Event::Metadata {
+            callback,
+            domain,
+            kind,
+            uri: uri.clone(),
+        });
+        Ok(())
+    }
+
+    fn domain_get_metadata(
+        &mut self,
+        domain: Domain,
+        kind: i32,
+        uri: Option<String>,
+        flags: u32,
+    ) -> Answer<String> {
+        only(flags, affected::LIVE | affected::CONFIG)?;
+        let known = self.daemon.machine(&domain)?;
+        let engine = &self.daemon.engine;
+        let found = match (kind, uri) {
+            (0, _) => engine.description(&known.name),
+            (1, _) => engine.title(&known.name),
+            (2, Some(uri)) => engine.metadata(&known.name, &uri),
+            _ => return Err(argument("unknown metadata type")),
+        };
+        let missing = || {
+            Error::new(
+                Code::NoMetadata,
+                "metadata not found: Requested metadata element is not present",
+            )
+        };
+        found.map_err(|failure| error(&failure))?.ok_or_else(missing)
+    }
+
+    fn domain_rename(
+        &mut self,
+        _domain: Domain,
+        _name: Option<String>,
+        _flags: u32,
+    ) -> Answer<i32> {
+        Err(unsupported("a machine keeps its name; define another and undefine this one"))
+    }
+}
+
+impl Call {
+    fn amend(&self, known: &Known, amendment: Amendment) -> Answer<()> {
+        let amended = self.daemon.engine.amend(&known.name, amendment);
+        self.daemon.changed.notify_one();
+        amended.map_err(|failure| error(&failure))
+    }
+}
+
+impl Daemon {
+    /// Refuses a name or an identity that another machine has, in the words that clients look for.
+    pub(crate) fn refuse_another(
+        &self,
+        name: &svirt_engine::model::MachineName,
+        id: Uuid,
+    ) -> Answer<()> {
+        let machines = self.machines()?;
+        let refuse = |message| Err(Error::new(Code::OperationFailed, message));
+        if let Some(known) = machines.values().find(|known| known.name == *name && known.id != id) {
+            return refuse(format!("domain '{name}' already exists with uuid {}", known.id));
+        }
+        match machines.get(&id).filter(|known| known.name != *name) {
+            Some(known) => {
+                refuse(format!("domain '{}' is already defined with uuid {id}", known.name))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// KiB as bytes.
+pub(super) fn kib(memory: u64) -> Answer<svirt_engine::model::Bytes> {
+    let bytes = memory.checked_mul(1024).ok_or_else(|| argument("too much memory"))?;
+    Ok(svirt_engine::model::Bytes(bytes))
+}
+
+/// Somebody else took it away in this moment.
+pub(super) fn gone() -> Error {
+    Error::new(Code::NoDomain, "Domain not found: it was removed in this moment")
+}

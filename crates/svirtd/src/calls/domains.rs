@@ -1,0 +1,218 @@
+//! Which domains there are, and how each is.
+
+use super::{Answer, Call};
+use crate::soon::Soon as _;
+use crate::{
+    daemon::{domain, no_domain},
+    failure::{error, invalid, only},
+};
+use std::sync::Arc;
+use svirt_engine::Known;
+use svirt_rpc::{Chars, Domain, DomainInfo, List, SecurityLabel, table};
+use uuid::Uuid;
+
+/// `virConnectListAllDomainsFlags`: of each group, a domain must have one that is asked for.
+mod wanted {
+    pub(super) const ACTIVE: u32 = 1;
+    pub(super) const INACTIVE: u32 = 1 << 1;
+    pub(super) const PERSISTENT: u32 = 1 << 2;
+    pub(super) const TRANSIENT: u32 = 1 << 3;
+    pub(super) const RUNNING: u32 = 1 << 4;
+    pub(super) const PAUSED: u32 = 1 << 5;
+    pub(super) const SHUTOFF: u32 = 1 << 6;
+    pub(super) const OTHER: u32 = 1 << 7;
+    pub(super) const SAVED: u32 = 1 << 8;
+    pub(super) const NOT_SAVED: u32 = 1 << 9;
+    pub(super) const AUTOSTART: u32 = 1 << 10;
+    pub(super) const NO_AUTOSTART: u32 = 1 << 11;
+    pub(super) const SNAPSHOT: u32 = 1 << 12;
+    pub(super) const NO_SNAPSHOT: u32 = 1 << 13;
+    pub(super) const CHECKPOINT: u32 = 1 << 14;
+    pub(super) const NO_CHECKPOINT: u32 = 1 << 15;
+    pub(super) const ALL: u32 = (1 << 16) - 1;
+    pub(super) const GROUPS: [u32; 7] = [
+        ACTIVE | INACTIVE,
+        PERSISTENT | TRANSIENT,
+        RUNNING | PAUSED | SHUTOFF | OTHER,
+        SAVED | NOT_SAVED,
+        AUTOSTART | NO_AUTOSTART,
+        SNAPSHOT | NO_SNAPSHOT,
+        CHECKPOINT | NO_CHECKPOINT,
+    ];
+}
+
+impl table::Domains for Call {
+    fn domain_get_autostart(&mut self, domain: Domain) -> Answer<i32> {
+        let known = self.daemon.machine(&domain)?;
+        Ok(known.kept.as_ref().is_some_and(|kept| kept.autostart).into())
+    }
+
+    fn domain_get_info(&mut self, domain: Domain) -> Answer<DomainInfo> {
+        let known = self.daemon.machine(&domain)?;
+        let (memory, vcpus) = size(&known);
+        let used = known.processor_time();
+        let state = u8::try_from(self.daemon.condition(&known).state).unwrap_or(0);
+        let cpu_time = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+        Ok(DomainInfo { state, max_memory: memory, memory, vcpus, cpu_time })
+    }
+
+    fn domain_get_os_type(&mut self, domain: Domain) -> Answer<String> {
+        self.daemon.machine(&domain).map(|_| "hvm".into())
+    }
+
+    fn connect_list_defined_domains(&mut self, most: i32) -> Answer<List<String, 16_384>> {
+        let names = self.all()?.into_iter().filter(|known| !known.is_running());
+        Ok(names.take(count(most)).map(|known| known.name.to_string()).collect())
+    }
+
+    fn domain_lookup_by_id(&mut self, id: i32) -> Answer<Domain> {
+        let found = self.all()?.into_iter().map(|known| domain(&known)).find(|d| d.id == id);
+        found
+            .filter(|_| id > 0)
+            .ok_or_else(|| no_domain(&format!("no domain with matching id {id}")))
+    }
+
+    fn domain_lookup_by_name(&mut self, name: String) -> Answer<Domain> {
+        let found = self.all()?.into_iter().find(|known| known.name.as_str() == name);
+        let found = found.map(|known| domain(&known));
+        found.ok_or_else(|| no_domain(&format!("no domain with matching name '{name}'")))
+    }
+
+    fn domain_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<Domain> {
+        let found = self.daemon.machines()?.get(&uuid).map(|known| domain(known));
+        found.ok_or_else(|| no_domain(&format!("no domain with matching uuid '{uuid}'")))
+    }
+
+    fn connect_num_of_defined_domains(&mut self) -> Answer<i32> {
+        Ok(number(self.all()?.iter().filter(|known| !known.is_running()).count()))
+    }
+
+    fn connect_list_domains(&mut self, most: i32) -> Answer<List<i32, 16_384>> {
+        let running = self.all()?.into_iter().filter(|known| known.is_running());
+        Ok(running.take(count(most)).map(|known| domain(&known).id).collect())
+    }
+
+    fn connect_num_of_domains(&mut self) -> Answer<i32> {
+        Ok(number(self.all()?.iter().filter(|known| known.is_running()).count()))
+    }
+
+    fn domain_get_security_label(&mut self, domain: Domain) -> Answer<SecurityLabel> {
+        let known = self.daemon.running(&domain)?;
+        let labels = self.daemon.engine.security_labels(&known).map_err(|f| error(&f))?;
+        let first = labels.into_iter().next();
+        let (label, enforcing) = first.unwrap_or_default();
+        Ok(SecurityLabel { label: Chars(label), enforcing: enforcing.into() })
+    }
+
+    fn domain_is_active(&mut self, domain: Domain) -> Answer<i32> {
+        Ok(self.daemon.machine(&domain)?.is_running().into())
+    }
+
+    fn domain_is_persistent(&mut self, domain: Domain) -> Answer<i32> {
+        Ok(self.daemon.machine(&domain)?.kept.is_some().into())
+    }
+
+    fn domain_get_state(&mut self, domain: Domain, flags: u32) -> Answer<(i32, i32)> {
+        only(flags, 0)?;
+        let condition = self.daemon.condition(self.daemon.machine(&domain)?.as_ref());
+        Ok((condition.state, condition.reason))
+    }
+
+    fn domain_get_control_info(&mut self, domain: Domain, flags: u32) -> Answer<(u32, u32, u64)> {
+        only(flags, 0)?;
+        self.daemon.running(&domain).map(|_| (0, 0, 0))
+    }
+
+    fn connect_list_all_domains(
+        &mut self,
+        wanted: i32,
+        flags: u32,
+    ) -> Answer<(List<Domain, 16_384>, u32)> {
+        only(flags, wanted::ALL)?;
+        let meant = |known: &Arc<Known>| {
+            let has = self.has(known);
+            wanted::GROUPS.iter().all(|group| flags & group == 0 || flags & group & has != 0)
+        };
+        let found: Vec<_> = self.all()?.iter().filter(|k| meant(k)).map(|k| domain(k)).collect();
+        let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        Ok((List(if wanted != 0 { found } else { Vec::new() }), count))
+    }
+
+    fn domain_get_hostname(&mut self, domain: Domain, _flags: u32) -> Answer<String> {
+        self.daemon.running(&domain)?;
+        Err(invalid("the guest says to nobody what it is called"))
+    }
+
+    fn domain_get_security_label_list(
+        &mut self,
+        domain: Domain,
+    ) -> Answer<(List<SecurityLabel, 64>, i32)> {
+        let known = self.daemon.running(&domain)?;
+        let labels = self.daemon.engine.security_labels(&known).map_err(|f| error(&f))?;
+        let one = |(label, enforcing): (String, bool)| SecurityLabel {
+            label: Chars(label),
+            enforcing: enforcing.into(),
+        };
+        let labels: List<_, 64> = labels.into_iter().map(one).collect();
+        let count = number(labels.len());
+        Ok((labels, count))
+    }
+
+    fn domain_get_messages(&mut self, domain: Domain, _flags: u32) -> Answer<List<String, 2048>> {
+        let known = self.daemon.machine(&domain)?;
+        let weakened = known.spec().into_iter().flat_map(|spec| spec.weakened());
+        Ok(weakened.map(|layer| format!("tainted: without {layer}")).collect())
+    }
+}
+
+impl Call {
+    /// Every machine, by name.
+    fn all(&self) -> Answer<Vec<Arc<Known>>> {
+        let mut all: Vec<_> = self.daemon.machines()?.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    /// Of each group of flags, the one that a machine has.
+    fn has(&self, known: &Known) -> u32 {
+        use wanted::*;
+        let either = |is, yes, no| if is { yes } else { no };
+        let state = match self.daemon.condition(known).state {
+            1 => RUNNING,
+            3 => PAUSED,
+            5 => SHUTOFF,
+            _ => OTHER,
+        };
+        let autostart = known.kept.as_ref().is_some_and(|kept| kept.autostart);
+        let saved = known.kept.is_some() && self.daemon.engine.has_managed_save(&known.name);
+        state
+            | either(known.is_running(), ACTIVE, INACTIVE)
+            | either(known.kept.is_some(), PERSISTENT, TRANSIENT)
+            | either(autostart, AUTOSTART, NO_AUTOSTART)
+            | either(saved, SAVED, NOT_SAVED)
+            | NO_SNAPSHOT
+            | NO_CHECKPOINT
+    }
+}
+
+/// A machine's memory in KiB and its virtual processors; of one with a command line of its user's own, nothing
+/// is known of either.
+pub(super) fn size(known: &Known) -> (u64, u16) {
+    let guest = known.spec().and_then(|spec| match &spec.guest {
+        Some(guest) => Some((guest.memory.0 / 1024, guest.cpus)),
+        None if spec.command.is_some() => None,
+        None => {
+            let usual = svirt_engine::spec::GuestSpec::default();
+            Some((usual.memory.0 / 1024, usual.cpus))
+        }
+    });
+    guest.map_or((0, 1), |(memory, cpus)| (memory, u16::try_from(cpus).unwrap_or(u16::MAX)))
+}
+
+fn count(most: i32) -> usize {
+    usize::try_from(most).unwrap_or(0)
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

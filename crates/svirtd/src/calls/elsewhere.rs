@@ -1,0 +1,252 @@
+//! What libvirt has and sVirt has not: counted, listed and looked for, truthfully.
+
+use super::{Answer, Call};
+use std::fmt::Display;
+use svirt_rpc::{
+    Checkpoint, Code, Domain, Error, Filter, FilterBinding, Interface, List, Network, NetworkPort,
+    NodeDevice, Origin, Secret, Snapshot, StoragePool, StorageVolume, table,
+};
+use uuid::Uuid;
+
+impl table::Elsewhere for Call {
+    fn connect_list_defined_networks(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
+        Ok(List::default())
+    }
+
+    fn connect_list_networks(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
+        Ok(List::default())
+    }
+
+    fn network_lookup_by_name(&mut self, name: String) -> Answer<Network> {
+        Err(missing("network", Code::NoNetwork, Origin::Network, ("name", &name)))
+    }
+
+    fn network_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<Network> {
+        Err(missing("network", Code::NoNetwork, Origin::Network, ("uuid", &uuid)))
+    }
+
+    fn connect_num_of_defined_networks(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn connect_num_of_networks(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn connect_num_of_storage_pools(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn connect_list_storage_pools(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
+        Ok(List::default())
+    }
+
+    fn connect_num_of_defined_storage_pools(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn connect_list_defined_storage_pools(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
+        Ok(List::default())
+    }
+
+    fn storage_pool_lookup_by_name(&mut self, name: String) -> Answer<StoragePool> {
+        Err(missing("storage pool", Code::NoStoragePool, Origin::Storage, ("name", &name)))
+    }
+
+    fn storage_pool_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<StoragePool> {
+        Err(missing("storage pool", Code::NoStoragePool, Origin::Storage, ("uuid", &uuid)))
+    }
+
+    fn storage_vol_lookup_by_key(&mut self, key: String) -> Answer<StorageVolume> {
+        Err(missing("storage vol", Code::NoStorageVolume, Origin::Storage, ("key", &key)))
+    }
+
+    fn storage_vol_lookup_by_path(&mut self, path: String) -> Answer<StorageVolume> {
+        Err(missing("storage vol", Code::NoStorageVolume, Origin::Storage, ("path", &path)))
+    }
+
+    fn node_num_of_devices(&mut self, _kind: Option<String>, _flags: u32) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn node_list_devices(
+        &mut self,
+        _kind: Option<String>,
+        _most: i32,
+        _flags: u32,
+    ) -> Answer<List<String, 65_536>> {
+        Ok(List::default())
+    }
+
+    fn node_device_lookup_by_name(&mut self, name: String) -> Answer<NodeDevice> {
+        Err(missing("node device", Code::NoNodeDevice, Origin::NodeDevice, ("name", &name)))
+    }
+
+    fn connect_num_of_interfaces(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn connect_list_interfaces(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
+        Ok(List::default())
+    }
+
+    fn interface_lookup_by_name(&mut self, name: String) -> Answer<Interface> {
+        Err(missing("interface", Code::NoInterface, Origin::Interface, ("name", &name)))
+    }
+
+    fn connect_num_of_defined_interfaces(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn connect_list_defined_interfaces(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
+        Ok(List::default())
+    }
+
+    fn connect_num_of_secrets(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn connect_list_secrets(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
+        Ok(List::default())
+    }
+
+    fn secret_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<Secret> {
+        Err(missing("secret", Code::NoSecret, Origin::Secret, ("uuid", &uuid)))
+    }
+
+    fn secret_lookup_by_usage(&mut self, _kind: i32, usage: String) -> Answer<Secret> {
+        Err(missing("secret", Code::NoSecret, Origin::Secret, ("usage", &usage)))
+    }
+
+    fn nwfilter_lookup_by_name(&mut self, name: String) -> Answer<Filter> {
+        Err(missing("nwfilter", Code::NoFilter, Origin::Filter, ("name", &name)))
+    }
+
+    fn nwfilter_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<Filter> {
+        Err(missing("nwfilter", Code::NoFilter, Origin::Filter, ("uuid", &uuid)))
+    }
+
+    fn connect_num_of_nwfilters(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn connect_list_nwfilters(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
+        Ok(List::default())
+    }
+
+    fn domain_snapshot_num(&mut self, domain: Domain, _flags: u32) -> Answer<i32> {
+        self.daemon.machine(&domain)?;
+        Ok(0)
+    }
+
+    fn domain_snapshot_list_names(
+        &mut self,
+        domain: Domain,
+        _most: i32,
+        _flags: u32,
+    ) -> Answer<List<String, 16_384>> {
+        self.daemon.machine(&domain)?;
+        Ok(List::default())
+    }
+
+    fn domain_snapshot_lookup_by_name(
+        &mut self,
+        domain: Domain,
+        name: String,
+        _flags: u32,
+    ) -> Answer<Snapshot> {
+        self.daemon.machine(&domain)?;
+        Err(missing("domain snapshot", Code::NoSnapshot, Origin::Snapshot, ("name", &name)))
+    }
+
+    fn domain_list_all_snapshots(
+        &mut self,
+        domain: Domain,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<Snapshot, 16_384>, i32)> {
+        self.daemon.machine(&domain)?;
+        Ok((List::default(), 0))
+    }
+
+    fn connect_list_all_storage_pools(
+        &mut self,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<StoragePool, 16_384>, u32)> {
+        Ok((List::default(), 0))
+    }
+
+    fn connect_list_all_networks(
+        &mut self,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<Network, 16_384>, u32)> {
+        Ok((List::default(), 0))
+    }
+
+    fn connect_list_all_interfaces(
+        &mut self,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<Interface, 16_384>, u32)> {
+        Ok((List::default(), 0))
+    }
+
+    fn connect_list_all_node_devices(
+        &mut self,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<NodeDevice, 65_536>, u32)> {
+        Ok((List::default(), 0))
+    }
+
+    fn connect_list_all_nwfilters(
+        &mut self,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<Filter, 16_384>, u32)> {
+        Ok((List::default(), 0))
+    }
+
+    fn connect_list_all_secrets(
+        &mut self,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<Secret, 16_384>, u32)> {
+        Ok((List::default(), 0))
+    }
+
+    fn connect_list_all_nwfilter_bindings(
+        &mut self,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<FilterBinding, 16_384>, u32)> {
+        Ok((List::default(), 0))
+    }
+
+    fn network_list_all_ports(
+        &mut self,
+        network: Network,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<NetworkPort, 16_384>, u32)> {
+        Err(missing("network", Code::NoNetwork, Origin::Network, ("name", &network.name)))
+    }
+
+    fn domain_list_all_checkpoints(
+        &mut self,
+        domain: Domain,
+        _wanted: i32,
+        _flags: u32,
+    ) -> Answer<(List<Checkpoint, 16_384>, i32)> {
+        self.daemon.machine(&domain)?;
+        Ok((List::default(), 0))
+    }
+}
+
+/// It is looked for, and is not there.
+fn missing(what: &str, code: Code, origin: Origin, by: (&str, &dyn Display)) -> Error {
+    let (by, wanted) = by;
+    Error::new(code, format!("no {what} with matching {by} '{wanted}'")).by(origin)
+}

@@ -1,0 +1,169 @@
+//! Starting, pausing and ending domains.
+
+use super::{
+    Answer, Call,
+    definitions::{gone, kib},
+};
+use crate::soon::Soon as _;
+use crate::{
+    apart::{self, Task, What},
+    conditions::Condition,
+    daemon::domain,
+    failure::{error, invalid, only, unsupported},
+};
+use std::{sync::Arc, time::Duration};
+use svirt_engine::{Failure, Known, StopLimits};
+use svirt_rpc::{Code, Domain, Error, table};
+use uuid::Uuid;
+
+/// `virDomainCreateFlags`.
+mod created {
+    pub(super) const PAUSED: u32 = 1;
+    pub(super) const AUTODESTROY: u32 = 1 << 1;
+    pub(super) const BYPASS_CACHE: u32 = 1 << 2;
+    pub(super) const FORCE_BOOT: u32 = 1 << 3;
+    pub(super) const VALIDATE: u32 = 1 << 4;
+}
+
+/// `VIR_DOMAIN_DESTROY_GRACEFUL`.
+const GRACEFUL: u32 = 1;
+/// How long a VMM may take to end that was told to.
+const GRACE: Duration = Duration::from_secs(15);
+/// Ways to ask a guest (`virDomainShutdownFlagValues`): the power button is the one that there is.
+const POWER_BUTTON: u32 = 1;
+
+impl table::Lives for Call {
+    fn domain_create(&mut self, domain: Domain) -> Answer<()> {
+        self.domain_create_with_flags(domain, 0).map(|_| ())
+    }
+
+    fn domain_create_xml(&mut self, xml: String, flags: u32) -> Answer<Domain> {
+        use created::*;
+        only(flags, PAUSED | AUTODESTROY | VALIDATE)?;
+        let (name, uuid, spec) =
+            self.daemon.engine.check_domain(&xml).map_err(|failure| error(&failure))?;
+        let machines = self.daemon.machines()?;
+        if let Some(known) = machines.values().find(|known| known.name == name) {
+            // Without an identity of its own, the document is not about this one.
+            self.daemon.refuse_another(&name, uuid.unwrap_or(Uuid::nil()))?;
+            return match known.is_running() {
+                true => Err(invalid(&format!("domain '{name}' is already active"))),
+                false => {
+                    Err(unsupported(&format!("domain '{name}' is defined; start it by its name")))
+                }
+            };
+        }
+        self.begin(What::Transient(Box::new(spec)), flags)
+    }
+
+    fn domain_destroy(&mut self, domain: Domain) -> Answer<()> {
+        self.domain_destroy_flags(domain, 0)
+    }
+
+    fn domain_reboot(&mut self, domain: Domain, flags: u32) -> Answer<()> {
+        only(flags, POWER_BUTTON)?;
+        let known = self.daemon.running(&domain)?;
+        self.daemon.engine.reboot(&known.name).map_err(|failure| error(&failure))
+    }
+
+    fn domain_resume(&mut self, domain: Domain) -> Answer<()> {
+        let known = self.daemon.running(&domain)?;
+        if !self.daemon.condition(&known).is_held() {
+            return Err(invalid("domain is already running"));
+        }
+        self.daemon.engine.resume(&known.name).map_err(|failure| error(&failure))?;
+        self.daemon.note(known.id, Condition::RESUMED);
+        Ok(())
+    }
+
+    fn domain_set_memory(&mut self, domain: Domain, memory: u64) -> Answer<()> {
+        self.domain_set_memory_flags(domain, memory, 1)
+    }
+
+    fn domain_shutdown(&mut self, domain: Domain) -> Answer<()> {
+        self.domain_shutdown_flags(domain, 0)
+    }
+
+    fn domain_suspend(&mut self, domain: Domain) -> Answer<()> {
+        let known = self.daemon.running(&domain)?;
+        self.daemon.engine.pause(&known.name).map_err(|failure| error(&failure))?;
+        self.daemon.note(known.id, Condition::HELD);
+        Ok(())
+    }
+
+    fn domain_create_with_flags(&mut self, domain: Domain, flags: u32) -> Answer<Domain> {
+        use created::*;
+        only(flags, PAUSED | AUTODESTROY | BYPASS_CACHE | FORCE_BOOT)?;
+        let known = self.daemon.defined(&domain)?;
+        if known.is_running() {
+            return Err(invalid("domain is already running"));
+        }
+        if flags & FORCE_BOOT != 0 {
+            let forgotten = self.daemon.engine.forget_managed_save(&known.name);
+            forgotten.map_err(|failure| error(&failure))?;
+        }
+        self.begin(What::Defined(known.name.to_string()), flags)
+    }
+
+    fn domain_set_memory_flags(&mut self, domain: Domain, memory: u64, flags: u32) -> Answer<()> {
+        // Live, in the definition, and its most.
+        only(flags, 1 | 2 | 4)?;
+        let known = self.daemon.machine(&domain)?;
+        let engine = &self.daemon.engine;
+        let memory = kib(memory)?;
+        if flags & 2 != 0 || !known.is_running() {
+            use crate::soon::Amendment::{MaxMemory, Memory};
+            let change = if flags & 4 != 0 { MaxMemory(memory) } else { Memory(memory) };
+            engine.amend(&known.name, change).map_err(|failure| error(&failure))?;
+        }
+        if known.is_running() && (flags & 1 != 0 || flags & 2 == 0) {
+            engine.balloon(&known.name, memory).map_err(|failure| error(&failure))?;
+        }
+        Ok(())
+    }
+
+    fn domain_destroy_flags(&mut self, domain: Domain, flags: u32) -> Answer<()> {
+        only(flags, GRACEFUL)?;
+        let known = self.daemon.running(&domain)?;
+        self.daemon.note(known.id, Condition::DESTROYED);
+        let limits = StopLimits { acpi: Duration::ZERO, terminate: GRACE };
+        let ended = self.daemon.engine.stop(&known.name, limits);
+        self.daemon.changed.notify_one();
+        ended.map(|_| ()).map_err(|failure| error(&failure))
+    }
+
+    fn domain_reset(&mut self, domain: Domain, flags: u32) -> Answer<()> {
+        only(flags, 0)?;
+        let known = self.daemon.running(&domain)?;
+        self.daemon.engine.reset(&known.name).map_err(|failure| error(&failure))
+    }
+
+    fn domain_shutdown_flags(&mut self, domain: Domain, flags: u32) -> Answer<()> {
+        only(flags, POWER_BUTTON)?;
+        let known = self.daemon.running(&domain)?;
+        let pressed = self.daemon.engine.press_power_button(&known.name);
+        pressed.map_err(|failure| error(&failure))
+    }
+}
+
+impl Call {
+    /// Starts a machine and answers what it is called then.
+    fn begin(&self, what: What, flags: u32) -> Answer<Domain> {
+        let paused = flags & created::PAUSED != 0;
+        let begun = apart::ask::<Uuid>(&Task::Start { what, paused });
+        self.daemon.changed.notify_one();
+        let id = begun.map_err(|failure| refused(&failure))?;
+        let condition = if paused { Condition::STARTED_HELD } else { Condition::BOOTED };
+        self.daemon.note(id, condition);
+        if flags & created::AUTODESTROY != 0 {
+            self.client.bind(id);
+        }
+        let known: Option<Arc<Known>> = self.daemon.machines()?.get(&id).cloned();
+        known.map(|known| domain(&known)).ok_or_else(gone)
+    }
+}
+
+/// A start that did not come to be.
+fn refused(failure: &Failure) -> Error {
+    Error { code: Code::OperationFailed, ..error(failure) }
+}

@@ -1,0 +1,112 @@
+//! What is known of one connection, by all that serve it.
+
+use crate::{access::Allowed, outgoing::Outgoing, streams::Streams};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use svirt_engine::peer::Peer;
+use svirt_rpc::Event;
+use uuid::Uuid;
+
+/// The most callbacks of one connection.
+const CALLBACKS_MAX: usize = 1024;
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Who is at its other end.
+    pub(crate) peer: Peer,
+    /// What they may.
+    pub(crate) allowed: Allowed,
+    /// Where answers go.
+    pub(crate) out: Outgoing,
+    /// Streams that go on.
+    pub(crate) streams: Streams,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whether it was opened for a URI, and is not closed.
+    opened: bool,
+    callbacks: BTreeMap<i32, Callback>,
+    next: i32,
+    /// Machines that end with the connection.
+    bound: BTreeSet<Uuid>,
+}
+
+/// What a connection wants to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Callback {
+    /// Which kind of event (`virDomainEventID`).
+    pub(crate) event: i32,
+    /// Of which machine, or of all.
+    pub(crate) machine: Option<Uuid>,
+}
+
+impl Client {
+    /// One that has just connected.
+    pub(crate) fn new(peer: Peer, allowed: Allowed, out: Outgoing) -> Self {
+        Self { peer, allowed, out, streams: Streams::default(), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether calls are answered.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().opened
+    }
+
+    /// Opens it, if it is not open yet; says whether it was not.
+    pub(crate) fn open(&self) -> bool {
+        !std::mem::replace(&mut self.state().opened, true)
+    }
+
+    /// Closes it: nothing but a greeting is answered any more.
+    pub(crate) fn close(&self) {
+        *self.state() = State::default();
+    }
+
+    /// Tells it of a kind of event from now on; `None` when it has too many callbacks.
+    pub(crate) fn register(&self, callback: Callback) -> Option<i32> {
+        let mut state = self.state();
+        let number = state.next;
+        if state.callbacks.len() >= CALLBACKS_MAX {
+            return None;
+        }
+        state.next = number.checked_add(1)?;
+        state.callbacks.insert(number, callback);
+        Some(number)
+    }
+
+    /// No longer; says whether it was told before.
+    pub(crate) fn deregister(&self, number: i32) -> bool {
+        self.state().callbacks.remove(&number).is_some()
+    }
+
+    /// Tells whoever asked for a kind of event of a machine.
+    pub(crate) fn tell(&self, kind: i32, machine: Uuid, event: &dyn Fn(i32) -> Event) {
+        let meant = |callback: &Callback| {
+            callback.event == kind && callback.machine.is_none_or(|only| only == machine)
+        };
+        let state = self.state();
+        for (number, _) in state.callbacks.iter().filter(|(_, callback)| meant(callback)) {
+            if let Ok(frame) = event(*number).frame() {
+                self.out.send_now(&frame);
+            }
+        }
+    }
+
+    /// Ends a machine with this connection.
+    pub(crate) fn bind(&self, machine: Uuid) {
+        self.state().bound.insert(machine);
+    }
+
+    /// The machines that end with this connection.
+    pub(crate) fn bound(&self) -> BTreeSet<Uuid> {
+        self.state().bound.clone()
+    }
+}

@@ -1,0 +1,150 @@
+//! What all connections share: the machines, what is known of those that run, and who is to be told.
+
+use crate::{client::Client, conditions::Condition, failure};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+use svirt_engine::{Engine, Failure, Inventory, Known, Machines, StopLimits};
+use svirt_rpc::{Code, Domain, Error, Event};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// The daemon.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    /// The use cases.
+    pub(crate) engine: Engine,
+    /// Whether it is root's and serves the whole host, or a user's own.
+    pub(crate) system: bool,
+    /// Wakes whoever looks for what has changed.
+    pub(crate) changed: Notify,
+    inventory: Mutex<Inventory>,
+    conditions: Mutex<BTreeMap<Uuid, Condition>>,
+    clients: Mutex<Vec<Weak<Client>>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Daemon {
+    /// One that serves what this user's store has.
+    pub(crate) fn new(engine: Engine, system: bool) -> Result<Self, Failure> {
+        let inventory = Mutex::new(engine.inventory()?);
+        Ok(Self {
+            engine,
+            system,
+            changed: Notify::new(),
+            inventory,
+            conditions: Mutex::default(),
+            clients: Mutex::default(),
+        })
+    }
+
+    /// The machines as they are now.
+    pub(crate) fn machines(&self) -> Result<Machines, Error> {
+        locked(&self.inventory).look().map_err(|failure| failure::error(&failure))
+    }
+
+    /// The machine that a client means.
+    pub(crate) fn machine(&self, domain: &Domain) -> Result<Arc<Known>, Error> {
+        self.machines()?.get(&domain.uuid).cloned().ok_or_else(|| {
+            let Domain { uuid, name, .. } = domain;
+            no_domain(&format!("no domain with matching uuid '{uuid}' ({name})"))
+        })
+    }
+
+    /// The machine that a client means, which must be running.
+    pub(crate) fn running(&self, domain: &Domain) -> Result<Arc<Known>, Error> {
+        let known = self.machine(domain)?;
+        match known.is_running() {
+            true => Ok(known),
+            false => Err(failure::invalid("domain is not running")),
+        }
+    }
+
+    /// The machine that a client means, which must be defined.
+    pub(crate) fn defined(&self, domain: &Domain) -> Result<Arc<Known>, Error> {
+        let known = self.machine(domain)?;
+        match known.kept.is_some() {
+            true => Ok(known),
+            false => Err(failure::invalid("domain is transient")),
+        }
+    }
+
+    /// How a machine is.
+    pub(crate) fn condition(&self, known: &Known) -> Condition {
+        let seen = locked(&self.conditions).get(&known.id).copied();
+        let usual = if known.is_running() { Condition::BOOTED } else { Condition::OFF };
+        seen.filter(|condition| condition.is_alive() == known.is_running()).unwrap_or(usual)
+    }
+
+    /// How a machine was when somebody last looked.
+    pub(crate) fn seen(&self, machine: Uuid) -> Option<Condition> {
+        locked(&self.conditions).get(&machine).copied()
+    }
+
+    /// What clients open.
+    pub(crate) fn uri(&self) -> &'static str {
+        if self.system { "qemu:///system" } else { "qemu:///session" }
+    }
+
+    /// Notes how a machine is.
+    pub(crate) fn note(&self, machine: Uuid, condition: Condition) {
+        locked(&self.conditions).insert(machine, condition);
+    }
+
+    /// Forgets how machines were that are no more.
+    pub(crate) fn keep_only(&self, machines: &Machines) {
+        locked(&self.conditions).retain(|id, _| machines.contains_key(id));
+    }
+
+    /// Serves one more connection.
+    pub(crate) fn join(&self, client: &Arc<Client>) {
+        locked(&self.clients).push(Arc::downgrade(client));
+    }
+
+    /// A connection is over: what was bound to it ends.
+    pub(crate) fn leave(self: &Arc<Self>, client: &Client) {
+        for machine in client.bound() {
+            let daemon = self.clone();
+            tokio::task::spawn_blocking(move || daemon.end(machine));
+        }
+        client.close();
+        locked(&self.clients).retain(|other| {
+            other.upgrade().is_some_and(|other| !std::ptr::eq(other.as_ref(), client))
+        });
+    }
+
+    fn end(&self, machine: Uuid) {
+        let Some(known) = self.machines().ok().and_then(|all| all.get(&machine).cloned()) else {
+            return;
+        };
+        self.note(machine, Condition::DESTROYED);
+        // Whatever fails is in the machine's log, and nobody is left to be told.
+        let _ = self
+            .engine
+            .stop(&known.name, StopLimits { acpi: Duration::ZERO, ..StopLimits::default() });
+    }
+
+    /// Tells whoever asked for a kind of event (`virDomainEventID`).
+    pub(crate) fn tell(&self, kind: i32, known: &Known, event: impl Fn(i32, Domain) -> Event) {
+        let clients: Vec<_> = locked(&self.clients).iter().filter_map(Weak::upgrade).collect();
+        for client in clients {
+            client.tell(kind, known.id, &|callback| event(callback, domain(known)));
+        }
+    }
+}
+
+/// A machine as clients name it.
+pub(crate) fn domain(known: &Known) -> Domain {
+    let id = known.life.as_ref().and_then(|life| i32::try_from(life.supervisor).ok());
+    Domain { name: known.name.to_string(), uuid: known.id, id: id.unwrap_or(-1) }
+}
+
+/// There is no such domain.
+pub(crate) fn no_domain(why: &str) -> Error {
+    Error::new(Code::NoDomain, format!("Domain not found: {why}"))
+}

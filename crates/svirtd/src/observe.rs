@@ -1,0 +1,151 @@
+//! What happens to machines, whoever did it: the store says which there are and which run, and each one's
+//! supervisor tells what happens to it. Nothing is asked again and again.
+
+use crate::{
+    conditions::{Condition, lifecycle},
+    daemon::Daemon,
+    told,
+};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use std::{collections::BTreeSet, io, mem::MaybeUninit, os::fd::OwnedFd, sync::Arc};
+use svirt_engine::{Happened, Known, Machines, model::State};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, unix::AsyncFd},
+    net::UnixStream,
+};
+use uuid::Uuid;
+
+/// The longest line that a supervisor says, in bytes.
+const LINE_MAX: u64 = 2 << 20;
+
+/// Looks whenever something changed, and tells whoever asked for it.
+pub(crate) async fn observe(daemon: Arc<Daemon>) {
+    let store = Store::watched(&daemon);
+    let mut before = machines(&daemon).await.unwrap_or_default();
+    let running = before.values().filter(|known| runs(Some(known)));
+    running.for_each(|known| follow(&daemon, known));
+    loop {
+        tokio::select! {
+            () = daemon.changed.notified() => {}
+            () = store.written() => {}
+        }
+        let Some(now) = machines(&daemon).await else { continue };
+        tell(&daemon, &before, &now);
+        daemon.keep_only(&now);
+        before = now;
+    }
+}
+
+async fn machines(daemon: &Arc<Daemon>) -> Option<Machines> {
+    let daemon = daemon.clone();
+    tokio::task::spawn_blocking(move || daemon.machines().ok()).await.ok()?
+}
+
+/// The store's files, which are written whenever anybody changes anything.
+struct Store(Option<AsyncFd<OwnedFd>>);
+
+impl Store {
+    fn watched(daemon: &Daemon) -> Self {
+        let watch = || -> io::Result<_> {
+            let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+            inotify::add_watch(&watch, &daemon.engine.paths().state, WatchFlags::MODIFY)?;
+            registered(watch)
+        };
+        // Without it, what others do is seen when somebody asks.
+        Self(watch().ok())
+    }
+
+    /// Waits until something was written.
+    async fn written(&self) {
+        let Some(watch) = &self.0 else { return std::future::pending().await };
+        let Ok(mut ready) = watch.readable().await else { return std::future::pending().await };
+        let mut space = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(watch, &mut space);
+        while events.next().is_ok() {}
+        ready.clear_ready();
+    }
+}
+
+/// A descriptor that can be waited for.
+#[expect(
+    deprecated,
+    reason = "unsound for types whose descriptor may change; an OwnedFd's does not"
+)]
+fn registered(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(descriptor)
+}
+
+fn tell(daemon: &Arc<Daemon>, before: &Machines, now: &Machines) {
+    let ids: BTreeSet<&Uuid> = before.keys().chain(now.keys()).collect();
+    for id in ids {
+        let (was, is) = (before.get(id), now.get(id));
+        let Some(known) = is.or(was) else { continue };
+        for (event, detail) in changes(was, is) {
+            told::lifecycle(daemon, known, event, detail);
+        }
+        if runs(is) && !runs(was) {
+            follow(daemon, known);
+        }
+    }
+}
+
+fn runs(known: Option<&Arc<Known>>) -> bool {
+    let life = known.and_then(|known| known.life.as_ref());
+    life.is_some_and(|life| life.state != State::Starting)
+}
+
+/// What the store shows; that a machine stopped is told by whoever follows it, who knows why.
+fn changes(was: Option<&Arc<Known>>, is: Option<&Arc<Known>>) -> Vec<(i32, i32)> {
+    let kept = |known: Option<&Arc<Known>>| known.and_then(|known| known.kept.clone());
+    let mut changes = Vec::new();
+    match (kept(was), kept(is)) {
+        (None, Some(_)) => changes.push(lifecycle::DEFINED),
+        (Some(old), Some(new)) if old != new => changes.push(lifecycle::CHANGED),
+        (Some(_), None) => changes.push(lifecycle::UNDEFINED),
+        _ => {}
+    }
+    if runs(is) && !runs(was) {
+        changes.push(lifecycle::STARTED);
+    }
+    changes
+}
+
+/// Hears what happens to a machine until it ends. A supervisor that was killed has not said so in the store:
+/// what it left is undone then.
+fn follow(daemon: &Arc<Daemon>, known: &Arc<Known>) {
+    let (daemon, known) = (daemon.clone(), known.clone());
+    tokio::spawn(async move {
+        let end = hear(&daemon, &known).await.unwrap_or(Condition::FAILED);
+        // A killed one is put back here; of any other there is nothing left.
+        let again = daemon.clone();
+        let _ = tokio::task::spawn_blocking(move || again.engine.recover()).await;
+        let end = daemon.seen(known.id).filter(|seen| *seen == Condition::DESTROYED).unwrap_or(end);
+        daemon.note(known.id, end);
+        let (event, detail) = end.stopped();
+        told::lifecycle(&daemon, &known, event, detail);
+        daemon.changed.notify_one();
+    });
+}
+
+/// How it ended, where its supervisor said so.
+async fn hear(daemon: &Arc<Daemon>, known: &Arc<Known>) -> Option<Condition> {
+    let (engine, name) = (daemon.clone(), known.name.clone());
+    let watch = tokio::task::spawn_blocking(move || engine.engine.watch(&name)).await.ok()?.ok()?;
+    let stream = watch.into_stream();
+    stream.set_nonblocking(true).ok()?;
+    let mut lines = BufReader::new(UnixStream::from_std(stream).ok()?);
+    let (mut line, mut last) = (Vec::new(), None);
+    loop {
+        line.clear();
+        (&mut lines).take(LINE_MAX).read_until(b'\n', &mut line).await.ok().filter(|n| *n > 0)?;
+        match Happened::parse(&line).ok()? {
+            Happened::Ended(ending) => return Some(Condition::of_ending(ending)),
+            Happened::NotPutBack(_) => return Some(Condition::FAILED),
+            Happened::State(state) => {
+                told::runs(daemon, known, last, state);
+                last = Some(state);
+            }
+            happened => told::happened(daemon, known, &happened),
+        }
+    }
+}

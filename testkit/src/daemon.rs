@@ -1,0 +1,116 @@
+//! `svirtd` in a test's own place, and libvirt's clients that speak with it.
+
+use crate::{Host, Process, Said, Talk};
+use std::{
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// How long a daemon may take until it says that it is ready, on a busy host too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A daemon that serves one test's machines. Dropping it kills it; machines live on.
+#[derive(Debug)]
+pub struct Daemon<'h> {
+    host: &'h Host,
+    process: Child,
+}
+
+impl<'h> Daemon<'h> {
+    /// Starts it, and returns when it says that it serves.
+    ///
+    /// # Panics
+    /// It does not.
+    #[track_caller]
+    pub fn start(host: &'h Host) -> Self {
+        Self::start_with(host, &[])
+    }
+
+    /// The same, with these arguments.
+    #[track_caller]
+    pub fn start_with(host: &'h Host, arguments: &[&str]) -> Self {
+        let notified = host.path("notified");
+        let _ = std::fs::remove_file(&notified);
+        let listener = UnixDatagram::bind(&notified).expect("the place is ours");
+        std::fs::set_permissions(&notified, PermissionsExt::from_mode(0o666)).expect("it is ours");
+        listener.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        let mut command = host.command(host.program().with_file_name("svirtd"));
+        command.args(arguments).env("NOTIFY_SOCKET", &notified).stdin(Stdio::null());
+        let log = std::fs::File::create(host.path("svirtd.log")).expect("the place is ours");
+        command.stderr(log).stdout(Stdio::null());
+        let process = command.spawn().expect("svirtd can be started");
+        let daemon = Self { host, process };
+        let mut said = [0; 64];
+        let heard = listener.recv(&mut said).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
+        assert_eq!(&said[..heard], b"READY=1");
+        daemon
+    }
+
+    /// What it said on standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.host.path("svirtd.log")).unwrap_or_default()
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process(self.process.id())
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.host.runtime().join("svirtd.sock")
+    }
+
+    /// What clients open.
+    pub fn uri(&self) -> String {
+        self.uri_of(&self.socket())
+    }
+
+    /// What those open who only look.
+    pub fn uri_to_look(&self) -> String {
+        self.uri_of(&self.host.runtime().join("svirtd-ro.sock"))
+    }
+
+    fn uri_of(&self, socket: &std::path::Path) -> String {
+        let whose = if self.host.is_root() { "system" } else { "session" };
+        format!("qemu+unix:///{whose}?socket={}", socket.display())
+    }
+
+    /// `virsh` with these arguments.
+    pub fn virsh_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.host.command("virsh");
+        command
+            .args(["-q", "-c", &self.uri()])
+            .args(arguments)
+            .env("XDG_CACHE_HOME", self.host.path("home"));
+        command
+    }
+
+    /// Runs `virsh` to its end.
+    #[track_caller]
+    pub fn virsh(&self, arguments: &[&str]) -> Said {
+        Talk::start(self.virsh_command(arguments)).finish()
+    }
+
+    /// Asks it to end, and returns when it has.
+    ///
+    /// # Panics
+    /// It does not.
+    #[track_caller]
+    pub fn end(mut self) {
+        let pid = crate::talk::pid(self.process.id());
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is there");
+        Process(self.process.id()).ends();
+        let status = self.process.wait().expect("it is a child of ours");
+        assert!(status.success(), "{status}: {}", self.log());
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,43 @@
+//! The life of a machine, as virsh leads it. Every test here starts real QEMU.
+
+use crate::domains::plain;
+use svirt_testkit::{Daemon, claims};
+
+claims! {
+    /// From its definition to its end; svirt itself shows the same.
+    fn virsh_leads_a_machine(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("led");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        daemon.virsh(&["define", document.to_str().unwrap()]).exits(0);
+        assert!(daemon.virsh(&["list", "--all", "--name"]).exits(0).out.contains(&name));
+        daemon.virsh(&["start", &name, "--paused"]).exits(0);
+        assert_eq!(host.running(), std::slice::from_ref(&name));
+        let state = daemon.virsh(&["domstate", "--reason", &name]).exits(0).out;
+        assert_eq!(state.trim(), "paused (starting up)");
+        daemon.virsh(&["resume", &name]).exits(0);
+        let info = daemon.virsh(&["dominfo", &name]).exits(0).out;
+        assert!(info.contains("Security label:") && info.contains("(enforcing)"), "{info}");
+        host.run(&["verify", &name]).exits(0);
+        daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.virsh(&["destroy", &name]).exits(0);
+        daemon.virsh(&["dominfo", &name]).exits(1).complains("failed to get domain");
+        daemon.end();
+    }
+
+    /// A daemon that is killed takes no machine with it, and the next one finds it.
+    fn machines_outlive_the_daemon(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("left");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        daemon.virsh(&["create", document.to_str().unwrap()]).exits(0);
+        daemon.process().kill();
+        drop(daemon);
+        host.run(&["verify", &name]).exits(0);
+        let daemon = Daemon::start(host);
+        assert_eq!(daemon.virsh(&["list", "--name"]).exits(0).out.trim(), name);
+        daemon.virsh(&["destroy", &name]).exits(0);
+        assert_eq!(daemon.virsh(&["list", "--all", "--name"]).exits(0).out.trim(), "");
+        daemon.end();
+    }
+}
