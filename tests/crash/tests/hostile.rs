@@ -3,9 +3,11 @@
 
 use crate::{
     census::attributes,
-    stage::{Stage, tried},
+    lives,
+    stage::{SERVED, Stage, tried},
 };
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::MetadataExt,
     path::Path,
@@ -82,6 +84,57 @@ fn swapped() -> Outcome {
     assert!(stage.host.running().is_empty());
     stage.host.assert_nothing_left();
     Ok(())
+}
+
+/// An image gets another name while a machine begins and ends: at some of the points of its life that come after
+/// it was looked up.
+fn renamed() -> Outcome {
+    let mut stage = Stage::new(Caller::Root)?;
+    let life = lives::program(&stage);
+    let before = stage.before(&life);
+    let mut names: Vec<String> = stage.record(&life).into_iter().map(|seen| seen.key.0).collect();
+    let from = names.iter().position(|name| name == "store committed").expect("it is durable");
+    names.drain(..from);
+    let mut met = BTreeSet::new();
+    names.retain(|name| met.insert(name.clone()));
+    let (disk, away) = (stage.image("disk.raw"), stage.image("away.raw"));
+    let (mut started, mut told) = (0, 0);
+    for name in names.into_iter().step_by(8) {
+        let mut talk = stage.start(&life.words());
+        let mut is_away = false;
+        while let Some(point) = stage.director.next(talk.id()) {
+            if point.name == name && !is_away {
+                fs::rename(&disk, &away).expect("ours");
+                is_away = true;
+            }
+            if point.name == SERVED {
+                talk.close_input();
+            }
+        }
+        let said = talk.finish();
+        match said.code {
+            Some(0) => started += 1,
+            Some(66) => {}
+            Some(75) => {
+                said.complains("was renamed or replaced while the machine started");
+                told += 1;
+            }
+            _ => panic!("at {name:?}: {said:#?}"),
+        }
+        stage.settle(None);
+        if is_away {
+            fs::rename(&away, &disk).expect("ours");
+        }
+        stage.recovers(&before, &life, &format!("the image was renamed at {name:?}"));
+    }
+    assert!(started > 0 && told > 0, "{started} started, {told} were told");
+    eprintln!("{started} started, {told} were told");
+    Ok(())
+}
+
+#[test]
+fn an_image_that_is_renamed_meanwhile_is_told_or_used() {
+    tried(renamed());
 }
 
 #[test]

@@ -17,9 +17,10 @@ use crate::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     io::Read,
     os::unix::{
-        fs::symlink,
+        fs::{MetadataExt, symlink},
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -35,8 +36,8 @@ use svirt_host::{
     sources::{self, Supplies},
 };
 use svirt_model::{
-    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, HostFacts, Namespace, Op,
-    Plan, Process, Role, Uuid, label::SecurityModel,
+    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, HostFacts, Namespace,
+    Object, Op, Plan, Process, Role, Uuid, label::SecurityModel,
 };
 use svirt_store::Store;
 
@@ -443,11 +444,33 @@ pub(crate) fn agree_before_running(
     let read = evidence::read(process.role, held.pid(), &process.confinement, handed, profiles);
     let agreed =
         read.map_err(Failure::from).and_then(|e| agree(process.role, &e.findings).map(|()| e));
-    match agreed.map_err(|failure| taken_away(process, failure)) {
+    let explained = |failure| taken_away(process, renamed(process, failure));
+    match agreed.map_err(explained) {
         Ok(evidence) => Ok((evidence, held.release()?)),
         Err(failure) => {
             held.kill();
             Err(failure)
+        }
+    }
+}
+
+/// A mount is known by the name that its file has by now, which need not be that by which it was looked up.
+fn renamed(process: &Process, failure: Failure) -> Failure {
+    let named = process.confinement.entries.iter().filter_map(|entry| match &entry.source {
+        EntrySource::Bind(object) => Some(object),
+        _ => None,
+    });
+    let is_there = |object: &&Object| {
+        let found = fs::symlink_metadata(&object.path);
+        found.is_ok_and(|found| (found.dev(), found.ino()) == (object.id.device, object.id.inode))
+    };
+    let mounts = failure.causes.first().is_some_and(|cause| cause.starts_with("mounts: "));
+    match named.filter(|_| mounts).find(|object| !is_there(object)) {
+        None => failure,
+        Some(object) => {
+            let path = object.path.display();
+            let message = format!("{path} was renamed or replaced while the machine started");
+            Failure::new(Code::InUse, message).hint("start it again")
         }
     }
 }
