@@ -33,7 +33,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use svirt_model::{
     FileId, GroupName, HostFacts, Layer, Machine, MachineName, Plan, Process, Resource, Role,
     Sharing, Value, Want,
-    label::{LabelError, Observations, ProfileName, SecurityModel},
+    label::{LabelError, Observations, ProfileName, Rivals, SecurityModel},
 };
 use svirt_policy::apparmor::ProfileError;
 
@@ -352,6 +352,12 @@ fn groups(inputs: Inputs<'_>) -> BTreeSet<GroupName> {
 /// to be known.
 pub fn labelled(inputs: Inputs<'_>) -> Vec<(SecurityModel, FileId)> {
     labels::candidates(inputs, &resources::walk(inputs, &Choice::of(inputs)).manifest)
+}
+
+/// By what another machine would have to be called to stand in the way of this one, for which is reserved what it
+/// needs: whatever others are called is of no matter.
+pub fn rivals(inputs: Inputs<'_>) -> Rivals {
+    labels::rivals(inputs, &resources::walk(inputs, &Choice::of(inputs)).manifest)
 }
 
 /// The directories that may have to be labelled with everything below them, of what was seen: what is there

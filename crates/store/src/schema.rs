@@ -2,7 +2,7 @@
 
 use crate::error::Fault;
 use crate::store::commit;
-use crate::{StoreError, claim, record};
+use crate::{StoreError, claim, label, record};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::Path;
 
@@ -16,12 +16,16 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema-6.sql"),
     include_str!("schema-7.sql"),
     include_str!("schema-8.sql"),
+    include_str!("schema-9.sql"),
 ];
 
 /// From this version on an entry of the ledger has a digest, which no SQL makes.
 const DIGESTS: i32 = 6;
 /// And from this one on a want.
 const DIGESTS_OF_WANTS: i32 = 8;
+
+/// From this one on a label is found by its parts.
+const PARTS: i32 = 9;
 
 /// How a database is opened: never made by SQLite, never through a symbolic link, and with no
 /// URI's meaning in its path. A connection is used by one thread at a time.
@@ -80,6 +84,9 @@ fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
     }
     if found < DIGESTS_OF_WANTS && newest(steps) >= DIGESTS_OF_WANTS {
         claim::seal(&tx)?;
+    }
+    if found < PARTS && newest(steps) >= PARTS {
+        label::take_apart(&tx)?;
     }
     tx.pragma_update(None, "user_version", found.max(newest(steps)))?;
     Ok(commit(tx)?)

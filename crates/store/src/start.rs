@@ -20,7 +20,7 @@ use std::{
 };
 use svirt_model::{
     Attribute, GroupName, Held, MachineName, Op, Plan, Uuid, Want,
-    label::{MachineLabel, Pair},
+    label::{MachineLabel, Pair, Rivals},
 };
 
 /// A start that is being decided. All others wait meanwhile: plan, and do nothing slow. Dropped
@@ -114,12 +114,12 @@ impl Start<'_> {
         self.at(group::join(&self.tx, self.run.id, name, category, seat))
     }
 
-    /// What the security modules call the other live machines.
+    /// What the security modules call those of the other live machines that could stand in the way by it.
     ///
     /// # Errors
     /// Only when the store cannot be read.
-    pub fn labels(&self) -> Result<Vec<(MachineName, MachineLabel)>, StoreError> {
-        self.at(label::labels(&self.tx))
+    pub fn labels(&self, of: &Rivals) -> Result<Vec<(MachineName, MachineLabel)>, StoreError> {
+        self.at(label::of_rivals(&self.tx, of))
     }
 
     /// What the other live machines want of these labels of files, by whatever names they have them: one

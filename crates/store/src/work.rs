@@ -2,7 +2,7 @@
 //! own machine, which are the same on every host.
 
 use crate::reservation::RESERVE_PAIR;
-use crate::{Store, claim, group, ledger};
+use crate::{Store, claim, group, label, ledger};
 use rusqlite::{Connection, Params, StatementStatus, params};
 
 /// So many live machines, each with its own user, pair, group and want, which all share a base.
@@ -21,6 +21,9 @@ fn live(c: &Connection, count: u32) {
          INSERT INTO wants SELECT i, 1, '/base', 'shared', '1', 'base', 0 FROM numbers;
          INSERT INTO ledger VALUES ({count} + 1, 1, 'm1', '/base', 'shared', '0', '1', 'done', '', 0,
            'base', NULL, 0, NULL);
+         INSERT INTO labels SELECT i, 'selinux', '{{}}' FROM numbers;
+         INSERT INTO label_parts SELECT 'selinux', 'c' || i, 2, i FROM numbers;
+         INSERT INTO label_parts SELECT 'selinux', 'shared', 2, i FROM numbers;
          DROP TABLE numbers;"
     ))
     .unwrap();
@@ -56,10 +59,14 @@ fn works(count: u32) -> Vec<(usize, i32)> {
         work(c, &earliest, ["f7", "label7"]),
         work(c, group::IS, params!["g7", 7]),
         work(c, group::SEATS, ["g7"]),
+        work(c, label::BY_PART, params!["selinux", "c7", 2]),
+        work(c, label::BY_PART, params!["selinux", "c7", 1]),
+        work(c, label::BY_PART, params!["selinux", "shared", 1]),
+        work(c, label::BY_PART, params!["selinux", "", 0]),
         work(c, RESERVE_PAIR, params!["selinux-pair", 7, "7"]),
         work(c, RESERVE_PAIR, params!["selinux-pair", 1 << 20, "7"]),
     ];
-    assert_eq!(all.map(|(rows, _)| rows), [1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0]);
+    assert_eq!(all.map(|(rows, _)| rows), [1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
     all.to_vec()
 }
 

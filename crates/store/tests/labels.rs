@@ -3,10 +3,11 @@
 mod common;
 
 use common::{end, new_run, plan};
-use std::collections::BTreeMap;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use svirt_model::{
     Attribute, EventKind, FileSystem, GroupName, Held, Known, Mark, Op, Uuid, Value, Want,
-    label::{MachineLabel, Pair, SecurityModel},
+    label::{MachineLabel, Pair, Rivals, SecurityModel},
 };
 use svirt_store::{NewRun, Outcome, Store};
 
@@ -111,8 +112,48 @@ fn a_machines_labels_are_seen_as_long_as_it_lives() {
         store.start(run).unwrap().commit(&plan, &[], &[]).unwrap();
     }
     end(&mut store, Uuid::from_u128(2)).unwrap();
-    let seen = store.start(run(3)).unwrap().labels().unwrap();
-    assert_eq!(seen, labels.map(|label| (common::name("m1"), label)));
+    let everybody = Rivals { everybody: true, ..Rivals::default() };
+    let seen = store.start(run(3)).unwrap().labels(&everybody).unwrap();
+    assert_eq!(seen, labels.clone().map(|label| (common::name("m1"), label)));
+    let [selinux, smack] = labels.map(|label| vec![(common::name("m1"), label)]);
+    let start = store.start(run(3)).unwrap();
+    let by = |of: Rivals| start.labels(&of).unwrap();
+    assert_eq!(by(Rivals { own: [2].into(), ..Rivals::default() }), selinux);
+    assert_eq!(by(Rivals { labels: ["svirt-1".into()].into(), ..Rivals::default() }), smack);
+    // It shares what a machine has that has something of its own.
+    assert_eq!(by(Rivals { own: [3].into(), shared: [2].into(), ..Rivals::default() }), []);
+    assert_eq!(by(Rivals::default()), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whoever is above or below a machine by his categories is among those that are read.
+    #[test]
+    fn whoever_stands_in_the_way_is_read(
+        others in prop::collection::vec(prop::collection::btree_set(0u16..8, 0..5), 0..12),
+        own in prop::collection::btree_set(0u16..8, 1..4),
+        shared in prop::collection::btree_set(0u16..8, 0..3),
+    ) {
+        let (_directory, mut store) = store();
+        let mut in_the_way = BTreeSet::new();
+        let mine: BTreeSet<u16> = own.union(&shared).copied().collect();
+        for (id, theirs) in (1..).zip(&others) {
+            let text: Vec<String> = theirs.iter().map(|c| format!("c{c}")).collect();
+            let level = if text.is_empty() { "s0".into() } else { format!("s0:{}", text.join(",")) };
+            let labels = vec![label(SecurityModel::Selinux, &format!("u:r:svirt_t:{level}"))];
+            let run = run(id);
+            if theirs.is_subset(&mine) || mine.is_subset(theirs) {
+                in_the_way.insert(run.name.clone());
+            }
+            let plan = svirt_model::Plan { labels, ..plan(&run, &[]) };
+            store.start(run).unwrap().commit(&plan, &[], &[]).unwrap();
+        }
+        let of = Rivals { own, shared, ..Rivals::default() };
+        let read = store.start(run(99)).unwrap().labels(&of).unwrap();
+        let read: BTreeSet<_> = read.into_iter().map(|(name, _)| name).collect();
+        prop_assert!(in_the_way.is_subset(&read), "{in_the_way:?}, {read:?}");
+    }
 }
 
 fn known(inode: u64) -> Known {

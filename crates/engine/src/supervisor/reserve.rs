@@ -25,7 +25,7 @@ use svirt_model::{
 };
 use svirt_plan::{
     Inputs, Needs, Other, Others, Planned, Reserved, allocate::Allocator, claims, conflict,
-    labelled, needs, plan,
+    labelled, needs, plan, rivals,
 };
 use svirt_store::{NewRun, Start, Store};
 
@@ -192,7 +192,8 @@ fn aliens(needs: &Needs) -> Result<Vec<CategorySet>, Failure> {
 }
 
 fn others(start: &Start<'_>, inputs: Inputs<'_>) -> Result<Others, Failure> {
-    let labels = start.labels()?.into_iter().map(|(name, label)| Other { name, label });
+    let labels =
+        start.labels(&rivals(inputs))?.into_iter().map(|(name, label)| Other { name, label });
     let known = |(model, file)| {
         let file = Some(inputs.seen.known(file)?.clone());
         Some(Attribute::Label { model, file })

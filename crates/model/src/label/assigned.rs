@@ -2,6 +2,7 @@
 
 use super::{ProfileMode, SecurityModel};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The label with which a process executes its program, and which all its threads have then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,4 +33,18 @@ pub struct MachineLabel {
     pub doi: u32,
     /// Whether the kernel refuses what the label does not permit, or only records it.
     pub enforcing: bool,
+}
+
+/// Who could stand in a machine's way by what he is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rivals {
+    /// Whoever has one of these categories,
+    pub own: BTreeSet<u16>,
+    /// or has no more categories than there are of these, and one of them: those that the machine shares with
+    /// others, who have some of their own besides,
+    pub shared: BTreeSet<u16>,
+    /// or has no category, where there are any of these; or is called by one of these labels;
+    pub labels: BTreeSet<String>,
+    /// or whoever has a label.
+    pub everybody: bool,
 }

@@ -20,7 +20,7 @@ mod tests;
 mod tree;
 
 pub use apparmor::{PROFILE_MAX, ProfileMode, ProfileName, ShownProfile};
-pub use assigned::{MachineLabel, ProcessLabel};
+pub use assigned::{MachineLabel, ProcessLabel, Rivals};
 pub use category::{CATEGORY_MAX, CategorySet};
 pub use context::{CONTEXT_MAX, Context};
 pub use error::{Ink, LabelError};

@@ -8,6 +8,7 @@
 mod apparmor;
 mod objects;
 mod profiles;
+mod rivals;
 mod selinux;
 mod smack;
 mod trees;
@@ -16,6 +17,7 @@ pub(crate) use apparmor::chosen as chosen_profile;
 pub(crate) use objects::{Wanted, candidates, changes};
 pub(crate) use profiles::profiles;
 pub use profiles::stand_in;
+pub(crate) use rivals::rivals;
 pub(crate) use selinux::{domain, pool};
 pub(crate) use trees::trees;
 
