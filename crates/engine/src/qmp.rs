@@ -44,6 +44,15 @@ impl Message {
     pub(crate) fn is_event(&self, event: &str) -> bool {
         matches!(self, Self::Event { name, .. } if name == event)
     }
+
+    /// Whether it answers the command of this number.
+    pub(crate) fn answers(&self, command: Option<u64>) -> bool {
+        match self {
+            Self::Return { id, .. } => Some(*id) == command,
+            Self::Error { id, .. } => id.is_some() && *id == command,
+            Self::TooLong | Self::Greeting | Self::Event { .. } => false,
+        }
+    }
 }
 
 /// QEMU said something that is no message.

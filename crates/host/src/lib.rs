@@ -15,6 +15,7 @@ pub mod landlock;
 pub mod launch;
 pub mod lease;
 pub mod mac;
+pub mod passing;
 pub mod peer;
 pub mod pin;
 pub mod processes;

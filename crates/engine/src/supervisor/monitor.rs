@@ -4,12 +4,13 @@ use crate::qmp::{Message, Session};
 use serde_json::{Value, json};
 use std::{
     collections::VecDeque,
-    io::{self, Read, Write},
+    io::{self, Read},
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
 };
+use svirt_host::passing;
 
 /// So much that QEMU has not taken yet may wait for it, in bytes.
 const UNSENT_MAX: usize = 1 << 20;
@@ -20,7 +21,20 @@ pub(crate) struct Monitor {
     session: Session,
     ready: bool,
     /// What QEMU has not taken yet.
-    unsent: VecDeque<u8>,
+    unsent: VecDeque<Unsent>,
+    /// The command that took a descriptor along and was not answered yet. QEMU keeps what came last:
+    /// before it has answered, no other descriptor is sent.
+    handing: Option<u64>,
+}
+
+/// A command on its way.
+struct Unsent {
+    number: u64,
+    bytes: Vec<u8>,
+    /// How much of it QEMU has taken.
+    taken: usize,
+    /// What goes with its first byte.
+    descriptor: Option<OwnedFd>,
 }
 
 impl Monitor {
@@ -30,7 +44,8 @@ impl Monitor {
     /// The socket cannot be told not to block.
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, session: Session::default(), ready: false, unsent: VecDeque::new() })
+        let (session, unsent) = (Session::default(), VecDeque::new());
+        Ok(Self { stream, session, ready: false, unsent, handing: None })
     }
 
     /// Whether QEMU takes commands.
@@ -54,6 +69,10 @@ impl Monitor {
         let messages = self.session.feed(bytes.get(..count).unwrap_or_default());
         let mut others = Vec::new();
         for message in messages.map_err(io::Error::other)? {
+            if message.answers(self.handing) {
+                self.handing = None;
+                self.flush()?;
+            }
             match message {
                 Message::Greeting => drop(self.send("qmp_capabilities", &json!({}))?),
                 // The only command before anything else is the one that answers the greeting.
@@ -69,17 +88,31 @@ impl Monitor {
     /// # Errors
     /// QEMU hung up, or has long not listened; nothing of the command is sent then.
     pub(crate) fn send(&mut self, command: &str, arguments: &Value) -> io::Result<u64> {
+        self.send_with(command, arguments, None)
+    }
+
+    /// Sends a command, and with it a descriptor for QEMU.
+    ///
+    /// # Errors
+    /// Those of [`Monitor::send`].
+    pub(crate) fn send_with(
+        &mut self,
+        command: &str,
+        arguments: &Value,
+        descriptor: Option<OwnedFd>,
+    ) -> io::Result<u64> {
         let (number, bytes) = self.session.command(command, arguments);
-        if self.unsent.len() + bytes.len() > UNSENT_MAX {
+        let waiting: usize = self.unsent.iter().map(|unsent| unsent.bytes.len()).sum();
+        if waiting + bytes.len() > UNSENT_MAX {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.unsent.extend(bytes);
+        self.unsent.push_back(Unsent { number, bytes, taken: 0, descriptor });
         self.flush().map(|()| number)
     }
 
-    /// Whether QEMU has not taken all that was sent to it.
+    /// Whether there is something to send that QEMU may be sent.
     pub(crate) fn has_unsent(&self) -> bool {
-        !self.unsent.is_empty()
+        self.unsent.front().is_some_and(|next| next.descriptor.is_none() || self.handing.is_none())
     }
 
     /// Offers QEMU again what it has not taken.
@@ -87,10 +120,21 @@ impl Monitor {
     /// # Errors
     /// It hung up.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        while !self.unsent.is_empty() {
-            match self.stream.write(self.unsent.make_contiguous()) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => drop(self.unsent.drain(..count)),
+        while self.has_unsent()
+            && let Some(next) = self.unsent.front_mut()
+        {
+            let rest = next.bytes.get(next.taken..).unwrap_or_default();
+            let descriptors: Vec<_> = next.descriptor.iter().map(AsFd::as_fd).collect();
+            match passing::send(&self.stream, rest, &descriptors) {
+                Ok(count) => {
+                    if next.descriptor.take().is_some() {
+                        self.handing = Some(next.number);
+                    }
+                    next.taken += count;
+                    if next.taken == next.bytes.len() {
+                        self.unsent.pop_front();
+                    }
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(e) => return Err(e),
             }

@@ -13,26 +13,20 @@
 //! init       -> supervisor Ended      how the process ended
 //! ```
 
-use crate::{Doing, HostError, Reason};
-use rustix::{
-    io::{Errno, IoSlice, IoSliceMut},
-    net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, SendFlags,
-    },
+use crate::{
+    Doing, HostError, Reason,
+    passing::{self, DESCRIPTORS_A_MESSAGE, Passed},
 };
+use rustix::{io::Errno, net::RecvFlags};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     io,
-    mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 use svirt_model::Confinement;
 
 /// The largest message, in bytes: a confinement of a thousand entries fits.
 pub const MESSAGE_MAX: usize = 180 * 1024;
-/// As many descriptors as the kernel lets pass in one message (`SCM_MAX_FD` is 253).
-const DESCRIPTORS_A_MESSAGE: usize = 200;
 /// No job has more descriptors than this.
 const DESCRIPTORS_MAX: usize = 4096;
 
@@ -113,15 +107,7 @@ fn send_bytes(
     if bytes.len() > MESSAGE_MAX {
         return Err(Errno::MSGSIZE).doing(|| "send a message to the launcher");
     }
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_MESSAGE))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() {
-        ancillary.push(SendAncillaryMessage::ScmRights(fds));
-    }
-    rustix::io::retry_on_intr(|| {
-        rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
-    })
-    .doing(|| "send a message to the launcher")?;
+    passing::send(socket, bytes, fds).doing(|| "send a message to the launcher")?;
     Ok(())
 }
 
@@ -131,7 +117,7 @@ fn send_bytes(
 /// The kernel's; a message that is cut off or is not what was expected.
 pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> Result<Option<Received<T>>, HostError> {
     let mut bytes = vec![0; next_length(socket.as_fd())?];
-    let (length, pid, _) = receive_bytes(socket.as_fd(), &mut bytes)?;
+    let Passed { length, pid, .. } = receive_bytes(socket.as_fd(), &mut bytes)?;
     if length == 0 {
         return Ok(None);
     }
@@ -170,7 +156,7 @@ pub fn receive_descriptors(socket: impl AsFd, count: usize) -> Result<Vec<OwnedF
     }
     let mut all = Vec::with_capacity(count);
     while all.len() < count {
-        let (length, _, some) = receive_bytes(socket.as_fd(), &mut [0; 1])?;
+        let Passed { length, descriptors: some, .. } = receive_bytes(socket.as_fd(), &mut [0; 1])?;
         if length == 0 || some.is_empty() {
             return Err(Errno::PIPE).doing(|| "receive descriptors");
         }
@@ -179,38 +165,14 @@ pub fn receive_descriptors(socket: impl AsFd, count: usize) -> Result<Vec<OwnedF
     Ok(all)
 }
 
-fn receive_bytes(
-    socket: BorrowedFd<'_>,
-    bytes: &mut [u8],
-) -> Result<(usize, Option<u32>, Vec<OwnedFd>), HostError> {
-    let mut space = [MaybeUninit::uninit();
-        rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_MESSAGE), ScmCredentials(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC;
-    let received = rustix::io::retry_on_intr(|| {
-        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut ancillary, flags)
-    })
-    .doing(|| "receive a message")?;
-    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
-        return Err(Errno::MSGSIZE).doing(|| "receive a message whole");
-    }
-    let (mut pid, mut fds) = (None, Vec::new());
-    for message in ancillary.drain() {
-        match message {
-            RecvAncillaryMessage::ScmRights(some) => fds.extend(some),
-            RecvAncillaryMessage::ScmCredentials(who) => {
-                pid = u32::try_from(who.pid.as_raw_nonzero().get()).ok();
-            }
-            _ => {}
-        }
-    }
-    Ok((received.bytes, pid, fds))
+fn receive_bytes(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<Passed, HostError> {
+    passing::receive(socket, bytes).doing(|| "receive a message whole")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
 
     fn pair() -> (OwnedFd, OwnedFd) {
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()

@@ -127,6 +127,16 @@ pub(crate) struct ResetArgs {
     pub(crate) name: Vec<MachineName>,
 }
 
+/// Take a picture of what a machine shows
+#[derive(Debug, Args)]
+pub(crate) struct ScreenshotArgs {
+    /// The machine
+    pub(crate) name: MachineName,
+    /// The file that it becomes, a PPM; '-' is standard output
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
 /// Remove the definitions of machines that do not run
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {

@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Pause(PauseArgs),
     Resume(ResumeArgs),
     Reset(ResetArgs),
+    Screenshot(ScreenshotArgs),
     Rm(RemoveArgs),
     Edit(EditArgs),
     Autostart(AutostartArgs),
@@ -147,6 +148,7 @@ mod tests {
           pause        Have guests stand still
           resume       Have guests go on that stand still
           reset        Press machines' reset buttons
+          screenshot   Take a picture of what a machine shows
           rm           Remove the definitions of machines that do not run
           edit         Change a machine's definition
           autostart    Start a machine with the host, or all that are marked so

@@ -39,6 +39,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Pause(args) => order::pause(&args),
         Command::Resume(args) => order::resume(&args),
         Command::Reset(args) => order::reset(&args),
+        Command::Screenshot(args) => order::screenshot(&args),
         Command::Rm(args) => define::remove(&args),
         Command::Edit(args) => define::edit(&args),
         Command::Autostart(args) => define::autostart(&args),

@@ -2,9 +2,13 @@
 
 use super::worst;
 use crate::{
-    args::{PauseArgs, ResetArgs, ResumeArgs},
-    error::Outcome,
+    args::{PauseArgs, ResetArgs, ResumeArgs, ScreenshotArgs},
+    error::{self, Error, Outcome},
     output::say,
+};
+use std::{
+    fs,
+    io::{self, Write},
 };
 use svirt_engine::{Engine, Failure};
 use svirt_model::MachineName;
@@ -22,6 +26,17 @@ pub(crate) fn resume(args: &ResumeArgs) -> Outcome {
 /// `svirt reset`.
 pub(crate) fn reset(args: &ResetArgs) -> Outcome {
     tell_all(&args.name, "reset", Engine::reset)
+}
+
+/// `svirt screenshot`.
+pub(crate) fn screenshot(args: &ScreenshotArgs) -> Outcome {
+    let (_, picture) = Engine::new()?.screenshot(&args.name, 0)?;
+    if args.file.as_os_str() == "-" {
+        io::stdout().lock().write_all(&picture).map_err(Error::Output)?;
+    } else {
+        fs::write(&args.file, &picture).map_err(|e| error::file("write", &args.file, &e))?;
+    }
+    Ok(0)
 }
 
 /// Tells one after the other: each answers at once, or has a defect.

@@ -84,6 +84,18 @@ impl Control {
         }
     }
 
+    /// Goes on until somebody at the screen has come so far.
+    #[track_caller]
+    pub(super) fn hears_of_screen(&mut self, visit: &str) {
+        loop {
+            let said = self.hear();
+            assert_ne!(said, Value::Null, "nobody is {visit}");
+            if said["screen"]["visit"] == visit {
+                return;
+            }
+        }
+    }
+
     /// What the monitor answers.
     pub(super) fn monitor(&mut self, command: &str, arguments: &Value) -> Value {
         self.tell_monitor(command, arguments);

@@ -3,7 +3,7 @@
 use super::control::{Control, place};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
-use std::os::unix::net::UnixStream;
+use std::{fs, os::unix::net::UnixStream};
 use svirt_testkit::{Talk, claims};
 
 const PLAIN: [&str; 4] = ["--net", "none", "--append", "plain"];
@@ -120,6 +120,35 @@ claims! {
         assert_eq!((&visit["visit"], &visit["server"]["family"]), (&json!("connected"), &json!("unix")));
         drop(screen);
         assert_eq!(watches.hear()["screen"]["visit"], "disconnected");
+        machine.ends_after("poweroff").exits(0);
+    }
+
+    /// A picture of the screen is whole, and nothing of its taking is left in the machine.
+    fn a_picture_is_taken_without_a_trace(host) {
+        let mut machine = host.boot("shown", &[&PLAIN[..], &["--display", "vnc"]].concat());
+        machine.ready();
+        let name = machine.name().to_owned();
+        let mut watches = Control::watching(host, &name);
+        for picture in ["one.ppm", "two.ppm"] {
+            let picture = host.path("home").join(picture);
+            host.run(&["screenshot", &name, picture.to_str().unwrap()]).exits(0);
+            let bytes = fs::read(&picture).unwrap();
+            let text = String::from_utf8_lossy(&bytes[..20]).into_owned();
+            let mut words = text.split_whitespace();
+            assert_eq!(words.next(), Some("P6"), "{text:?}");
+            let mut number = || words.next().unwrap().parse::<usize>().unwrap();
+            let (width, height) = (number(), number());
+            assert_eq!(number(), 255);
+            let dots = &bytes[bytes.len() - width * height * 3..];
+            assert!(dots.iter().any(|dot| *dot != dots[0]), "something is written on the screen");
+            watches.hears_of_screen("disconnected");
+        }
+        host.run(&["verify", &name]).exits(0);
+        machine.ends_after("poweroff").exits(0);
+        let mut machine = host.boot("dark", &PLAIN);
+        machine.ready();
+        let name = machine.name().to_owned();
+        host.run(&["screenshot", &name, "-"]).exits(66).complains("has no screen");
         machine.ends_after("poweroff").exits(0);
     }
 

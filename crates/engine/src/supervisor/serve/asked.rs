@@ -8,7 +8,12 @@ use crate::{
     supervisor::request::ANSWER_TIME,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, io::ErrorKind, time::Instant};
+use std::{
+    collections::BTreeMap,
+    io::{Error, ErrorKind},
+    os::fd::OwnedFd,
+    time::Instant,
+};
 
 /// So many commands wait for their answers at most, also of those who did not wait for them.
 const ASKED_MAX: usize = 128;
@@ -20,8 +25,16 @@ pub(super) struct Asked(BTreeMap<u64, Question>);
 struct Question {
     command: String,
     until: Instant,
-    /// Whether the supervisor wants to know it itself.
-    own: bool,
+    purpose: Purpose,
+}
+
+/// What an answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The client that asked.
+    Client,
+    /// What is known of the guest.
+    State,
 }
 
 impl Asked {
@@ -30,20 +43,18 @@ impl Asked {
         self.0.values().next().map(|question| question.until)
     }
 
-    /// The supervisor itself asks how the guest is.
-    pub(super) fn own(&mut self, number: u64) {
-        let (command, until) = ("query-status".to_owned(), Instant::now() + ANSWER_TIME);
-        self.0.insert(number, Question { command, until, own: true });
+    fn add(&mut self, number: u64, command: &str, purpose: Purpose) {
+        let (command, until) = (command.to_owned(), Instant::now() + ANSWER_TIME);
+        self.0.insert(number, Question { command, until, purpose });
     }
 }
 
 impl Service {
     /// Passes a command on to the monitor for a client.
-    pub(super) fn ask(&mut self, index: usize, command: String, arguments: &Value) {
-        match self.pass_on(&command, arguments) {
+    pub(super) fn ask(&mut self, index: usize, command: &str, arguments: &Value) {
+        match self.pass_on(command, arguments) {
             Ok(number) => {
-                let until = Instant::now() + ANSWER_TIME;
-                self.asked.0.insert(number, Question { command, until, own: false });
+                self.asked.add(number, command, Purpose::Client);
                 if let Some(client) = self.clients.get_mut(index) {
                     client.role = Role::Asked(number);
                 }
@@ -52,23 +63,41 @@ impl Service {
         }
     }
 
+    /// Asks the monitor something that no client asked; whether it took it.
+    pub(super) fn ask_for(
+        &mut self,
+        purpose: Purpose,
+        command: &str,
+        arguments: &Value,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<u64, Failure> {
+        let Some(monitor) = &mut self.live.monitor else { return Err(self.no_monitor()) };
+        let sent = monitor.send_with(command, arguments, descriptor);
+        let number = sent.map_err(|error| self.deaf(&error))?;
+        self.asked.add(number, command, purpose);
+        Ok(number)
+    }
+
+    pub(super) fn no_monitor(&self) -> Failure {
+        let text = format!("machine {} has no monitor", self.live.plan.name);
+        Failure::new(Code::Unavailable, text)
+    }
+
+    fn deaf(&self, error: &Error) -> Failure {
+        let busy = error.kind() == ErrorKind::WouldBlock;
+        let why = if busy { "has not answered all that it was asked" } else { "hung up" };
+        Failure::new(Code::Host, format!("the VMM of machine {} {why}", self.live.plan.name))
+    }
+
     fn pass_on(&mut self, command: &str, arguments: &Value) -> Result<u64, Failure> {
-        let name = &self.live.plan.name;
-        let Some(monitor) = &mut self.live.monitor else {
-            let text = format!("machine {name} has no monitor");
-            return Err(Failure::new(Code::Unavailable, text));
-        };
+        let Some(monitor) = &mut self.live.monitor else { return Err(self.no_monitor()) };
         let none = json!({});
         let arguments = if arguments.is_null() { &none } else { arguments };
         let sent = match self.asked.0.len() {
             ASKED_MAX.. => Err(ErrorKind::WouldBlock.into()),
             _ => monitor.send(command, arguments),
         };
-        sent.map_err(|error| {
-            let busy = error.kind() == ErrorKind::WouldBlock;
-            let why = if busy { "has not answered all that it was asked" } else { "hung up" };
-            Failure::new(Code::Host, format!("the VMM of machine {name} {why}"))
-        })
+        sent.map_err(|error| self.deaf(&error))
     }
 
     /// Something that the monitor said.
@@ -92,21 +121,34 @@ impl Service {
     /// What came of a command, to whoever asked for it, if he is still there.
     fn answer(&mut self, number: u64, answer: Result<Value, (Code, String)>) {
         // Of what was given up, or sent for nobody, nobody waits for the answer.
-        let Some(Question { command, own, .. }) = self.asked.0.remove(&number) else { return };
-        if own {
-            return answer.iter().for_each(|status| self.learned(status));
-        }
-        let asks = |client: &_| matches!(client, Role::Asked(asked) if *asked == number);
-        let Some(index) = self.clients.iter().position(|c| asks(&c.role)) else { return };
-        let reply = match answer {
-            Ok(value) => Reply::Returned(value),
-            Err((code, text)) => {
-                let what = format!("machine {}: {command} failed", self.live.plan.name);
-                Reply::Failed(Failure { causes: vec![text], ..Failure::new(code, what) })
+        let Some(Question { command, purpose, .. }) = self.asked.0.remove(&number) else { return };
+        let answer = answer.map_err(|(code, text)| self.failed(&command, code, text));
+        match purpose {
+            Purpose::Client => {
+                let reply = answer.map_or_else(Reply::Failed, Reply::Returned);
+                self.reply_to(number, &reply);
             }
-        };
-        self.turn_into(index, Role::Open, &reply);
-        self.asked(index);
+            Purpose::State => answer.iter().for_each(|status| self.learned(status)),
+        }
+    }
+
+    fn failed(&self, command: &str, code: Code, text: String) -> Failure {
+        let what = format!("machine {}: {command} failed", self.live.plan.name);
+        Failure { causes: vec![text], ..Failure::new(code, what) }
+    }
+
+    /// Answers whoever asked something of this number, if he is still there.
+    pub(super) fn reply_to(&mut self, number: u64, reply: &Reply) {
+        if let Some(index) = self.asker(number) {
+            self.turn_into(index, Role::Open, reply);
+            self.asked(index);
+        }
+    }
+
+    /// Whoever asked something of this number.
+    pub(super) fn asker(&self, number: u64) -> Option<usize> {
+        let asks = |client: &_| matches!(client, Role::Asked(asked) if *asked == number);
+        self.clients.iter().position(|client| asks(&client.role))
     }
 
     /// Gives up the commands that have waited too long.

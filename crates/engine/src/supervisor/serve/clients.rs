@@ -84,7 +84,7 @@ impl Service {
             }
             Request::Watch => self.show(index),
             Request::Console => self.attach(index),
-            Request::Monitor { command, arguments } => self.ask(index, command, &arguments),
+            Request::Monitor { command, arguments } => self.ask(index, &command, &arguments),
         }
     }
 

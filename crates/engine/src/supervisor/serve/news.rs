@@ -1,7 +1,7 @@
 //! What happens to the machine: told to whoever watches it, and as far as others ask for it, to the
 //! store. How the guest is follows from what the monitor says, in the order in which it says it.
 
-use super::{Client, Role, Service};
+use super::{Client, Role, Service, asked::Purpose};
 use crate::{Happened, RunState, supervisor::live::PATIENCE};
 use serde_json::{Value, json};
 use std::{
@@ -76,11 +76,8 @@ impl Service {
 
     /// Has QEMU say how the guest is: of what stops it not everything is told.
     fn ask_for_state(&mut self) {
-        let none = json!({});
-        let sent = self.live.monitor.as_mut().map(|m| m.send("query-status", &none));
-        if let Some(Ok(number)) = sent {
-            self.asked.own(number);
-        }
+        // One that does not take this has said what it had to say.
+        let _ = self.ask_for(Purpose::State, "query-status", &json!({}), None);
     }
 
     /// QEMU said how the guest is.
