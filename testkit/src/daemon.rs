@@ -78,14 +78,19 @@ impl<'h> Daemon<'h> {
         format!("qemu+unix:///{whose}?socket={}", socket.display())
     }
 
-    /// `virsh` with these arguments.
-    pub fn virsh_command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.host.command("virsh");
+    /// One of libvirt's clients, which connects here where it is told nothing else.
+    pub fn client(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = self.host.command(program);
         command
-            .args(["-q", "-c", &self.uri()])
             .args(arguments)
+            .env("LIBVIRT_DEFAULT_URI", self.uri())
             .env("XDG_CACHE_HOME", self.host.path("home"));
         command
+    }
+
+    /// `virsh` with these arguments.
+    pub fn virsh_command(&self, arguments: &[&str]) -> Command {
+        self.client("virsh", &[&["-q"], arguments].concat())
     }
 
     /// Runs `virsh` to its end.

@@ -96,6 +96,14 @@ impl Daemon {
         locked(&self.conditions).insert(machine, condition);
     }
 
+    /// A machine runs; how it ended the last time is past.
+    pub(crate) fn begins(&self, machine: Uuid) {
+        let mut conditions = locked(&self.conditions);
+        if conditions.get(&machine).is_some_and(|condition| !condition.is_alive()) {
+            conditions.remove(&machine);
+        }
+    }
+
     /// Forgets how machines were that are no more.
     pub(crate) fn keep_only(&self, machines: &Machines) {
         locked(&self.conditions).retain(|id, _| machines.contains_key(id));

@@ -41,6 +41,10 @@ pub(crate) fn argument(what: &str) -> Error {
     Error::new(Code::InvalidArgument, format!("invalid argument: {what}"))
 }
 
+/// Beside what a call knows, that texts may be among typed parameters (`VIR_TYPED_PARAM_STRING_OKAY`):
+/// clients say it of every call that answers with some.
+pub(crate) const TEXTS: u32 = 1 << 2;
+
 /// Refuses flags that are not known, so that nothing that was asked for is left out in silence.
 pub(crate) fn only(flags: u32, known: u32) -> Result<(), Error> {
     match flags & !known {

@@ -84,6 +84,7 @@ fn tell(daemon: &Arc<Daemon>, before: &Machines, now: &Machines) {
             told::lifecycle(daemon, known, event, detail);
         }
         if runs(is) && !runs(was) {
+            daemon.begins(known.id);
             follow(daemon, known);
         }
     }

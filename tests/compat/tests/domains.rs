@@ -1,5 +1,7 @@
 //! Documents that tests define.
 
+use std::path::Path;
+
 /// A machine with a console, a screen and nothing to boot from.
 pub(crate) fn plain(name: &str) -> String {
     format!(
@@ -15,4 +17,25 @@ pub(crate) fn plain(name: &str) -> String {
   </devices>
 </domain>"
     )
+}
+
+/// The same with a disk, a drive without a disc, a network, a balloon and two processors.
+pub(crate) fn full(name: &str, image: &Path) -> String {
+    let devices = format!(
+        "<devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw'/>
+      <source file='{}'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>
+    <interface type='user'><mac address='52:54:00:11:22:33'/><model type='virtio'/></interface>
+    <memballoon model='virtio'/>",
+        image.display()
+    );
+    let uuid = "<uuid>6b0ed2a1-3b93-4b9a-8b34-0d1a4c2ff001</uuid><memory";
+    plain(name)
+        .replace("<devices>", &devices)
+        .replace("<memory", uuid)
+        .replace("<vcpu>1", "<vcpu>2")
 }

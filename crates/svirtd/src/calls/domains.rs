@@ -4,11 +4,11 @@ use super::{Answer, Call};
 use crate::soon::Soon as _;
 use crate::{
     daemon::{domain, no_domain},
-    failure::{error, invalid, only},
+    failure::{error, only},
 };
 use std::sync::Arc;
 use svirt_engine::Known;
-use svirt_rpc::{Chars, Domain, DomainInfo, List, SecurityLabel, table};
+use svirt_rpc::{Chars, Code, Domain, DomainInfo, Error, List, SecurityLabel, table};
 use uuid::Uuid;
 
 /// `virConnectListAllDomainsFlags`: of each group, a domain must have one that is asked for.
@@ -97,9 +97,8 @@ impl table::Domains for Call {
     }
 
     fn domain_get_security_label(&mut self, domain: Domain) -> Answer<SecurityLabel> {
-        let known = self.daemon.running(&domain)?;
-        let labels = self.daemon.engine.security_labels(&known).map_err(|f| error(&f))?;
-        let first = labels.into_iter().next();
+        // What does not run has none, which is no error: virsh asks of every domain.
+        let first = self.labels(&domain)?.into_iter().next();
         let (label, enforcing) = first.unwrap_or_default();
         Ok(SecurityLabel { label: Chars(label), enforcing: enforcing.into() })
     }
@@ -140,15 +139,15 @@ impl table::Domains for Call {
 
     fn domain_get_hostname(&mut self, domain: Domain, _flags: u32) -> Answer<String> {
         self.daemon.running(&domain)?;
-        Err(invalid("the guest says to nobody what it is called"))
+        let message = "argument unsupported: QEMU guest agent is not configured";
+        Err(Error::new(Code::ArgumentUnsupported, message))
     }
 
     fn domain_get_security_label_list(
         &mut self,
         domain: Domain,
     ) -> Answer<(List<SecurityLabel, 64>, i32)> {
-        let known = self.daemon.running(&domain)?;
-        let labels = self.daemon.engine.security_labels(&known).map_err(|f| error(&f))?;
+        let labels = self.labels(&domain)?;
         let one = |(label, enforcing): (String, bool)| SecurityLabel {
             label: Chars(label),
             enforcing: enforcing.into(),
@@ -171,6 +170,15 @@ impl Call {
         let mut all: Vec<_> = self.daemon.machines()?.values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    /// What each security model calls a machine, and whether that is enforced.
+    fn labels(&self, domain: &Domain) -> Answer<Vec<(String, bool)>> {
+        let known = self.daemon.machine(domain)?;
+        match known.is_running() {
+            true => self.daemon.engine.security_labels(&known).map_err(|f| error(&f)),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// Of each group of flags, the one that a machine has.

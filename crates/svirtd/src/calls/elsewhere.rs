@@ -18,11 +18,11 @@ impl table::Elsewhere for Call {
     }
 
     fn network_lookup_by_name(&mut self, name: String) -> Answer<Network> {
-        Err(missing("network", Code::NoNetwork, Origin::Network, ("name", &name)))
+        Err(missing(("Network", "network"), Code::NoNetwork, Origin::Network, ("name", &name)))
     }
 
     fn network_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<Network> {
-        Err(missing("network", Code::NoNetwork, Origin::Network, ("uuid", &uuid)))
+        Err(missing(("Network", "network"), Code::NoNetwork, Origin::Network, ("uuid", &uuid)))
     }
 
     fn connect_num_of_defined_networks(&mut self) -> Answer<i32> {
@@ -50,19 +50,19 @@ impl table::Elsewhere for Call {
     }
 
     fn storage_pool_lookup_by_name(&mut self, name: String) -> Answer<StoragePool> {
-        Err(missing("storage pool", Code::NoStoragePool, Origin::Storage, ("name", &name)))
+        Err(missing(("Storage pool", "storage pool"), Code::NoStoragePool, Origin::Storage, ("name", &name)))
     }
 
     fn storage_pool_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<StoragePool> {
-        Err(missing("storage pool", Code::NoStoragePool, Origin::Storage, ("uuid", &uuid)))
+        Err(missing(("Storage pool", "storage pool"), Code::NoStoragePool, Origin::Storage, ("uuid", &uuid)))
     }
 
     fn storage_vol_lookup_by_key(&mut self, key: String) -> Answer<StorageVolume> {
-        Err(missing("storage vol", Code::NoStorageVolume, Origin::Storage, ("key", &key)))
+        Err(missing(("Storage volume", "storage vol"), Code::NoStorageVolume, Origin::Storage, ("key", &key)))
     }
 
     fn storage_vol_lookup_by_path(&mut self, path: String) -> Answer<StorageVolume> {
-        Err(missing("storage vol", Code::NoStorageVolume, Origin::Storage, ("path", &path)))
+        Err(missing(("Storage volume", "storage vol"), Code::NoStorageVolume, Origin::Storage, ("path", &path)))
     }
 
     fn node_num_of_devices(&mut self, _kind: Option<String>, _flags: u32) -> Answer<i32> {
@@ -79,7 +79,7 @@ impl table::Elsewhere for Call {
     }
 
     fn node_device_lookup_by_name(&mut self, name: String) -> Answer<NodeDevice> {
-        Err(missing("node device", Code::NoNodeDevice, Origin::NodeDevice, ("name", &name)))
+        Err(missing(("Node device", "node device"), Code::NoNodeDevice, Origin::NodeDevice, ("name", &name)))
     }
 
     fn connect_num_of_interfaces(&mut self) -> Answer<i32> {
@@ -91,7 +91,7 @@ impl table::Elsewhere for Call {
     }
 
     fn interface_lookup_by_name(&mut self, name: String) -> Answer<Interface> {
-        Err(missing("interface", Code::NoInterface, Origin::Interface, ("name", &name)))
+        Err(missing(("Interface", "interface"), Code::NoInterface, Origin::Interface, ("name", &name)))
     }
 
     fn connect_num_of_defined_interfaces(&mut self) -> Answer<i32> {
@@ -111,19 +111,19 @@ impl table::Elsewhere for Call {
     }
 
     fn secret_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<Secret> {
-        Err(missing("secret", Code::NoSecret, Origin::Secret, ("uuid", &uuid)))
+        Err(missing(("Secret", "secret"), Code::NoSecret, Origin::Secret, ("uuid", &uuid)))
     }
 
     fn secret_lookup_by_usage(&mut self, _kind: i32, usage: String) -> Answer<Secret> {
-        Err(missing("secret", Code::NoSecret, Origin::Secret, ("usage", &usage)))
+        Err(missing(("Secret", "secret"), Code::NoSecret, Origin::Secret, ("usage", &usage)))
     }
 
     fn nwfilter_lookup_by_name(&mut self, name: String) -> Answer<Filter> {
-        Err(missing("nwfilter", Code::NoFilter, Origin::Filter, ("name", &name)))
+        Err(missing(("Network filter", "nwfilter"), Code::NoFilter, Origin::Filter, ("name", &name)))
     }
 
     fn nwfilter_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<Filter> {
-        Err(missing("nwfilter", Code::NoFilter, Origin::Filter, ("uuid", &uuid)))
+        Err(missing(("Network filter", "nwfilter"), Code::NoFilter, Origin::Filter, ("uuid", &uuid)))
     }
 
     fn connect_num_of_nwfilters(&mut self) -> Answer<i32> {
@@ -156,7 +156,7 @@ impl table::Elsewhere for Call {
         _flags: u32,
     ) -> Answer<Snapshot> {
         self.daemon.machine(&domain)?;
-        Err(missing("domain snapshot", Code::NoSnapshot, Origin::Snapshot, ("name", &name)))
+        Err(missing(("Domain snapshot", "domain snapshot"), Code::NoSnapshot, Origin::Snapshot, ("name", &name)))
     }
 
     fn domain_list_all_snapshots(
@@ -231,7 +231,7 @@ impl table::Elsewhere for Call {
         _wanted: i32,
         _flags: u32,
     ) -> Answer<(List<NetworkPort, 16_384>, u32)> {
-        Err(missing("network", Code::NoNetwork, Origin::Network, ("name", &network.name)))
+        Err(missing(("Network", "network"), Code::NoNetwork, Origin::Network, ("name", &network.name)))
     }
 
     fn domain_list_all_checkpoints(
@@ -246,7 +246,8 @@ impl table::Elsewhere for Call {
 }
 
 /// It is looked for, and is not there.
-fn missing(what: &str, code: Code, origin: Origin, by: (&str, &dyn Display)) -> Error {
-    let (by, wanted) = by;
-    Error::new(code, format!("no {what} with matching {by} '{wanted}'")).by(origin)
+fn missing(what: (&str, &str), code: Code, origin: Origin, by: (&str, &dyn Display)) -> Error {
+    let ((title, what), (by, wanted)) = (what, by);
+    let message = format!("{title} not found: no {what} with matching {by} '{wanted}'");
+    Error::new(code, message).by(origin)
 }

@@ -4,7 +4,7 @@ use super::{Answer, Call};
 use crate::{
     conditions::Condition,
     daemon::domain,
-    failure::{argument, no_support, only},
+    failure::{TEXTS, argument, no_support, only},
 };
 use std::sync::Arc;
 use svirt_engine::{Known, Usage};
@@ -116,7 +116,7 @@ impl table::Figures for Call {
         _count: u32,
         flags: u32,
     ) -> Answer<(List<Param, 2048>, i32)> {
-        only(flags, 0)?;
+        only(flags, TEXTS)?;
         let Usage { user, system, .. } = self.daemon.running(&domain)?.usage();
         if first >= 0 {
             return Err(argument("processor time is counted for all processors together"));

@@ -125,9 +125,13 @@ impl table::Lives for Call {
     fn domain_destroy_flags(&mut self, domain: Domain, flags: u32) -> Answer<()> {
         only(flags, GRACEFUL)?;
         let known = self.daemon.running(&domain)?;
+        let before = self.daemon.condition(&known);
         self.daemon.note(known.id, Condition::DESTROYED);
         let limits = StopLimits { acpi: Duration::ZERO, terminate: GRACE };
         let ended = self.daemon.engine.stop(&known.name, limits);
+        if ended.is_err() {
+            self.daemon.note(known.id, before);
+        }
         self.daemon.changed.notify_one();
         ended.map(|_| ()).map_err(|failure| error(&failure))
     }

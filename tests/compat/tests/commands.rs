@@ -1,0 +1,196 @@
+//! Every command of virsh's that asks or changes something, by what it is about. A machine that does not run
+//! costs nothing, so most is tried on one.
+
+use crate::{
+    domains::{full, plain},
+    session::{
+        Says::{Exactly, Fails, Has, Nothing, Something},
+        session,
+    },
+};
+use svirt_testkit::{Daemon, claims};
+
+claims! {
+    /// What the host is, and what it has not.
+    fn virsh_asks_about_the_host(host) {
+        let daemon = Daemon::start(host);
+        session(&daemon, "nobody", &[
+            ("version --daemon", Has(&["Running hypervisor: QEMU 7.", "Running against daemon: 9.0.0"])),
+            ("hostname", Something),
+            ("uri", Has(&["qemu+unix:///"])),
+            ("nodeinfo", Has(&["CPU model:           x86_64", "Memory size:"])),
+            ("nodecpustats", Has(&["user:", "idle:"])),
+            ("nodecpustats --cpu 0 --percent", Has(&["usage:"])),
+            ("nodecpustats --cpu 4095", Fails("4095")),
+            ("nodememstats", Has(&["total  :", "cached :"])),
+            ("nodecpumap", Has(&["CPUs present:", "CPU map:"])),
+            ("freecell", Has(&["KiB"])),
+            ("maxvcpus", Something),
+            ("capabilities", Has(&["<capabilities>", "<secmodel>", "<os_type>hvm</os_type>"])),
+            ("domcapabilities", Has(&["<domainCapabilities>", "<graphics supported='yes'>"])),
+            ("domcapabilities --arch sparc", Fails("error:")),
+            ("sysinfo", Fails("not supported")),
+            ("net-list --all --name", Nothing),
+            ("pool-list --all --name", Nothing),
+            ("nodedev-list", Nothing),
+            ("nwfilter-list", Nothing),
+            ("nwfilter-binding-list", Nothing),
+            ("secret-list", Nothing),
+            ("iface-list --all", Nothing),
+            ("net-info default", Fails("Network not found: no network with matching name 'default'")),
+            ("pool-info default", Fails("Storage pool not found: no storage pool with matching name 'default'")),
+            ("vol-info /x/y", Fails("Storage volume not found:")),
+            ("nodedev-dumpxml pci_0", Fails("Node device not found:")),
+            ("nwfilter-dumpxml none", Fails("Network filter not found:")),
+            ("secret-dumpxml 954ba128-c27f-424a-a5b1-5859f45f7736", Fails("Secret not found:")),
+            ("iface-dumpxml none", Fails("Interface not found:")),
+            ("net-define /dev/null", Fails("error:")),
+            ("pool-define-as p dir --target /tmp", Fails("unknown procedure")),
+            ("node-memory-tune", Fails("unknown procedure")),
+            ("domstate @", Fails("failed to get domain 'nobody'")),
+            ("domstate 2147483647", Fails("failed to get domain")),
+            ("list --all --name", Nothing),
+        ]);
+        daemon.end();
+    }
+
+    /// A definition, from its document to its end.
+    fn virsh_defines_and_asks(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("kept");
+        let image = host.file("a.img", &[0; 1 << 20]);
+        let document = host.file("domain.xml", full(&name, &image).as_bytes());
+        let define = format!("define {}", document.display());
+        let native = format!("domxml-to-native qemu-argv --xml {}", document.display());
+        session(&daemon, &name, &[
+            (&define, Nothing),
+            (&define, Nothing),
+            ("list --all --name", Exactly(&name)),
+            ("list --name", Nothing),
+            ("list --inactive --persistent --no-autostart --name", Exactly(&name)),
+            ("list --all --transient --name", Nothing),
+            ("list --all --autostart --name", Nothing),
+            ("list --all --with-snapshot --name", Nothing),
+            ("list --all --without-snapshot --without-managed-save --without-checkpoint --name", Exactly(&name)),
+            ("list --all --state-running --name", Nothing),
+            ("list --all --state-shutoff --name", Exactly(&name)),
+            ("dominfo @", Has(&["State:          shut off", "Max memory:     65536 KiB",
+                "Persistent:     yes", "Security model:", "Managed save:   no"])),
+            ("domid @", Exactly("-")),
+            ("domuuid @", Exactly("6b0ed2a1-3b93-4b9a-8b34-0d1a4c2ff001")),
+            ("domname 6b0ed2a1-3b93-4b9a-8b34-0d1a4c2ff001", Exactly(&name)),
+            ("domstate @ --reason", Exactly("shut off (unknown)")),
+            ("dumpxml @", Has(&["<name>", "a.img", "52:54:00:11:22:33"])),
+            ("dumpxml @ --inactive", Has(&["</domain>"])),
+            ("dumpxml @ --security-info", Has(&["</domain>"])),
+            ("dumpxml @ --migratable", Has(&["</domain>"])),
+            (&native, Has(&["qemu-system-x86_64", "virtio-blk-pci"])),
+            ("domxml-to-native xen-xl --domain @", Fails("unsupported config type xen-xl")),
+            ("autostart @", Nothing),
+            ("list --all --autostart --name", Exactly(&name)),
+            ("autostart @ --disable", Nothing),
+            ("domblklist @", Has(&["vda", "a.img", "sda"])),
+            ("domiflist @", Has(&["user", "virtio", "52:54:00:11:22:33"])),
+            ("vcpucount @ --maximum --config", Exactly("2")),
+            ("domstats @ --state", Has(&["state.state=5"])),
+            ("domstats @ --cpu-total --vcpu --balloon", Has(&["vcpu.current=2", "balloon.maximum=65536"])),
+            ("snapshot-list @", Nothing),
+            ("checkpoint-list @", Nothing),
+            ("snapshot-create @", Fails("unknown procedure")),
+            ("domrename @ other", Fails("keeps its name")),
+            ("resume @", Fails("Requested operation is not valid: domain is not running")),
+            ("destroy @", Fails("domain is not running")),
+            ("shutdown @", Fails("domain is not running")),
+            ("domjobinfo @", Fails("domain is not running")),
+            ("managedsave-remove @", Nothing),
+            ("undefine @ --managed-save --nvram --snapshots-metadata --checkpoints-metadata", Nothing),
+            ("undefine @", Fails("failed to get domain")),
+            ("list --all --name", Nothing),
+        ]);
+        daemon.end();
+    }
+
+    /// What a document may not say, and what it is told.
+    fn a_document_that_cannot_be_is_refused(host) {
+        let daemon = Daemon::start(host);
+        let (one, other) = (host.name("one"), host.name("other"));
+        let file = |name: &str, text: &str| {
+            format!("define {}", host.file(name, text.as_bytes()).display())
+        };
+        let uuid = "<uuid>6b0ed2a1-3b93-4b9a-8b34-0d1a4c2ff001</uuid>";
+        let with_uuid = |name: &str| plain(name).replace("<memory", &format!("{uuid}<memory"));
+        let begun = file("begun.xml", "<domain type='qemu'><name>x</name>");
+        let first = file("one.xml", &with_uuid(&one));
+        let same_uuid = file("same-uuid.xml", &with_uuid(&other));
+        let entity = "<!DOCTYPE domain [<!ENTITY a 'b'>]><domain type='qemu'><name>&a;</name></domain>";
+        let entity = file("entity.xml", entity);
+        let another = uuid.replace("ff001", "ff002");
+        let same_name = file("same-name.xml", &with_uuid(&one).replace(uuid, &another));
+        session(&daemon, &one, &[
+            (&begun, Fails("error:")),
+            (&entity, Fails("error:")),
+            (&first, Nothing),
+            (&same_uuid, Fails("is already defined with uuid 6b0ed2a1-3b93-4b9a-8b34-0d1a4c2ff001")),
+            (&same_name, Fails("already exists with uuid 6b0ed2a1-3b93-4b9a-8b34-0d1a4c2ff001")),
+            ("list --all --name", Exactly(&one)),
+            ("undefine @", Nothing),
+        ]);
+        daemon.end();
+    }
+
+    /// A machine from its start, held, to its end, with all that is asked of one that runs.
+    fn virsh_leads_and_asks(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("led");
+        let image = host.file("a.img", &[0; 1 << 20]);
+        let document = host.file("domain.xml", full(&name, &image).as_bytes());
+        let define = format!("define {}", document.display());
+        let migrate = format!("migrate @ {}", daemon.uri());
+        session(&daemon, &name, &[
+            (&define, Nothing),
+            ("start @ --paused", Nothing),
+            ("domstate @ --reason", Exactly("paused (starting up)")),
+            ("start @", Fails("Domain is already active")),
+            ("resume @", Nothing),
+            ("domstate @ --reason", Exactly("running (unpaused)")),
+            ("resume @", Fails("domain is already running")),
+            ("suspend @", Nothing),
+            ("domstate @ --reason", Exactly("paused (user)")),
+            ("list --state-paused --name", Exactly(&name)),
+            ("resume @", Nothing),
+            ("reset @", Nothing),
+            ("dominfo @", Has(&["Security label:", "(enforcing)"])),
+            ("domid @", Something),
+            ("dumpxml @", Has(&["<seclabel", "id='"])),
+            ("dumpxml @ --inactive", Has(&["</domain>"])),
+            ("vcpucount @", Has(&["maximum      live           2"])),
+            ("cpu-stats @ --total", Has(&["cpu_time", "user_time"])),
+            ("dommemstat @", Has(&["actual 65536", "rss "])),
+            ("schedinfo @", Has(&["posix"])),
+            ("domcontrol @", Exactly("ok")),
+            ("domjobinfo @", Has(&["None"])),
+            ("domjobabort @", Fails("no job is active on the domain")),
+            ("domifaddr @", Nothing),
+            ("domhostname @", Fails("QEMU guest agent is not configured")),
+            ("qemu-monitor-command @ --hmp info status", Exactly("VM status: running")),
+            ("qemu-monitor-command @ query-name", Has(&[&format!("\"name\":\"{name}\"")])),
+            ("qemu-monitor-command @ no-such-command", Fails("no-such-command")),
+            ("setmem @ 32M --live", Nothing),
+            ("setvcpus @ 1 --live", Fails("Operation not supported")),
+            ("attach-disk @ /dev/null vdb", Fails("not supported")),
+            (&migrate, Fails("not supported by the connection driver")),
+            ("migrate --p2p @ qemu:///system", Fails("not supported")),
+            ("blockcopy @ vda /x", Fails("unknown procedure")),
+            ("memtune @", Fails("unknown procedure")),
+            ("qemu-agent-command @ x", Fails("unknown procedure")),
+            ("shutdown @", Nothing),
+            ("destroy @ --graceful", Nothing),
+            ("domstate @ --reason", Exactly("shut off (destroyed)")),
+            ("start @", Nothing),
+            ("domstate @ --reason", Exactly("running (booted)")),
+            ("destroy @", Nothing),
+            ("undefine @", Nothing),
+        ]);
+        daemon.end();
+    }
+}
