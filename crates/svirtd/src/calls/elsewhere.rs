@@ -50,19 +50,39 @@ impl table::Elsewhere for Call {
     }
 
     fn storage_pool_lookup_by_name(&mut self, name: String) -> Answer<StoragePool> {
-        Err(missing(("Storage pool", "storage pool"), Code::NoStoragePool, Origin::Storage, ("name", &name)))
+        Err(missing(
+            ("Storage pool", "storage pool"),
+            Code::NoStoragePool,
+            Origin::Storage,
+            ("name", &name),
+        ))
     }
 
     fn storage_pool_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<StoragePool> {
-        Err(missing(("Storage pool", "storage pool"), Code::NoStoragePool, Origin::Storage, ("uuid", &uuid)))
+        Err(missing(
+            ("Storage pool", "storage pool"),
+            Code::NoStoragePool,
+            Origin::Storage,
+            ("uuid", &uuid),
+        ))
     }
 
     fn storage_vol_lookup_by_key(&mut self, key: String) -> Answer<StorageVolume> {
-        Err(missing(("Storage volume", "storage vol"), Code::NoStorageVolume, Origin::Storage, ("key", &key)))
+        Err(missing(
+            ("Storage volume", "storage vol"),
+            Code::NoStorageVolume,
+            Origin::Storage,
+            ("key", &key),
+        ))
     }
 
     fn storage_vol_lookup_by_path(&mut self, path: String) -> Answer<StorageVolume> {
-        Err(missing(("Storage volume", "storage vol"), Code::NoStorageVolume, Origin::Storage, ("path", &path)))
+        Err(missing(
+            ("Storage volume", "storage vol"),
+            Code::NoStorageVolume,
+            Origin::Storage,
+            ("path", &path),
+        ))
     }
 
     fn node_num_of_devices(&mut self, _kind: Option<String>, _flags: u32) -> Answer<i32> {
@@ -79,7 +99,12 @@ impl table::Elsewhere for Call {
     }
 
     fn node_device_lookup_by_name(&mut self, name: String) -> Answer<NodeDevice> {
-        Err(missing(("Node device", "node device"), Code::NoNodeDevice, Origin::NodeDevice, ("name", &name)))
+        Err(missing(
+            ("Node device", "node device"),
+            Code::NoNodeDevice,
+            Origin::NodeDevice,
+            ("name", &name),
+        ))
     }
 
     fn connect_num_of_interfaces(&mut self) -> Answer<i32> {
@@ -91,7 +116,12 @@ impl table::Elsewhere for Call {
     }
 
     fn interface_lookup_by_name(&mut self, name: String) -> Answer<Interface> {
-        Err(missing(("Interface", "interface"), Code::NoInterface, Origin::Interface, ("name", &name)))
+        Err(missing(
+            ("Interface", "interface"),
+            Code::NoInterface,
+            Origin::Interface,
+            ("name", &name),
+        ))
     }
 
     fn connect_num_of_defined_interfaces(&mut self) -> Answer<i32> {
@@ -119,11 +149,21 @@ impl table::Elsewhere for Call {
     }
 
     fn nwfilter_lookup_by_name(&mut self, name: String) -> Answer<Filter> {
-        Err(missing(("Network filter", "nwfilter"), Code::NoFilter, Origin::Filter, ("name", &name)))
+        Err(missing(
+            ("Network filter", "nwfilter"),
+            Code::NoFilter,
+            Origin::Filter,
+            ("name", &name),
+        ))
     }
 
     fn nwfilter_lookup_by_uuid(&mut self, uuid: Uuid) -> Answer<Filter> {
-        Err(missing(("Network filter", "nwfilter"), Code::NoFilter, Origin::Filter, ("uuid", &uuid)))
+        Err(missing(
+            ("Network filter", "nwfilter"),
+            Code::NoFilter,
+            Origin::Filter,
+            ("uuid", &uuid),
+        ))
     }
 
     fn connect_num_of_nwfilters(&mut self) -> Answer<i32> {
@@ -156,7 +196,12 @@ impl table::Elsewhere for Call {
         _flags: u32,
     ) -> Answer<Snapshot> {
         self.daemon.machine(&domain)?;
-        Err(missing(("Domain snapshot", "domain snapshot"), Code::NoSnapshot, Origin::Snapshot, ("name", &name)))
+        Err(missing(
+            ("Domain snapshot", "domain snapshot"),
+            Code::NoSnapshot,
+            Origin::Snapshot,
+            ("name", &name),
+        ))
     }
 
     fn domain_list_all_snapshots(
@@ -231,7 +276,12 @@ impl table::Elsewhere for Call {
         _wanted: i32,
         _flags: u32,
     ) -> Answer<(List<NetworkPort, 16_384>, u32)> {
-        Err(missing(("Network", "network"), Code::NoNetwork, Origin::Network, ("name", &network.name)))
+        Err(missing(
+            ("Network", "network"),
+            Code::NoNetwork,
+            Origin::Network,
+            ("name", &network.name),
+        ))
     }
 
     fn domain_list_all_checkpoints(
