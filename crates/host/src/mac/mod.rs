@@ -17,7 +17,7 @@ pub mod smack;
 mod tool;
 pub mod tree;
 
-use crate::HostError;
+use crate::{HostError, sys};
 use files::{KernelFiles, Kind, MountTable};
 use serde::{Deserialize, Serialize};
 use svirt_model::label::{ApparmorFacts, LabelFacts, SecurityModel, SelinuxFacts, SmackFacts};
@@ -73,12 +73,47 @@ impl std::fmt::Display for Lsm {
     }
 }
 
-/// The security modules that are active, in the kernel's order; empty where securityfs, which lists
-/// them, is not mounted.
+/// What the kernel calls its security modules by their numbers, from the first on (`LSM_ID_*` in `linux/lsm.h`).
+const MODULES: [&str; 14] = [
+    "capability",
+    "selinux",
+    "smack",
+    "tomoyo",
+    "apparmor",
+    "yama",
+    "loadpin",
+    "safesetid",
+    "lockdown",
+    "bpf",
+    "landlock",
+    "ima",
+    "evm",
+    "ipe",
+];
+/// The first of these numbers.
+const FIRST_MODULE: u64 = 100;
+
+fn module(id: u64) -> String {
+    let index = id.checked_sub(FIRST_MODULE).and_then(|index| usize::try_from(index).ok());
+    let known = index.and_then(|index| MODULES.get(index));
+    known.map_or_else(|| format!("module {id}"), |word| (*word).to_owned())
+}
+
+/// The security modules that are active, in the kernel's order. Of kernels before Linux 6.8 securityfs lists them:
+/// empty where it is not mounted.
 ///
 /// # Errors
 /// The kernel's.
 pub fn active(mounts: &MountTable) -> Result<Vec<String>, HostError> {
+    // Asked of the kernel itself, which reads no table of mounts for it.
+    if let Ok(ids) = sys::security_modules() {
+        return Ok(ids.into_iter().map(module).collect());
+    }
+    listed(mounts)
+}
+
+/// As securityfs lists them.
+fn listed(mounts: &MountTable) -> Result<Vec<String>, HostError> {
     let Some(files) = KernelFiles::find(Kind::Security, mounts)? else { return Ok(Vec::new()) };
     let list = files.text("lsm")?;
     Ok(list.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect())
@@ -128,4 +163,28 @@ fn smack(mounts: &MountTable) -> Result<Option<SmackFacts>, HostError> {
 fn odd(doing: &str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> HostError {
     let invalid = std::io::Error::new(std::io::ErrorKind::InvalidData, why);
     HostError::new(doing, invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_ask_for_the_modules_have_one_answer() {
+        let (mounts, active) = (MountTable::default(), active(&MountTable::default()).unwrap());
+        let listed = listed(&mounts).unwrap();
+        if listed.is_empty() || sys::security_modules().is_err() {
+            svirt_testkit::skipped(
+                "only one way is there: Linux 6.8 and securityfs are both needed",
+            );
+            return;
+        }
+        assert_eq!(active, listed);
+    }
+
+    #[test]
+    fn the_models_are_known_by_their_numbers() {
+        assert_eq!([101, 104, 102].map(module), Lsm::ALL.map(|lsm| lsm.word().to_owned()));
+        assert_eq!([99, 113, 114].map(module), ["module 99", "ipe", "module 114"]);
+    }
 }

@@ -27,7 +27,8 @@ pub use peer::{peer_groups, peer_label};
 pub use process::{
     close_all_except, deny_executable_gain, execute, ignore_signal, install_filter, is_open,
     join_new_session_keyring, kill_and_reap, knows_executable_gain, landlock_abi, passed_sockets,
-    place_descriptor, reap, reset_signals, signal_descriptor, wait_any, wait_next,
+    place_descriptor, reap, reset_signals, security_modules, signal_descriptor, wait_any,
+    wait_next,
 };
 pub use trace::{Tracee, TraceeStop};
 pub use tries::{Got, Try, attempt};

@@ -158,6 +158,26 @@ pub fn landlock_abi() -> u32 {
     u32::try_from(abi).unwrap_or(0)
 }
 
+/// More than there are kinds.
+const MODULES_MAX: usize = 64;
+
+/// The numbers of the security modules that are active, in the kernel's order (`lsm_list_modules`, Linux 6.8;
+/// `LSM_ID_*` in `linux/lsm.h`).
+///
+/// # Errors
+/// `ENOSYS` of an older kernel; `E2BIG` where there are more than 64.
+pub fn security_modules() -> io::Result<Vec<u64>> {
+    // The same for every architecture; the crate `libc` has it for few.
+    const LSM_LIST_MODULES: libc::c_long = 461;
+    let (mut ids, no_flags) = ([0u64; MODULES_MAX], 0u32);
+    let mut size = u32::try_from(size_of_val(&ids)).unwrap_or(0);
+    // SAFETY: `ids` has `size` bytes and is of the call's type, as is `size`; both live until it returns.
+    let count =
+        unsafe { libc::syscall(LSM_LIST_MODULES, ids.as_mut_ptr(), &raw mut size, no_flags) };
+    let count = usize::try_from(checked(count)?).unwrap_or(0);
+    Ok(ids.into_iter().take(count).collect())
+}
+
 /// Whether the kernel knows `PR_SET_MDWE` (Linux 6.3).
 pub fn knows_executable_gain() -> bool {
     let zero: libc::c_ulong = 0;
