@@ -1,10 +1,10 @@
 //! What libvirt's clients are given, on standard output: for tests, and to see it without a client.
 //!
 //! `documents capabilities`, `documents kind [MACHINE [TYPE]]`, `documents host`; of a document on
-//! standard input, `documents check`, `documents native`.
+//! standard input, `documents check`, `documents native`; of a machine, `documents domain NAME [inactive]`.
 
 use std::process::ExitCode;
-use svirt_engine::{Code, Engine, Failure};
+use svirt_engine::{Code, Engine, Failure, XmlFlags, model::MachineName};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +31,7 @@ fn said(words: &[&str]) -> Result<String, Failure> {
         }
         ["check"] => engine.check_domain(&given()?).map(|read| format!("{read:?}")),
         ["native"] => engine.domain_to_native(&given()?),
+        ["domain", name, how @ ..] => engine.domain_xml(&named(name)?, flags(how)),
         ["host"] => Ok(format!("{:?}", engine.host_info())),
         _ => Err(Failure::new(Code::Usage, "there is no such document")),
     }
@@ -39,4 +40,12 @@ fn said(words: &[&str]) -> Result<String, Failure> {
 fn given() -> Result<String, Failure> {
     std::io::read_to_string(std::io::stdin())
         .map_err(|e| Failure::new(Code::Data, format!("standard input: {e}")))
+}
+
+fn named(name: &str) -> Result<MachineName, Failure> {
+    name.parse().map_err(|e| Failure::from_error(Code::Usage, &e))
+}
+
+fn flags(words: &[&str]) -> XmlFlags {
+    XmlFlags { inactive: words.contains(&"inactive"), ..XmlFlags::default() }
 }

@@ -1,10 +1,14 @@
 //! A machine as libvirt describes it: its own document where it was defined by one, with what is
 //! known while it runs; of any other one, the document that describes it.
 
-use crate::{Code, Engine, Failure, accelerator};
+use crate::{Code, Engine, Failure, accelerator, emulator, program};
+use std::path::PathBuf;
 use svirt_formats::{
-    domain::{Live, LiveLabel, describe},
-    spec::{self, DiskSpec, GuestSpec, Spec},
+    domain::{
+        self, Facts, Live, LiveLabel, Sockets, complete, describe, from_document, stand_in,
+        without_secrets,
+    },
+    spec::{self, CommandSpec, DiskSpec, DisplaySpec, GuestSpec, Spec},
     xml::Document,
 };
 use svirt_model::{
@@ -14,28 +18,126 @@ use svirt_model::{
 use svirt_plan::label_obstacles;
 use svirt_store::{Run, Store};
 
+/// What is asked of a machine's document.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct XmlFlags {
+    /// The definition, of a machine that runs too.
+    pub inactive: bool,
+    /// With passwords.
+    pub secure: bool,
+    /// For another host: the definition.
+    pub migratable: bool,
+}
+
+/// What was asked for, and whose it is.
+struct Kept {
+    spec: Spec,
+    id: Uuid,
+}
+
 impl Engine {
     /// A machine in libvirt's form.
     ///
     /// # Errors
     /// There is none of that name, or none of its form: it runs a command line of its user's own.
     pub fn domain(&self, name: &MachineName) -> Result<String, Failure> {
-        self.clear_up()?;
+        self.recover()?;
         let mut store = self.store()?;
         let run = store.run(name)?;
-        let (request, id) = match &run {
-            Some(run) => (self.request_of(&store, run)?, run.id),
-            None => self.defined(name).map(|defined| (defined.request, defined.id))?,
-        };
-        let spec = spec::read(request.as_bytes())?;
-        let mut document = match &spec.domain {
-            Some(domain) => Document::read(domain.xml.as_bytes()).map_err(impossible)?,
-            None => describe(&self.completed(&mut store, spec, id)?, name, id)?,
-        };
+        let kept = self.kept(&store, name, run.as_ref())?;
+        let mut document = self.document(&mut store, name, &kept)?;
         if let Some(run) = &run {
             self.live(&store, run)?.add_to(&mut document).map_err(impossible)?;
         }
         Ok(document.write())
+    }
+
+    /// A machine as libvirt's clients are shown it: with what its author left open, and of one that runs
+    /// as it is. A machine that runs a command line of its user's own is a domain of which nothing but
+    /// its name is known.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn domain_xml(&self, name: &MachineName, how: XmlFlags) -> Result<String, Failure> {
+        self.recover()?;
+        let mut store = self.store()?;
+        let run = store.run(name)?;
+        let live = run.as_ref().filter(|_| !how.inactive && !how.migratable);
+        let kept = self.kept(&store, name, live.or(run.as_ref().filter(|run| run.transient)))?;
+        let mut document = match &kept.spec.command {
+            Some(command) => stand_in(name, kept.id, &program_of(command))?,
+            None => self.whole(&mut store, name, &kept, live.is_some())?,
+        };
+        if let Some(run) = live {
+            let sockets = self.sockets(run, &kept.spec)?;
+            let live = self.live(&store, run)?;
+            live.add_whole(&mut document, &sockets).map_err(impossible)?;
+        }
+        if !how.secure {
+            without_secrets(&mut document);
+        }
+        Ok(document.write())
+    }
+
+    /// What was asked for of a machine: by who started it, or by its definition.
+    fn kept(&self, store: &Store, name: &MachineName, run: Option<&Run>) -> Result<Kept, Failure> {
+        let (request, id) = match run {
+            Some(run) => (self.request_of(store, run)?, run.id),
+            None => self.defined(name).map(|defined| (defined.request, defined.id))?,
+        };
+        Ok(Kept { spec: spec::read(request.as_bytes())?, id })
+    }
+
+    /// Its own document, or the one that describes it.
+    fn document(
+        &self,
+        store: &mut Store,
+        name: &MachineName,
+        kept: &Kept,
+    ) -> Result<Document, Failure> {
+        match &kept.spec.domain {
+            Some(domain) => Document::read(domain.xml.as_bytes()).map_err(impossible),
+            None => {
+                Ok(describe(&self.completed(store, kept.spec.clone(), kept.id)?, name, kept.id)?)
+            }
+        }
+    }
+
+    /// The same with what it leaves open; of a machine that runs, with what there is in the place of
+    /// what was asked for.
+    fn whole(
+        &self,
+        store: &mut Store,
+        name: &MachineName,
+        kept: &Kept,
+        running: bool,
+    ) -> Result<Document, Failure> {
+        let mut document = self.document(store, name, kept)?;
+        let mut read = from_document(&document, name.as_str()).map_err(impossible)?;
+        if running {
+            domain::running(&mut document, read.kind).map_err(impossible)?;
+            read = from_document(&document, name.as_str()).map_err(impossible)?;
+        }
+        // Where QEMU is gone or does not answer, the rest is still known.
+        let emulator = emulator::usual(self, store).ok();
+        let board = emulator.as_ref().and_then(|emulator| emulator.machine(None));
+        let facts = Facts {
+            uuid: kept.id,
+            board: board.map(|board| board.name.as_str()),
+            emulator: emulator.as_ref().map(|emulator| emulator.path.as_path()),
+        };
+        complete(&mut document, &read, facts).map_err(impossible)?;
+        Ok(document)
+    }
+
+    fn sockets(&self, run: &Run, spec: &Spec) -> Result<Sockets, Failure> {
+        let guest = spec.expanded()?.spec.guest.unwrap_or_default();
+        let directory = self.paths.place(&run.name, run.id).endpoints();
+        let channels = 0..guest.channels.len();
+        Ok(Sockets {
+            screen: (guest.display == DisplaySpec::Vnc).then(|| directory.join("vnc")),
+            channels: channels.map(|number| directory.join(format!("channel{number}"))).collect(),
+        })
     }
 
     fn request_of(&self, store: &Store, run: &Run) -> Result<String, Failure> {
@@ -81,6 +183,12 @@ impl Engine {
         let first = models.find(|(_, there, _)| *there).map(|(model, ..)| model);
         Ok(Live { number: run.supervisor.pid, uuid: run.id, labels, first })
     }
+}
+
+/// The program of a command, which may be gone.
+fn program_of(command: &CommandSpec) -> PathBuf {
+    let name = command.command.first().map_or("", String::as_str);
+    program::find_from(&command.directory, name).unwrap_or_else(|_| command.directory.join(name))
 }
 
 /// What each security model calls the VMM.

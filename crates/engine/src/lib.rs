@@ -44,6 +44,7 @@ mod watch;
 pub use client::{StopLimits, Waiter};
 pub use definitions::{Logs, Outcome};
 pub use doctor::Diagnosis;
+pub use domain::XmlFlags;
 pub use failure::{Code, Failure};
 pub use happened::{Happened, RunState, ScreenEnd, Visit};
 pub use hardware::HostInfo;

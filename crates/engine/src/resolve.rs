@@ -154,15 +154,9 @@ impl Resolver<'_> {
         let program = self.qemu(guest, accelerator)?;
         let extra = self.read_extra(guest, &program)?;
         let append = guest.append.clone().unwrap_or_default();
-        Ok(Guest {
-            program,
-            accelerator,
-            memory: guest.memory,
-            cpus: guest.cpus,
-            append,
-            extra,
-            beginning: self.beginning,
-        })
+        let (machine, mac) = (guest.machine.clone(), guest.mac.clone());
+        let (memory, cpus, beginning) = (guest.memory, guest.cpus, self.beginning);
+        Ok(Guest { program, accelerator, memory, cpus, append, extra, beginning, machine, mac })
     }
 
     fn qemu(&mut self, guest: &GuestSpec, accelerator: Accelerator) -> Result<Program, Failure> {

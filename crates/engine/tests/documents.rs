@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    os::unix::net::UnixStream,
     path::PathBuf,
     process::{Command, Output, Stdio},
 };
@@ -188,7 +189,10 @@ fn the_command_of_a_document_is_what_a_shell_takes() {
     }
     let place = Place::new();
     let image = place.host.file("it's a disk.img", &[0; 1 << 20]);
-    let document = domain("web", &disk(&image.to_string_lossy().replace('\'', "&apos;")));
+    let path = image.to_string_lossy().replace('\'', "&apos;");
+    let card = "<interface type='user'><mac address='52:54:00:00:00:01'/></interface>";
+    let card = if has_program("passt") { card } else { "" };
+    let document = domain("web", &format!("{}\n{card}", disk(&path)));
     let line = place.said_of(&["native"], &document);
     let shell = format!("printf '%s\\n' {}", line.trim());
     let words = Command::new("sh").args(["-c", &shell]).output().unwrap();
@@ -198,6 +202,66 @@ fn the_command_of_a_document_is_what_a_shell_takes() {
     for pair in [["-name", "guest=web"], ["-m", "size=65536k"]] {
         assert!(words.windows(2).any(|two| two == pair), "{pair:?} is not in {line}");
     }
+    let mac = words.iter().any(|word| word.contains(",mac=52:54:00:00:00:01,"));
+    assert_eq!(mac, !card.is_empty(), "{line}");
     let gone = place.refused_of(&["native"], &domain("web", &disk("/no/such.img")));
     assert!(gone.contains("/no/such.img") && gone.contains("hint: "), "{gone}");
+}
+
+/// As an element of a document of the usual layout.
+fn text_of<'a>(document: &'a str, element: &str) -> &'a str {
+    let rest = document.split_once(&format!("<{element}")).expect(element).1;
+    rest.split_once('>').unwrap().1.split_once('<').unwrap().0
+}
+
+#[test]
+fn a_machine_is_shown_as_it_was_defined_and_as_it_runs() {
+    if !has_program(QEMU) {
+        return eprintln!("skipped: there is no {QEMU}");
+    }
+    let place = Place::new();
+    let (host, name) = (&place.host, place.host.name("web"));
+    let image = host.file("disk.img", &[0; 1 << 20]);
+    let devices = format!(
+        "{}<graphics type='vnc'/><video><model type='qxl'/></video>\n\
+         <channel type='unix'><target type='virtio' name='org.a'/></channel>",
+        disk(image.to_str().unwrap())
+    );
+    let document = domain(&name, &devices).replace("<type>", "<type machine='pc-q35-6.2'>");
+    let file = host.file("web.xml", document.as_bytes());
+    host.run(&["create", "--xml", file.to_str().unwrap()]).exits(0);
+    let defined = place.said(&["domain", &name]);
+    assert_eq!(text_of(&defined, "memory"), "65536");
+    assert!(defined.contains("machine='pc-q35-6.2'"), "{defined}");
+    assert!(defined.contains("type='qxl'") && !defined.contains("<alias"), "{defined}");
+    assert_eq!(place.said(&["domain", &name, "inactive"]), defined);
+
+    host.run(&["start", &name]).exits(0);
+    let live = place.said(&["domain", &name]);
+    assert_eq!(text_of(&live, "uuid"), text_of(&defined, "uuid"));
+    assert!(live.contains("<domain type='qemu' id='"), "{live}");
+    assert!(live.contains("<seclabel") && live.contains("<alias name='virtio-disk0'/>"), "{live}");
+    assert!(live.contains("type='vga'") && !live.contains("type='qxl'"), "{live}");
+    for socket in ["socket='", "mode='bind' path='"] {
+        let path = live.split_once(socket).unwrap().1.split_once('\'').unwrap().0;
+        assert!(UnixStream::connect(path).is_ok(), "nothing listens at {path}");
+    }
+    assert_eq!(place.said(&["domain", &name, "inactive"]), defined);
+    host.run(&["kill", &name]).exits(0);
+}
+
+#[test]
+fn a_command_line_of_ones_own_is_a_domain_too() {
+    let place = Place::new();
+    let name = place.host.name("own");
+    let spec = format!(
+        "{{\"version\":1,\"name\":\"{name}\",\"command\":{{\"command\":[\"/bin/true\"],\"directory\":\"/\"}}}}"
+    );
+    let file = place.host.file("own.json", spec.as_bytes());
+    place.host.run(&["create", "--spec", file.to_str().unwrap()]).exits(0);
+    let shown = place.said(&["domain", &name]);
+    assert_eq!((text_of(&shown, "name"), text_of(&shown, "memory")), (&*name, "0"));
+    assert!(shown.contains("<emulator>/bin/true</emulator>"), "{shown}");
+    place.host.run(&["rm", &name]).exits(0);
+    assert!(place.refused(&["domain", &name]).contains("hint: "));
 }

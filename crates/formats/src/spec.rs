@@ -4,6 +4,7 @@
 //! that is not known is an error, so that a misspelt restriction is not silently none.
 
 mod document;
+mod hardware;
 mod label;
 
 pub use document::DomainSpec;
@@ -133,6 +134,12 @@ pub struct GuestSpec {
     /// machine's resources: at most once for each model.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub seclabels: BTreeMap<PathBuf, Vec<RelabelSpec>>,
+    /// The board with its version, such as `pc-q35-7.2`; QEMU's newest without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// The address of the network card; QEMU's own without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
     /// How guest code is run; found out by trying where it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<svirt_model::Accelerator>,
@@ -164,6 +171,8 @@ impl Default for GuestSpec {
             extra: Vec::new(),
             origins: BTreeMap::new(),
             seclabels: BTreeMap::new(),
+            machine: None,
+            mac: None,
             accelerator: None,
         }
     }
@@ -515,6 +524,7 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
         return refuse("a disc is only read: it is neither thrown away nor shared for writing");
     }
     check_channels(guest)?;
+    hardware::check(guest).map_err(SpecError::Contradiction)?;
     qemu::read_beside(&guest.extra)?;
     if guest.memory.0 < 1 << 20 || guest.memory.0 > 1 << 43 {
         return refuse("the memory must be at least 1M and at most 8T");

@@ -74,6 +74,12 @@ pub struct Guest {
     /// How it comes to run.
     #[serde(default)]
     pub beginning: Beginning,
+    /// The board with its version; QEMU's newest without it.
+    #[serde(default)]
+    pub machine: Option<String>,
+    /// The address of its network card; QEMU's own without it.
+    #[serde(default)]
+    pub mac: Option<String>,
 }
 
 /// How a guest comes to run.

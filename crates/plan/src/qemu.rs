@@ -51,7 +51,8 @@ impl Line {
         // The firmware has the console where it boots a disk. A kernel's console is the kernel's from
         // the beginning: the firmware would take what is typed before.
         let console = if boots_kernel(machine) { "" } else { ",graphics=off" };
-        let board = format!("q35,usb=off,vmport=off,smm=off,dump-guest-core=off{console}");
+        let board = guest.machine.as_deref().unwrap_or("q35");
+        let board = format!("{board},usb=off,vmport=off,smm=off,dump-guest-core=off{console}");
         self.add("-machine", board);
         self.add("-accel", accelerator);
         self.add("-cpu", cpu);
@@ -126,7 +127,7 @@ impl Line {
                 self.add("-device", "qemu-xhci,id=usb");
                 self.add("-device", "usb-tablet,bus=usb.0");
             }
-            DeviceKind::UserNetwork(_) => self.network(index, resources),
+            DeviceKind::UserNetwork(_) => self.network(index, resources, guest.mac.as_deref()),
             // Given by name on a command line of the user's own, or used by QEMU unasked.
             DeviceKind::Kvm(_)
             | DeviceKind::File(_)
@@ -178,11 +179,12 @@ impl Line {
         self.add("-chardev", format!("socket,id={id},fd={}", number(resources.first())));
     }
 
-    fn network(&mut self, index: usize, resources: &[Resource]) {
+    fn network(&mut self, index: usize, resources: &[Resource], mac: Option<&str>) {
         let (id, fd) = (format!("net{index}"), number(resources.first()));
         self.add("-netdev", format!("stream,id={id},server=off,addr.type=fd,addr.str={fd}"));
         // Without its option ROM, which would boot over the network.
-        self.add("-device", format!("virtio-net-pci,netdev={id},romfile="));
+        let mac = mac.map_or(String::new(), |mac| format!(",mac={mac}"));
+        self.add("-device", format!("virtio-net-pci,netdev={id}{mac},romfile="));
     }
 
     /// The images from the lowest up, each as a node for its file and one for its format, then the

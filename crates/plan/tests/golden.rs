@@ -222,5 +222,9 @@ fn what_a_domain_of_libvirts_adds_is_reached_and_on_the_command_line() {
         from(DeviceKind::Balloon),
         from(DeviceKind::Watchdog(WatchdogAction::Poweroff)),
     ];
-    assert_snapshot!(whole(&machines::tcg(devices), &hosts::root()));
+    let mut machine = machines::tcg(devices);
+    if let svirt_model::Vmm::Guest(guest) = &mut machine.vmm {
+        guest.machine = Some("pc-q35-6.2".into());
+    }
+    assert_snapshot!(whole(&machine, &hosts::root()));
 }

@@ -5,14 +5,13 @@
 //! What is asked comes on its standard input, which ends with the daemon: a start whose daemon has died is
 //! given up and undone.
 
-use crate::soon::{Soon as _, XmlFlags};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::fd::AsFd,
     process::{Child, Command, ExitCode, Stdio},
 };
-use svirt_engine::{Code, Engine, Failure, StartOptions, Streams, spec::Spec};
+use svirt_engine::{Code, Engine, Failure, StartOptions, Streams, XmlFlags, spec::Spec};
 
 /// The word that makes this program do one thing.
 pub(crate) const WORD: &str = "--apart";

@@ -108,6 +108,7 @@ fn os(guest: &GuestSpec) -> Built {
     let mut os = element("os", &[])?;
     let mut kind = text("type", "hvm")?;
     kind.set_attribute("arch", "x86_64")?;
+    guest.machine.iter().try_for_each(|board| kind.set_attribute("machine", board))?;
     os.append(kind);
     if let Some(FirmwareSpec { code, rom, vars }) = &guest.firmware {
         let mut loader = text("loader", &path_text(code))?;
@@ -152,7 +153,11 @@ fn devices(guest: &GuestSpec) -> Built {
     }
     if guest.network() == NetSpec::User {
         let backend = element("backend", &[("type", "passt")])?;
-        let mut card = around(element("interface", &[("type", "user")])?, backend);
+        let mut card = element("interface", &[("type", "user")])?;
+        if let Some(mac) = &guest.mac {
+            card.append(element("mac", &[("address", mac)])?);
+        }
+        card.append(backend);
         card.append(element("model", &[("type", "virtio")])?);
         devices.append(card);
     }

@@ -1,6 +1,7 @@
 //! What libvirt adds to the document of a domain that runs: its number, its identity, and the labels
 //! that its process and its images have. The rest stays as its author wrote it.
 
+use super::complete::{Sockets, name_devices};
 use crate::xml::{Document, Element, Problem, build::text};
 use svirt_model::{Uuid, label::SecurityModel};
 
@@ -15,6 +16,18 @@ pub struct Live {
     pub labels: Vec<LiveLabel>,
     /// The first model that the host has: a `<seclabel>` that names none is about this one.
     pub first: Option<SecurityModel>,
+}
+
+impl Live {
+    /// Adds it, and what is known of each device, to a document that is
+    /// [complete](super::complete()).
+    ///
+    /// # Errors
+    /// A document cannot hold a label or a path.
+    pub fn add_whole(&self, document: &mut Document, sockets: &Sockets) -> Result<(), Problem> {
+        self.add_to(document)?;
+        name_devices(document, sockets)
+    }
 }
 
 /// What one security model calls a machine that runs.

@@ -13,6 +13,7 @@
 //! left, and only what the table in `harmless/` has may be left.
 
 pub mod chardev;
+mod complete;
 mod convert;
 mod describe;
 pub mod disk;
@@ -30,16 +31,19 @@ pub mod resources;
 pub mod screen;
 pub mod secrets;
 mod show;
+mod stand_in;
 pub mod storage;
 pub mod system;
 mod view;
 pub mod words;
 
+pub use complete::{Facts, Sockets, complete, running, without_secrets};
 pub use convert::{Converted, Note};
 pub use describe::{Undescribed, describe};
 pub use error::{DomainError, Problem};
 pub use harmless::{HARMLESS, Harmless, Ignored, VARIABLES};
 pub use live::{Live, LiveLabel};
+pub use stand_in::stand_in;
 
 use crate::xml::Document;
 use chardev::PortKind;
@@ -157,7 +161,7 @@ impl Domain {
         self.lines.get(name).copied().unwrap_or(1)
     }
 
-    /// Whether a device is another one said again: the first console is the first serial port, and
+    /// Whether a device of this domain is another one said again: the first console is the first serial port, and
     /// libvirt writes both.
     pub fn is_copy(&self, device: &Device) -> bool {
         fn port(device: &Device) -> Option<&chardev::Port> {
@@ -171,7 +175,7 @@ impl Domain {
             return false;
         };
         let serial = matches!(console.target.as_deref(), None | Some("serial"));
-        let first = of_kind(PortKind::Console).is_some_and(|first| first.line == console.line);
+        let first = of_kind(PortKind::Console).is_some_and(|first| std::ptr::eq(first, console));
         serial && first && of_kind(PortKind::Serial).is_some()
     }
 }

@@ -121,6 +121,18 @@ impl Element {
         self.children.insert(at + 2, Node::Element(child));
     }
 
+    /// Adds an element on a line of its own before the first one with this name, or behind all where
+    /// there is none.
+    pub fn insert_before(&mut self, name: &str, mut child: Element) {
+        let named = |node: &Node| matches!(node, Node::Element(element) if element.is(name));
+        let Some(at) = self.children.iter().position(named) else { return self.append(child) };
+        let indent = self.inner_indent();
+        child.move_to(&indent);
+        // What is before the other one is before this one now.
+        self.children.insert(at, Node::Element(child));
+        self.children.insert(at + 1, Node::Text(line(&indent)));
+    }
+
     /// Takes away the elements for which `which` holds, with the white space before each.
     /// Answers how many there were.
     pub fn remove_elements(&mut self, which: impl Fn(&Element) -> bool) -> usize {

@@ -172,7 +172,18 @@ fn guest() -> impl Strategy<Value = (Vmm, Vec<DeviceKind>)> {
             let (memory, append) = (Bytes(mib << 20), "quiet".to_owned());
             let program = program(QEMU);
             let (extra, beginning) = (Vec::new(), Beginning::AtOnce);
-            let guest = Guest { program, accelerator, memory, cpus, append, extra, beginning };
+            let (machine, mac) = (None, None);
+            let guest = Guest {
+                program,
+                accelerator,
+                memory,
+                cpus,
+                append,
+                extra,
+                beginning,
+                machine,
+                mac,
+            };
             let vmm = Vmm::Guest(guest);
             let mut devices = vec![DeviceKind::Monitor, DeviceKind::Console];
             devices.extend(kvm.then(|| DeviceKind::Kvm(device("/dev/kvm", 0o660))));

@@ -31,6 +31,8 @@ fn guest(accelerator: Accelerator, devices: Vec<Device>) -> Machine {
         append: String::new(),
         extra: Vec::new(),
         beginning: Beginning::AtOnce,
+        machine: None,
+        mac: None,
     });
     let common = vec![
         null(),

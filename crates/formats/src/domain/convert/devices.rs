@@ -38,9 +38,7 @@ impl Convert<'_> {
         if asked || !interface.scripts.is_empty() || !interface.devices.is_empty() {
             return self.refuse(line, &refused::CARD_FILES);
         }
-        if interface.mac.is_some() {
-            self.note(line, "the network card has QEMU's own address");
-        }
+        self.guest.mac.clone_from(&interface.mac);
         if interface.model.as_deref().is_some_and(|model| model != "virtio") {
             self.note(line, "the network card is a virtio one");
         }

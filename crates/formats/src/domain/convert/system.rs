@@ -24,6 +24,8 @@ impl Convert<'_> {
             DomainType::Kvm => Accelerator::Kvm,
             DomainType::Qemu => Accelerator::Tcg,
         });
+        let board = domain.os.machine.as_deref().filter(|name| name.starts_with("pc-q35-"));
+        self.guest.machine = board.map(str::to_owned);
         self.memory()?;
         self.whole()?;
         self.boot()?;
