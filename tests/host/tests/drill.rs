@@ -104,6 +104,13 @@ claims! {
                 assert!(!refused.iter().any(|r| r == word), "{layer} alone refuses {word}");
             }
         }
+        // The same is known of what is tried on the other machine.
+        let blocked = words(found, |row| row["on"] == "machine" && row["outcome"] == "blocked");
+        let known = words(found, |row| row["on"] == "machine" && row["refused_by"].is_array());
+        assert!(!blocked.is_empty() && blocked == known, "{blocked:?} {known:?}");
+        let apart = words(found, |row| row["on"] == "machine"
+            && row["refused_by"].as_array().is_some_and(|all| all.iter().any(|l| l == "namespaces")));
+        assert!(apart.contains(&"signal".to_owned()), "{apart:?}");
         // Each of these rests on one layer, and is open without it.
         for (word, layer) in [("stat-file", "root"), ("io-uring", "seccomp"), ("udp", "namespaces")] {
             let only = words(found, |row| row["attempt"] == word

@@ -7,8 +7,8 @@ use super::{
     confined::Cell,
     decoys::Decoys,
     neighbour::Neighbour,
-    on_a_machine,
-    outcome::{self, Outcome, Refusing, Row},
+    of_a_machine, on_a_machine,
+    outcome::{self, Outcome, Prey, Refusing, Row},
     own::Own,
     whole, without,
 };
@@ -39,7 +39,18 @@ pub enum Step {
 /// How often something is tried, and what came of it each time.
 struct Tries {
     step: Step,
-    answers: Answers,
+    of_decoys: Answers,
+    of_machine: Answers,
+}
+
+impl Tries {
+    fn of(&self, row: &Row) -> Answer {
+        let answers = match row.prey {
+            Prey::Decoy => &self.of_decoys,
+            Prey::Machine => &self.of_machine,
+        };
+        answers.of(row.attempt)
+    }
 }
 
 pub(super) fn drill(
@@ -57,7 +68,7 @@ pub(super) fn drill(
     let vmm = plan.vmm();
     let mut rows = outcome::rows(&vmm.confinement, &inside, &outside);
     let there = in_force(plan);
-    let machines = on_a_machine(&mut cell, by.0, machine, &inside)?;
+    rows.extend(on_a_machine(&mut cell, by.0, machine, &inside)?);
     let again = Again::of(engine, store, (name, plan))?;
     let each = there.iter().flat_map(|layer| [Step::Alone(*layer), Step::Without(*layer)]);
     let mut tries = Vec::new();
@@ -65,14 +76,14 @@ pub(super) fn drill(
         step(&next);
         let plan = again.planned(engine, &there, next)?;
         let mut cell = Cell::of(engine, store, &plan, by)?;
-        let answers = cell.answers(&whole(cell.targets(decoys)))?;
-        tries.push(Tries { step: next, answers });
+        let of_decoys = cell.answers(&whole(cell.targets(decoys)))?;
+        let of_machine = of_a_machine(&mut cell, machine, &of_decoys)?;
+        tries.push(Tries { step: next, of_decoys, of_machine });
     }
     let root = engine.facts().is_root();
     for row in rows.iter_mut().filter(|row| row.outcome == Outcome::Blocked) {
         row.layers = Some(refusing(row, &tries, root));
     }
-    rows.extend(machines);
     Ok(Drill { name: name.clone(), layers: vmm.layers.clone(), rows })
 }
 
@@ -90,8 +101,8 @@ fn taken(layer: Layer, root: bool) -> Option<Layer> {
 
 fn refusing(row: &Row, tries: &[Tries], root: bool) -> Refusing {
     let mut found = Refusing::default();
-    for Tries { step, answers } in tries {
-        match (step, answers.of(row.attempt)) {
+    for tried in tries {
+        match (&tried.step, tried.of(row)) {
             (Step::Nothing, Answer::Refused { .. } | Answer::Killed) => found.launch = true,
             (Step::Alone(layer), Answer::Refused { .. } | Answer::Killed) => {
                 found.alone.push(*layer);

@@ -182,12 +182,19 @@ fn on_a_machine(
     machine: &Neighbour,
     inside: &Answers,
 ) -> Result<Vec<Row>, Failure> {
-    let mut order = machine.order();
-    let outside = without(by, &order)?;
-    let killed = inside.killed();
-    order.words.retain(|word| !killed.has(word));
-    let inside = cell.answers(&order)?.with(killed);
+    let outside = without(by, &machine.order())?;
+    let inside = of_a_machine(cell, machine, inside)?;
     Ok(outcome::on_a_machine(machine, &inside, &outside))
+}
+
+fn of_a_machine(
+    cell: &mut Cell<'_>,
+    machine: &Neighbour,
+    of_decoys: &Answers,
+) -> Result<Answers, Failure> {
+    let (mut order, killed) = (machine.order(), of_decoys.killed());
+    order.words.retain(|word| !killed.has(word));
+    Ok(cell.answers(&order)?.with(killed))
 }
 
 fn without(by: Attacker<'_>, order: &Order) -> Result<Answers, Failure> {
