@@ -162,6 +162,7 @@ impl Host {
     pub fn svirt(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(&self.svirt);
         command.args(arguments);
+        svirt_fault::pass_on(&mut command);
         command
     }
 

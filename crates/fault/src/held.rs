@@ -1,6 +1,6 @@
 //! The telling: one message a point, with one end of a connection of its own, on whose other end the
 //! process waits until it is closed. So any number of processes may share what they tell by, and each
-//! is let go by itself.
+//! is let go by itself. What is left out needs no telling.
 
 use rustix::{
     io::{IoSlice, fcntl_dupfd_cloexec, retry_on_intr},
@@ -40,16 +40,23 @@ pub fn point<D: Display>(name: impl FnOnce() -> D) {
     }
 }
 
+/// Whether a test leaves this out, which is only named where one leaves anything out.
+pub fn leaves_out<D: Display>(name: impl FnOnce() -> D) -> bool {
+    static LIST: OnceLock<Option<String>> = OnceLock::new();
+    let Some(list) = LIST.get_or_init(|| env::var(crate::LEFT_OUT).ok()) else { return false };
+    let name = name().to_string();
+    list.split(',').any(|one| one == name)
+}
+
 /// What tells of points, for whoever closes all other descriptors.
 pub fn descriptor() -> Option<RawFd> {
     told_by().map(|fd| fd.as_raw_fd())
 }
 
-/// Lets a program tell of its points too.
+/// Lets a program tell of its points too, and leave out the same.
 pub fn pass_on(command: &mut Command) {
-    if let Some(socket) = env::var_os(VARIABLE) {
-        command.env(VARIABLE, socket);
-    }
+    let all = [VARIABLE, crate::LEFT_OUT].map(|name| (name, env::var_os(name)));
+    command.envs(all.into_iter().filter_map(|(name, value)| Some((name, value?))));
 }
 
 /// Tells of no further point: what it takes is about to be forbidden.

@@ -77,6 +77,13 @@ pub(crate) fn profile(files: &BTreeMap<String, File>, name: &str) -> Result<Vec<
         add(included, file, &mut rules)?;
     }
     add(name, own, &mut rules)?;
+    for rule in &mut rules {
+        let by = &rule.entry.unseen_by;
+        if let Some(unknown) = by.iter().find(|profile| !files.contains_key(*profile)) {
+            return Err(format!("{}: there is no {unknown}.toml", rule.call));
+        }
+        rule.entry.unseen.take_if(|_| !by.is_empty() && !by.iter().any(|profile| profile == name));
+    }
     Ok(rules)
 }
 
@@ -158,6 +165,9 @@ fn well_formed(entry: &Entry, answer: Answer) -> Result<(), String> {
     }
     if entry.unseen.as_ref().is_some_and(|needs| needs.trim().is_empty()) {
         return Err("what needs it, unseen, is empty".into());
+    }
+    if !entry.unseen_by.is_empty() && entry.unseen.is_none() {
+        return Err("who does not need it is said, and not what does".into());
     }
     if entry.calls.is_empty() {
         return Err("there is no call".into());

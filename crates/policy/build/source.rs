@@ -36,6 +36,9 @@ pub(crate) struct Entry {
     pub(crate) why: String,
     /// Of an entry that no run of the tests needs on Debian 12: what does need it.
     pub(crate) unseen: Option<String>,
+    /// The profiles of which that is said; empty: all that have the entry.
+    #[serde(default)]
+    pub(crate) unseen_by: Vec<String>,
     /// What their arguments must be: all of these.
     #[serde(default)]
     pub(crate) when: Vec<Condition>,

@@ -165,9 +165,10 @@ const UNSEEN: &str =
 fn unseen() -> String {
     let mut text = String::from(
         "# What the filters have that no run of the tests needs\n\n\
-         Each rule of QEMU's and passt's system call filters was taken away in turn, and what these programs do \
-         in the tests was\ndone once more (Debian 12, x86_64; `cargo xtask soak --privileges`). All others are \
-         missed; these say what needs them.\nMade from `crates/policy/seccomp` by its test, with \
+         Each rule of each system call filter was taken away in turn, and what is done under it in the tests was \
+         done once more:\nby QEMU, by passt, by programs that sVirt does not know (shells, the tools of a Debian, \
+         Python, another sandbox, a QEMU that\nnobody knows), and by the first process of machines (Debian 12, \
+         x86_64; `cargo xtask soak --privileges`). All others are\nmissed; these say what needs them.\nMade from `crates/policy/seccomp` by its test, with \
          `SVIRT_WRITE=1`; not to be edited.\n\n\
          | filter | call | answer | why it is there | what needs it |\n|---|---|---|---|---|\n",
     );
@@ -178,9 +179,9 @@ fn unseen() -> String {
                 continue;
             }
             let (answer, needs) = (format!("{:?}", rule.answer), rule.unseen.unwrap_or_default());
-            let shared = profiles().iter().filter(|other| other.rules.contains(rule)).count() > 1;
-            let of = if shared { "common" } else { profile.name };
-            let row = [of, rule.call, &answer.to_lowercase(), rule.why, needs];
+            let of = profiles().into_iter().filter(|other| other.rules.contains(rule));
+            let of: Vec<_> = of.map(|profile| profile.name).collect();
+            let row = [&of.join(", "), rule.call, &answer.to_lowercase(), rule.why, needs];
             text.push_str(&format!("| {} |\n", row.join(" | ")));
             seen.push(rule);
         }
@@ -220,6 +221,10 @@ fn an_entry_without_a_reason_does_not_build() {
     assert_fault("[[allow]]\ncalls = [\"write\"]\nwhy = \" \"", "the reason is empty");
     let unseen = "[[allow]]\ncalls = [\"write\"]\nwhy = \"x\"\nunseen = \"\"";
     assert_fault(unseen, "what needs it, unseen, is empty");
+    let by = "[[allow]]\ncalls = [\"write\"]\nwhy = \"x\"\nunseen-by = [\"it\"]";
+    assert_fault(by, "and not what does");
+    let by = "[[allow]]\ncalls = [\"write\"]\nwhy = \"x\"\nunseen = \"y\"\nunseen-by = [\"other\"]";
+    assert_fault(by, "write: there is no other.toml");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod doctor;
 mod drill;
 mod durable;
 mod evidence;
+mod init;
 mod layers;
 mod limits;
 mod probe;

@@ -1,6 +1,5 @@
 //! Processes under a profile. The only file of these tests with `unsafe` in it.
 
-use crate::least;
 use std::{
     ffi::CString,
     io,
@@ -178,7 +177,7 @@ fn confinement(
     profile: &Profile,
     memory: ExecutableMemory,
 ) -> impl Fn() -> io::Result<()> + Send + Sync + 'static {
-    let filter = seccomp::compile(&least::reduced(profile), memory).expect("it is compiled");
+    let filter = seccomp::compile(profile, memory).expect("it is compiled");
     move || {
         // SAFETY: numbers only.
         unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };

@@ -1,8 +1,8 @@
 //! Least privilege: every rule of a profile is taken away in turn, and what the programs do in these
 //! tests is done once more. Where it all goes well without a rule, that has to say what needs it.
 //!
-//! The tests are run by this program again, with a word in its environment that says which rules
-//! their filters lack.
+//! The tests are run by this program again, with a list in its environment of the rules that their
+//! filters lack.
 
 use std::{
     env,
@@ -11,39 +11,22 @@ use std::{
 use svirt_model::SyscallProfile;
 use svirt_policy::seccomp::{Answer, Profile, Rule, profile};
 
-/// PROFILE:NUMBER, a rule by its place; or PROFILE:grants and PROFILE:refusals, all of either kind that
-/// say that they are unseen.
-const WITHOUT: &str = "SVIRT_TEST_WITHOUT";
-const GRANTS: &str = "grants";
-const REFUSALS: &str = "refusals";
-
 /// The programs with profiles of their own, and the tests in which they work.
-const WORKS: &[(SyscallProfile, &str)] =
-    &[(SyscallProfile::Qemu, "real_qemu::"), (SyscallProfile::Passt, "real_passt::")];
+const WORKS: &[(SyscallProfile, &str)] = &[
+    (SyscallProfile::Qemu, "real_qemu::"),
+    (SyscallProfile::Passt, "real_passt::"),
+    (SyscallProfile::Generic, "real_programs::"),
+];
 
-/// The profile without what this process was told to leave out.
-pub(crate) fn reduced(profile: &Profile) -> Profile {
-    let without = env::var(WITHOUT).unwrap_or_default();
-    let (of, which) = without.split_once(':').unwrap_or_default();
-    let left_out = |number: usize, rule: &Rule| {
-        let (unseen, grants) = (rule.unseen.is_some(), rule.answer == Answer::Allow);
-        of == profile.name
-            && match which {
-                GRANTS => unseen && grants,
-                REFUSALS => unseen && !grants,
-                which => which.parse() == Ok(number),
-            }
-    };
-    let rules = profile.rules.iter().enumerate();
-    let kept = rules.filter(|(number, rule)| !left_out(*number, rule)).map(|(_, rule)| *rule);
-    // A process makes few of these.
-    Profile { name: profile.name, rules: Vec::leak(kept.collect()) }
+/// By which a rule is left out: its place.
+fn name(profile: &Profile, number: usize) -> String {
+    format!("{}:{number}", profile.name)
 }
 
 /// Whether these tests go well in another process, without these rules.
 fn goes_well(tests: &[String], without: &str) -> bool {
     let mut command = Command::new(env::current_exe().expect("this program has a path"));
-    command.args(["--exact", "--test-threads=2"]).args(tests).env(WITHOUT, without);
+    command.args(["--exact", "--test-threads=2"]).args(tests).env(svirt_fault::LEFT_OUT, without);
     let said = command.stdin(Stdio::null()).output().expect("it starts");
     said.status.success()
 }
@@ -75,16 +58,18 @@ impl Works {
         WORKS.iter().map(of).collect()
     }
 
-    fn goes_well_without(&self, which: &str) -> bool {
-        goes_well(&self.tests, &format!("{}:{which}", self.profile.name))
+    /// Without all rules for which this holds.
+    fn goes_well_without(&self, which: impl Fn(&Rule) -> bool) -> bool {
+        let rules = self.profile.rules.iter().enumerate().filter(|(_, rule)| which(rule));
+        let names: Vec<_> = rules.map(|(number, _)| name(self.profile, number)).collect();
+        goes_well(&self.tests, &names.join(","))
     }
 
-    /// Whether some test fails without a rule, if the profile has it.
+    /// Whether some test fails without a rule of the profile.
     fn misses(&mut self, rule: &Rule) -> bool {
-        let Some(number) = self.profile.rules.iter().position(|other| other == rule) else {
-            return false;
-        };
-        let without = format!("{}:{number}", self.profile.name);
+        let number = self.profile.rules.iter().position(|other| std::ptr::eq(other, rule));
+        let number = number.expect("it is one of them");
+        let without = name(self.profile, number);
         let one = |test: &String| !goes_well(std::slice::from_ref(test), &without);
         let Some(at) = self.tests.iter().position(one) else { return false };
         self.tests[..=at].rotate_right(1);
@@ -95,29 +80,32 @@ impl Works {
 /// All that say that nothing here needs them are away at once, and nothing here misses them. What is
 /// refused otherwise where a grant is away may be refused by what is unseen, so one kind goes at a time.
 #[test]
-fn what_is_unseen_no_real_qemu_misses() {
+fn what_is_unseen_nothing_real_misses() {
     for works in Works::all() {
-        for kind in [GRANTS, REFUSALS] {
-            assert!(works.goes_well_without(kind), "{} misses {kind}", works.profile.name);
+        for grants in [true, false] {
+            let away =
+                |rule: &Rule| rule.unseen.is_some() && (rule.answer == Answer::Allow) == grants;
+            let name = works.profile.name;
+            assert!(works.goes_well_without(away), "{name} misses some that grant: {grants}");
         }
     }
 }
 
-/// Every other rule is missed when it is away. `cargo xtask soak --privileges` runs this: some ten
+/// Every other rule is missed when it is away. `cargo xtask soak --privileges` runs this: some fifteen
 /// minutes.
 #[test]
 #[ignore = "it lasts: cargo xtask soak --privileges"]
 fn every_rule_is_missed_or_unseen() {
     let mut all = Works::all();
-    assert!(all.iter().all(|works| works.goes_well_without("nothing")), "it does not go well");
-    let mut rules: Vec<&Rule> = Vec::new();
-    for rule in all.iter().flat_map(|works| works.profile.rules).filter(|r| r.unseen.is_none()) {
-        if !rules.contains(&rule) {
-            rules.push(rule);
+    assert!(all.iter().all(|works| works.goes_well_without(|_| false)), "it does not go well");
+    let mut idle = Vec::new();
+    for works in &mut all {
+        for rule in works.profile.rules.iter().filter(|rule| rule.unseen.is_none()) {
+            if !works.misses(rule) {
+                let Rule { call, answer, why, .. } = rule;
+                idle.push(format!("{}: {call} ({answer:?}): {why}", works.profile.name));
+            }
         }
     }
-    rules.retain(|rule| !all.iter_mut().any(|works| works.misses(rule)));
-    let idle: Vec<_> =
-        rules.iter().map(|r| format!("{} ({:?}): {}", r.call, r.answer, r.why)).collect();
     assert!(idle.is_empty(), "nothing misses these, and they do not say so:\n{}", idle.join("\n"));
 }

@@ -9,4 +9,5 @@ mod machine;
 #[cfg(target_arch = "x86_64")]
 mod reach;
 mod real_passt;
+mod real_programs;
 mod real_qemu;
