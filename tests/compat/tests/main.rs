@@ -3,5 +3,7 @@
 
 mod commands;
 mod domains;
+mod faults;
 mod machines;
 mod session;
+mod wire;

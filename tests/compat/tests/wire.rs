@@ -1,0 +1,103 @@
+//! A client that says whatever it likes: the protocol's messages byte by byte, and what is none.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
+use svirt_rpc::{
+    Error, Program, Xdr,
+    frame::{Frame, Header, Incoming, Status},
+    from_bytes, to_bytes,
+};
+
+/// Longer than any answer takes, on a busy host too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `connect_open`, `connect_close`, and others that are used below.
+pub(crate) const OPEN: u32 = 1;
+pub(crate) const CLOSE: u32 = 2;
+pub(crate) const GET_TYPE: u32 = 3;
+pub(crate) const DEFINE_XML: u32 = 11;
+pub(crate) const GET_LIB_VERSION: u32 = 157;
+pub(crate) const REGISTER_EVENTS: u32 = 316;
+
+/// A connection.
+pub(crate) struct Wire {
+    stream: UnixStream,
+    incoming: Incoming,
+    serial: u32,
+}
+
+impl Wire {
+    /// Connects, and says nothing.
+    pub(crate) fn connect(socket: &Path) -> Self {
+        let stream = UnixStream::connect(socket).expect("the daemon listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a limit");
+        Self { stream, incoming: Incoming::default(), serial: 0 }
+    }
+
+    /// Connects and opens, as every client does.
+    pub(crate) fn open(socket: &Path) -> Self {
+        let mut wire = Self::connect(socket);
+        wire.ask::<()>(OPEN, &(None::<String>, 0_u32)).expect("it may open");
+        wire
+    }
+
+    /// How long it may take until something that is said is taken.
+    pub(crate) fn wait_no_longer_than(&self, patience: Duration) {
+        self.stream.set_write_timeout(Some(patience)).expect("a limit");
+    }
+
+    /// Says any bytes; whether they were taken.
+    pub(crate) fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Makes a call, and does not wait for its answer.
+    pub(crate) fn call(&mut self, procedure: u32, arguments: &impl Xdr) -> io::Result<u32> {
+        self.serial += 1;
+        let header = Header::call(Program::Remote as u32, procedure, self.serial);
+        let payload = to_bytes(arguments).expect("arguments of a test");
+        self.say(&Frame::new(header, payload).bytes().expect("a message of a test"))?;
+        Ok(self.serial)
+    }
+
+    /// Makes a call, and gives its answer.
+    pub(crate) fn ask<T: Xdr>(&mut self, procedure: u32, arguments: &impl Xdr) -> Result<T, Error> {
+        let serial = self.call(procedure, arguments).expect("the daemon takes calls");
+        self.answer_to(serial)
+    }
+
+    /// The answer to a call; other messages are passed over.
+    pub(crate) fn answer_to<T: Xdr>(&mut self, serial: u32) -> Result<T, Error> {
+        loop {
+            let Frame { header, payload, .. } = self.hear().expect("the connection is open");
+            if header.serial != serial {
+                continue;
+            }
+            match header.status {
+                Status::Error => return Err(from_bytes(&payload).expect("an error")),
+                _ => return Ok(from_bytes(&payload).expect("an answer")),
+            }
+        }
+    }
+
+    /// The next message; none when the daemon has hung up.
+    pub(crate) fn hear(&mut self) -> Option<Frame> {
+        let mut bytes = [0; 64 << 10];
+        loop {
+            if let Some(frame) = self.incoming.frame().expect("the daemon keeps to its protocol") {
+                return Some(frame);
+            }
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return None,
+                Ok(count) => self.incoming.push(&bytes[..count]),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionReset => return None,
+                Err(e) => panic!("no message and no end: {e}"),
+            }
+        }
+    }
+}
