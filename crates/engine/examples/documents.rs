@@ -1,10 +1,11 @@
 //! What libvirt's clients are given, on standard output: for tests, and to see it without a client.
 //!
 //! `documents capabilities`, `documents kind [MACHINE [TYPE]]`, `documents host`; of a document on
-//! standard input, `documents check`, `documents native`; of a machine, `documents domain NAME [inactive]`.
+//! standard input, `documents check`, `documents native`; of a machine, `documents domain NAME [inactive]`,
+//! `documents title NAME [TEXT]`, `documents vcpus NAME COUNT`.
 
 use std::process::ExitCode;
-use svirt_engine::{Code, Engine, Failure, XmlFlags, model::MachineName};
+use svirt_engine::{Amendment, Code, Engine, Failure, XmlFlags, model::MachineName};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +33,12 @@ fn said(words: &[&str]) -> Result<String, Failure> {
         ["check"] => engine.check_domain(&given()?).map(|read| format!("{read:?}")),
         ["native"] => engine.domain_to_native(&given()?),
         ["domain", name, how @ ..] => engine.domain_xml(&named(name)?, flags(how)),
+        ["title", name] => Ok(engine.title(&named(name)?)?.unwrap_or_default()),
+        ["title", name, text] => changed(&engine, name, &Amendment::Title(Some((*text).into()))),
+        ["vcpus", name, count] => {
+            let count = count.parse().map_err(|e| Failure::from_error(Code::Usage, &e))?;
+            changed(&engine, name, &Amendment::Vcpus(count))
+        }
         ["host"] => Ok(format!("{:?}", engine.host_info())),
         _ => Err(Failure::new(Code::Usage, "there is no such document")),
     }
@@ -44,6 +51,10 @@ fn given() -> Result<String, Failure> {
 
 fn named(name: &str) -> Result<MachineName, Failure> {
     name.parse().map_err(|e| Failure::from_error(Code::Usage, &e))
+}
+
+fn changed(engine: &Engine, name: &str, amendment: &Amendment) -> Result<String, Failure> {
+    engine.amend(&named(name)?, amendment).map(|()| String::new())
 }
 
 fn flags(words: &[&str]) -> XmlFlags {

@@ -3,7 +3,11 @@
 
 use crate::{Code, Failure};
 use std::io::ErrorKind;
-use svirt_formats::{domain::Undescribed, image::ImageError, spec::SpecError};
+use svirt_formats::{
+    domain::{AmendError, Undescribed},
+    image::ImageError,
+    spec::SpecError,
+};
 use svirt_host::{
     HostError, launch::LaunchError, mac::semodule::SemoduleError, pin::PinError,
     sources::SourceError,
@@ -142,6 +146,19 @@ impl From<Undescribed> for Failure {
     fn from(error: Undescribed) -> Self {
         Failure::from_error(Code::Data, &error)
             .hint("its specification is in `svirt inspect --json`")
+    }
+}
+
+impl From<AmendError> for Failure {
+    fn from(error: AmendError) -> Self {
+        let hint = match &error {
+            AmendError::Domain(error) => Some(error.hint().into_owned()),
+            AmendError::Memory(_) | AmendError::Vcpus(_) => {
+                Some("raise what it may have first: virsh setmaxmem, or setvcpus --maximum".into())
+            }
+            _ => None,
+        };
+        Failure::from_error(Code::Data, &error).maybe_hint(hint)
     }
 }
 

@@ -79,6 +79,16 @@ impl Engine {
         Ok(document.write())
     }
 
+    /// The document that a machine was described by, if it was: its definition's, or of one that has none,
+    /// the one that it was started with.
+    pub(crate) fn own_document(&self, name: &MachineName) -> Result<Option<Document>, Failure> {
+        let store = self.store()?;
+        let run = store.run(name)?.filter(|run| run.transient);
+        let kept = self.kept(&store, name, run.as_ref())?;
+        let document = kept.spec.domain.map(|domain| Document::read(domain.xml.as_bytes()));
+        document.transpose().map_err(impossible)
+    }
+
     /// What was asked for of a machine: by who started it, or by its definition.
     fn kept(&self, store: &Store, name: &MachineName, run: Option<&Run>) -> Result<Kept, Failure> {
         let (request, id) = match run {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod accelerator;
+mod amend;
 mod capabilities;
 mod client;
 mod convert;
@@ -57,7 +58,11 @@ pub use repair::Repair;
 pub use start::{StartOptions, Started, Streams, new_id};
 pub use watch::Watch;
 
-pub use svirt_formats::{command_line::quoted, domain::Note, spec};
+pub use svirt_formats::{
+    command_line::quoted,
+    domain::{Amendment, Note},
+    spec,
+};
 pub use svirt_host::{peer, processes::Usage, sys::passed_sockets};
 pub use svirt_model as model;
 pub use svirt_probe as probe;

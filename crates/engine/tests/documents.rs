@@ -265,3 +265,30 @@ fn a_command_line_of_ones_own_is_a_domain_too() {
     place.host.run(&["rm", &name]).exits(0);
     assert!(place.refused(&["domain", &name]).contains("hint: "));
 }
+
+#[test]
+fn a_definition_is_changed_in_one_thing() {
+    if !has_program(QEMU) {
+        return eprintln!("skipped: there is no {QEMU}");
+    }
+    let place = Place::new();
+    let (name, other) = (place.host.name("web"), place.host.name("flags"));
+    let document = domain(&name, "<!-- mine -->");
+    let file = place.host.file("web.xml", document.as_bytes());
+    place.host.run(&["create", "--xml", file.to_str().unwrap()]).exits(0);
+    place.said(&["title", &name, "a <title>"]);
+    assert_eq!(place.said(&["title", &name]).trim(), "a <title>");
+    let kept = place.host.run(&["inspect", &name, "--xml"]).exits(0).out;
+    assert!(kept.contains("<!-- mine -->") && kept.contains("a &lt;title&gt;"), "{kept}");
+    let refused = place.refused(&["vcpus", &name, "2"]);
+    assert!(refused.contains("1 to 1 processors") && refused.contains("hint: "), "{refused}");
+
+    let spec = format!("{{\"version\":1,\"name\":\"{other}\",\"guest\":{{}}}}");
+    let file = place.host.file("flags.json", spec.as_bytes());
+    place.host.run(&["create", "--spec", file.to_str().unwrap()]).exits(0);
+    place.said(&["vcpus", &other, "2"]);
+    assert_eq!(text_of(&place.said(&["domain", &other]), "vcpu"), "2");
+    let refused = place.refused(&["title", &other, "a"]);
+    assert!(refused.contains("has no title") && refused.contains("hint: "), "{refused}");
+    assert!(place.refused(&["title", "nobody"]).contains("nobody"));
+}

@@ -12,6 +12,7 @@
 //! and in `<name>` and `<uuid>`, of which there is one. There is no list of what is understood; what nobody asked for is
 //! left, and only what the table in `harmless/` has may be left.
 
+mod amend;
 pub mod chardev;
 mod complete;
 mod convert;
@@ -37,6 +38,7 @@ pub mod system;
 mod view;
 pub mod words;
 
+pub use amend::{AmendError, Amendment, described_as, metadata, title};
 pub use complete::{Facts, Sockets, complete, running, without_secrets};
 pub use convert::{Converted, Note};
 pub use describe::{Undescribed, describe};

@@ -1,7 +1,7 @@
 //! Changing a document: what is added looks like what stands around it, and the rest stays as it is.
 
 use super::{
-    Attribute, Document, Element, Node, Problem, VALUE_MAX,
+    Attribute, Document, Element, Node, Problem, VALUE_MAX, XML_NAMESPACE, XMLNS_NAMESPACE,
     text::{check_characters, check_name, escape, escape_value, is_blank},
     tree::{Layout, Text, Written},
 };
@@ -31,6 +31,13 @@ impl From<Text> for Node {
     }
 }
 
+impl Written {
+    /// As libvirt writes attributes.
+    fn usual(raw: String) -> Self {
+        Self { space: " ".into(), equals: "=".into(), quote: '\'', raw }
+    }
+}
+
 impl Element {
     /// An empty element in no namespace.
     ///
@@ -41,6 +48,62 @@ impl Element {
         let layout = Layout { closed: true, ..Layout::default() };
         let (attributes, children) = (Vec::new(), Vec::new());
         Ok(Self { name: name.to_owned(), namespace: None, attributes, children, line: 0, layout })
+    }
+
+    /// Puts it in a namespace, under a prefix that it declares itself. What is in it stays where it is.
+    ///
+    /// # Errors
+    /// `prefix` is no name, or stands for another namespace in this element; or there is no namespace of
+    /// this name.
+    pub fn enter_namespace(&mut self, prefix: &str, uri: &str) -> Result<(), Problem> {
+        check_name(prefix)?;
+        check_characters(uri)?;
+        let name = format!("xmlns:{prefix}");
+        if uri.is_empty()
+            || [XML_NAMESPACE, XMLNS_NAMESPACE].contains(&uri)
+            || prefix.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("xml"))
+        {
+            return Err(Problem::Declaration(name));
+        }
+        let there = self.attributes.iter().find(|attribute| attribute.name == name);
+        match there.map(Attribute::value) {
+            Some(same) if same == uri => {}
+            Some(_) => return Err(Problem::Twice(name)),
+            None if self.attributes.len() >= super::ATTRIBUTES_MAX => {
+                return Err(Problem::TooManyAttributes);
+            }
+            None => self.attributes.push(Attribute {
+                name,
+                namespace: Some(XMLNS_NAMESPACE.into()),
+                value: uri.to_owned(),
+                line: 0,
+                written: Written::usual(escape_value(uri)),
+            }),
+        }
+        self.name = format!("{prefix}:{}", self.name());
+        self.namespace = Some(uri.into());
+        Ok(())
+    }
+
+    /// The same with whatever is in this namespace in none.
+    #[must_use]
+    pub fn without_namespace(mut self, uri: &str) -> Self {
+        let declares = |a: &Attribute| a.namespace() == Some(XMLNS_NAMESPACE) && a.value == uri;
+        self.attributes.retain(|attribute| !declares(attribute));
+        for attribute in self.attributes.iter_mut().filter(|a| a.namespace() == Some(uri)) {
+            (attribute.name, attribute.namespace) = (attribute.name().to_owned(), None);
+        }
+        if self.namespace() == Some(uri) {
+            (self.name, self.namespace) = (self.name().to_owned(), None);
+        }
+        self.children = std::mem::take(&mut self.children)
+            .into_iter()
+            .map(|node| match node {
+                Node::Element(element) => Node::Element(element.without_namespace(uri)),
+                other => other,
+            })
+            .collect();
+        self
     }
 
     /// Gives an attribute in no namespace a value: in its place and its quotation marks if it is
@@ -66,7 +129,7 @@ impl Element {
         if self.attributes.len() >= super::ATTRIBUTES_MAX {
             return Err(Problem::TooManyAttributes);
         }
-        let written = Written { space: " ".into(), equals: "=".into(), quote: '\'', raw };
+        let written = Written::usual(raw);
         let name = name.to_owned();
         self.attributes.push(Attribute { name, namespace: None, value, line: 0, written });
         Ok(())

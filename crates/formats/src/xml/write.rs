@@ -25,6 +25,13 @@ fn write(node: &Node, out: &mut String) {
 }
 
 impl Element {
+    /// The element by itself, as it is written in its document.
+    pub fn written(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
     fn write(&self, out: &mut String) {
         out.push('<');
         out.push_str(&self.name);

@@ -1,13 +1,13 @@
 //! What domains are.
 
 use super::{Answer, Call, domains::size};
-use crate::soon::{Amendment, Soon as _};
+use crate::soon::Soon as _;
 use crate::{
     apart::{self, Task},
     daemon::{Daemon, domain},
     failure::{argument, error, invalid, no_support, only, unsupported},
 };
-use svirt_engine::Known;
+use svirt_engine::{Amendment, Known};
 use svirt_rpc::{Code, Domain, Error, Opaque, Origin, table};
 use uuid::Uuid;
 
@@ -100,7 +100,7 @@ impl table::Definitions for Call {
         if known.is_running() {
             return Err(invalid("cannot resize the maximum memory on an active domain"));
         }
-        self.amend(&known, Amendment::MaxMemory(kib(memory)?))
+        self.amend(&known, &Amendment::MaxMemory(kib(memory)?))
     }
 
     fn domain_set_vcpus(&mut self, domain: Domain, count: u32) -> Answer<()> {
@@ -125,7 +125,9 @@ impl table::Definitions for Call {
             return Err(unsupported("processors of a running machine stay as many as they are"));
         }
         let known = self.daemon.defined(&domain)?;
-        self.amend(&known, Amendment::Vcpus(count))
+        let most = flags & VCPUS_MAXIMUM != 0;
+        let amendment = if most { Amendment::MaxVcpus(count) } else { Amendment::Vcpus(count) };
+        self.amend(&known, &amendment)
     }
 
     fn domain_get_vcpus_flags(&mut self, domain: Domain, _flags: u32) -> Answer<i32> {
@@ -170,7 +172,7 @@ impl table::Definitions for Call {
             (2, Some(uri)) => Amendment::Metadata { uri, key, xml: text },
             _ => return Err(argument("unknown metadata type")),
         };
-        self.amend(&known, amendment)?;
+        self.amend(&known, &amendment)?;
         self.daemon.tell(23, &known, |callback, domain| svirt_rpc::Event::Metadata {
             callback,
             domain,
@@ -216,7 +218,7 @@ impl table::Definitions for Call {
 }
 
 impl Call {
-    fn amend(&self, known: &Known, amendment: Amendment) -> Answer<()> {
+    fn amend(&self, known: &Known, amendment: &Amendment) -> Answer<()> {
         let amended = self.daemon.engine.amend(&known.name, amendment);
         self.daemon.changed.notify_one();
         amended.map_err(|failure| error(&failure))

@@ -112,9 +112,9 @@ impl table::Lives for Call {
         let engine = &self.daemon.engine;
         let memory = kib(memory)?;
         if flags & 2 != 0 || !known.is_running() {
-            use crate::soon::Amendment::{MaxMemory, Memory};
+            use svirt_engine::Amendment::{MaxMemory, Memory};
             let change = if flags & 4 != 0 { MaxMemory(memory) } else { Memory(memory) };
-            engine.amend(&known.name, change).map_err(|failure| error(&failure))?;
+            engine.amend(&known.name, &change).map_err(|failure| error(&failure))?;
         }
         if known.is_running() && (flags & 1 != 0 || flags & 2 == 0) {
             engine.balloon(&known.name, memory).map_err(|failure| error(&failure))?;

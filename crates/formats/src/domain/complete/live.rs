@@ -18,7 +18,8 @@ const ARRANGED: [&str; 7] = ["controller", "input", "video", "sound", "hub", "pa
 /// None: what is put in are words of this module's own.
 pub fn running(document: &mut Document, kind: DomainType) -> Done {
     let root = document.root_mut();
-    root.remove_elements(|e| e.name() == "cpu" || e.name() == "clock");
+    // A guest begins with all of its memory.
+    root.remove_elements(|e| matches!(e.name(), "cpu" | "clock" | "currentMemory"));
     root.insert_after("os", processor(kind)?);
     if let Some(board) = root.element_mut("os").and_then(|os| os.element_mut("type"))
         && !board.attribute("machine").is_some_and(|name| name.starts_with("pc-q35-"))

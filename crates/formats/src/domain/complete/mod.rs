@@ -84,7 +84,7 @@ pub fn complete(document: &mut Document, domain: &Domain, facts: Facts<'_>) -> D
 }
 
 /// Adds an element of the domain in its place, unless there is one.
-fn absent(root: &mut Element, name: &str, make: impl FnOnce() -> Built) -> Done {
+pub(super) fn absent(root: &mut Element, name: &str, make: impl FnOnce() -> Built) -> Done {
     if root.element(name).is_some() {
         return Ok(());
     }
