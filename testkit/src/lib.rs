@@ -16,6 +16,7 @@ mod linux;
 mod machine;
 mod process;
 mod programs;
+mod quota;
 pub mod soak;
 mod talk;
 
@@ -29,4 +30,5 @@ pub use linux::{Linux, linux};
 pub use machine::{Machine, PROMPT};
 pub use process::{Process, all_processes};
 pub use programs::{compiled, has_program, program, svirt};
+pub use quota::Quota;
 pub use talk::{Said, Talk};

@@ -33,6 +33,9 @@ fn io_hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::ReadOnlyFilesystem => {
             Some("choose a place that can be written, or mount it for writing")
         }
+        ErrorKind::QuotaExceeded => {
+            Some("`quota` shows whose it is: free some of what is theirs, or have it raised")
+        }
         ErrorKind::StorageFull => Some("free some space and try again"),
         _ => None,
     }

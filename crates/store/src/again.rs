@@ -35,6 +35,7 @@ impl Store {
             return Ok(None);
         }
         let path = &self.path;
+        self.copying.has_room()?;
         let tx = store::begin(&mut self.connection, Durability::Lazy)
             .map_err(|e| Fault::from(e).at(path))?;
         written(&tx, boot).map_err(|e| e.at(path))?;

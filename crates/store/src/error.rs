@@ -1,7 +1,7 @@
 //! What can go wrong with the store, in words for the person who has to do something about it.
 
 use crate::PlaceError;
-use crate::place::FAILING;
+use crate::place::{FAILING, QUOTA, quota_is_used_up};
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use svirt_model::{MachineName, Uuid};
@@ -46,6 +46,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// Its user may have no more on that file system.
+    #[error("the quota for {path} is used up")]
+    Quota {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says, which does not know of quotas.
         source: rusqlite::Error,
     },
     /// Anything else that SQLite refuses.
@@ -137,6 +145,7 @@ impl StoreError {
                 path.display()
             )),
             Self::Full { .. } => Some("free some space and try again; nothing was changed".into()),
+            Self::Quota { .. } => Some(QUOTA.into()),
             Self::NameInUse { .. } => Some("choose another name, or remove that machine".into()),
             Self::IdentityInUse { .. } => Some(
                 "leave its <uuid> or \"uuid\" out to get a new one, or remove that machine".into(),
@@ -229,6 +238,12 @@ fn name(source: rusqlite::Error, path: PathBuf) -> StoreError {
             StoreError::Busy { path, source }
         }
         Some(ErrorCode::DiskFull) => StoreError::Full { path, source },
+        // SQLite calls it an error of the disk, whatever it was about to do.
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
+            if path.parent().is_some_and(quota_is_used_up) =>
+        {
+            StoreError::Quota { path, source }
+        }
         _ if has_no_room(&source) => StoreError::Full { path, source },
         _ => StoreError::Sqlite { path, source },
     }

@@ -51,6 +51,7 @@ impl Store {
     /// Only when the store cannot be written.
     pub fn ends(&mut self, boot: &str) -> Result<Ends<'_>, StoreError> {
         let path = &self.path;
+        self.copying.has_room()?;
         let tx = store::begin(&mut self.connection, Durability::Lazy)
             .map_err(|e| Fault::from(e).at(path))?;
         let (keep_events, keep_ledger) = (self.retention.events, self.retention.ledger);

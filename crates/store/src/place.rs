@@ -109,13 +109,55 @@ impl PlaceError {
     }
 }
 
-/// What to do about a disk that fails or a quota that is used up, whoever meets it.
+/// What to do about a disk that fails, whoever meets it.
 pub(crate) const FAILING: &str = "the kernel's log (dmesg) says what its disk did, and `quota` whether one is used up; \
      svirt recover puts back what could not be, when it is well again";
 
+/// And about a quota that is used up.
+pub(crate) const QUOTA: &str = "free some of what is yours there, or have the quota raised (`quota` shows it); \
+     svirt recover puts back then what could not be";
+
+/// Whether a quota keeps this user from writing here.
+pub(crate) fn quota_is_used_up(directory: &Path) -> bool {
+    room(directory) == Err(Errno::DQUOT)
+}
+
+/// As much as a transaction may change of the memory that processes share.
+const SHARED_BYTES: usize = 128 << 10;
+
+/// Tries a file without a name, of which nothing stays.
+fn room(directory: &Path) -> Result<(), Errno> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(directory, flags, Mode::RUSR)?;
+    rustix::io::write(&file, &[0; SHARED_BYTES]).map(drop)
+}
+
+/// A state directory whose file system writes nothing in its place.
+#[derive(Debug)]
+pub(crate) struct Copying(Option<PathBuf>);
+
+impl Copying {
+    /// There is room for what SQLite changes in memory that is a file. Where a file system has none for the page
+    /// to be copied to, the kernel ends the process (`SIGBUS`): the supervisor of a machine that runs.
+    pub(crate) fn has_room(&self) -> Result<(), PlaceError> {
+        let Some(directory) = &self.0 else { return Ok(()) };
+        match room(directory) {
+            Err(e @ (Errno::DQUOT | Errno::NOSPC)) => {
+                Err(io_error("write to", directory, e.into()))
+            }
+            // Whatever else is wrong, SQLite finds.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// File systems that write each page to a new place (`include/uapi/linux/magic.h`, and `fs/bcachefs/super.c`).
+const COPYING: [u32; 2] = [0x9123_683e, 0xca45_1a4e];
+
 fn of_the_host(error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error)? {
-        Errno::IO | Errno::DQUOT => Some(FAILING),
+        Errno::IO => Some(FAILING),
+        Errno::DQUOT => Some(QUOTA),
         Errno::NOSPC => Some("free some space and try again; nothing was changed"),
         Errno::ROFS | Errno::ACCESS | Errno::PERM => {
             Some("see that its file system and its directory may be written, or choose another")
@@ -146,6 +188,12 @@ impl Place {
         let place = Self { directory, path };
         place.check_directory()?;
         Ok(place)
+    }
+
+    /// Whether its file system writes in place.
+    pub(crate) fn copying(&self) -> Copying {
+        let system = rustix::fs::fstatfs(&self.directory).map(|found| found.f_type as u32);
+        Copying(system.is_ok_and(|magic| COPYING.contains(&magic)).then(|| self.path.clone()))
     }
 
     /// The database's path, without a symbolic link in it.

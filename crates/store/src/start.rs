@@ -41,6 +41,7 @@ impl Store {
     /// another's; [`StoreError::NotDefined`] when it has no definition and is not transient.
     pub fn start(&mut self, run: NewRun) -> Result<Start<'_>, StoreError> {
         let path = &self.path;
+        self.copying.has_room()?;
         let tx = store::begin(&mut self.connection, Durability::Synced)
             .map_err(|e| Fault::from(e).at(path))?;
         admit(&tx, &run).map_err(|e| e.at(path))?;

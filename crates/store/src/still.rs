@@ -25,6 +25,7 @@ impl Store {
     /// Only when the store cannot be written.
     pub fn still(&mut self) -> Result<Still<'_>, StoreError> {
         let path = &self.path;
+        self.copying.has_room()?;
         let tx = store::begin(&mut self.connection, Durability::Lazy)
             .map_err(|e| Fault::from(e).at(path))?;
         Ok(Still { tx, path })

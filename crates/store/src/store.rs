@@ -2,7 +2,7 @@
 //! durable commit.
 
 use crate::error::Fault;
-use crate::place::Place;
+use crate::place::{Copying, Place};
 use crate::{StoreError, schema};
 use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 use std::{
@@ -65,6 +65,7 @@ impl Default for Retention {
 pub struct Store {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    pub(crate) copying: Copying,
     pub(crate) retention: Retention,
     /// Entries of the ledger that are kept whatever its user has set.
     pub(crate) ledger_least: u32,
@@ -84,9 +85,11 @@ impl Store {
             place.make_database(schema::build)?;
         }
         place.keep_log()?;
+        let copying = place.copying();
+        copying.has_room()?;
         let path = place.database();
         let connection = connect(&path).map_err(|e| e.at(&path))?;
-        Ok(Self { connection, path, retention: Retention::default(), ledger_least: 0 })
+        Ok(Self { connection, path, copying, retention: Retention::default(), ledger_least: 0 })
     }
 
     /// Waits so long for others' commits from now on, where it would wait for ten seconds: hundreds of
@@ -148,6 +151,7 @@ impl Store {
         &self,
         body: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
+        self.copying.has_room()?;
         body(&self.connection).map_err(|e| e.at(&self.path))
     }
 
@@ -165,6 +169,7 @@ impl Store {
         durability: Durability,
         body: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
+        self.copying.has_room()?;
         let run = || {
             let tx = begin(&mut self.connection, durability)?;
             let done = body(&tx)?;

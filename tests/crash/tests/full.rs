@@ -7,7 +7,7 @@ use crate::{
     stage::{Stage, tried},
 };
 use std::{fs, path::PathBuf};
-use svirt_testkit::{Caller, Outcome, Said, Skipped};
+use svirt_testkit::{Caller, Outcome, Quota, Said, Skipped};
 
 /// What ails a file system.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +119,95 @@ fn end(mut stage: Stage, small: Small, before: &Census, life: &Life) -> Outcome 
     stage.record(life);
     stage.is_as(before, life, "all was well again");
     drop(small);
+    Ok(())
+}
+
+/// The quota of who uses a directory is used up when a start is asked for, and while a machine runs. Whether
+/// that is so for nothing but what is told.
+fn over_quota(place: fn(&Stage) -> PathBuf, told: fn(&Said)) -> Outcome {
+    let mut stage = Stage::new(Caller::Root)?;
+    let quota = Quota::over(&place(&stage))?;
+    let life = lives::program(&stage);
+    let before = stage.before(&life);
+    quota.use_up();
+    told(&stage.host.run(&life.words()));
+    stage.settle(None);
+    quota.raise();
+    stage.recovers(&before, &life, "a start without quota");
+
+    runs(&stage, &life);
+    quota.use_up();
+    let other = stage.host.name("other");
+    // The log of the store may have room for a while.
+    for _ in 0..9 {
+        let said = stage.host.run(&["exec", "--name", &other, "--", "/bin/true"]);
+        if said.code != Some(0) {
+            told(&said);
+            eprintln!("told: {}", said.err);
+            break;
+        }
+    }
+    let ended = stage.host.run(&["kill", &life.name]);
+    assert!(ended.signal.is_none() && matches!(ended.code, Some(0 | 74)), "{ended:#?}");
+    // Whoever may know nothing of it any more ends it by its supervisor.
+    let all = svirt_tests_crash::descendants();
+    all.into_iter().for_each(|pid| svirt_tests_crash::kill(pid, false));
+    stage.settle(None);
+    quota.raise();
+    stage.recovers(&before, &life, "an end without quota");
+    Ok(())
+}
+
+#[test]
+fn a_state_directory_over_quota_is_told_and_nothing_is_left() {
+    tried(over_quota(
+        |stage| stage.host.state(),
+        |said| {
+            assert_eq!(said.code, Some(74), "{said:#?}");
+            let words = ["quota exceeded", "is used up"];
+            assert!(words.iter().any(|word| said.err.contains(word)), "{said:#?}");
+            assert!(said.err.contains("hint: ") && said.err.contains("raised"), "{said:#?}");
+        },
+    ));
+}
+
+#[test]
+fn a_run_time_directory_over_quota_is_told_and_nothing_is_left() {
+    tried(over_quota(
+        |stage| stage.host.runtime(),
+        |said| {
+            assert_eq!(said.code, Some(74), "{said:#?}");
+            assert!(said.err.contains("quota exceeded"), "{said:#?}");
+            assert!(said.err.contains("hint: ") && said.err.contains("raised"), "{said:#?}");
+        },
+    ));
+}
+
+/// A machine that may write no more hears it from its own disk, and all else is as ever.
+#[test]
+fn a_machine_whose_disk_is_over_quota_ends_as_any() {
+    tried(machine_over_quota());
+}
+
+fn machine_over_quota() -> Outcome {
+    let mut stage = Stage::new(Caller::Root)?;
+    let place = stage.host.directory("quota", 0o700);
+    let quota = Quota::over(&place)?;
+    let life = lives::program(&stage);
+    let before = stage.before(&life);
+    let disk = place.join("disk.raw");
+    fs::write(&disk, "").expect("there is room");
+    quota.use_up();
+    let disk = disk.to_str().expect("text");
+    let (to, name) = (format!("of={disk}"), stage.host.name("life"));
+    let fill = ["/bin/dd", "if=/dev/zero", &to, "bs=1M", "count=8", "conv=notrunc"];
+    let said =
+        stage.host.run(&[&["exec", "--name", &name, "--rw", disk, "--"], &fill[..]].concat());
+    assert!(said.code == Some(1) && said.err.contains("quota exceeded"), "{said:#?}");
+    stage.settle(None);
+    quota.raise();
+    fs::remove_file(disk).expect("ours");
+    stage.recovers(&before, &life, "a disk without quota");
     Ok(())
 }
 

@@ -304,6 +304,27 @@ fn what_a_live_machine_wants_is_put_back_at_its_end() {
     assert!(store.orphans().unwrap().is_empty());
 }
 
+/// A label takes room, and so may one that is put back.
+#[test]
+fn what_a_quota_has_no_room_for_is_put_back_when_it_has() {
+    let place = Place::new();
+    let images = place.path("images");
+    fs::create_dir(&images).unwrap();
+    let quota = match svirt_testkit::Quota::over(&images) {
+        Ok(quota) => quota,
+        Err(svirt_testkit::Skipped(why)) => return svirt_testkit::skipped(why),
+    };
+    let Some(op) = labelled(&images.join("image")) else { return };
+    place.dead(1, vec![op]);
+    quota.use_up();
+    let rest = place.recover().rest;
+    assert!(rest.len() == 1 && rest[0].later, "{rest:?}");
+    assert!(rest[0].why.contains("quota exceeded"), "{rest:?}");
+    quota.raise();
+    assert!(place.recover().rest.is_empty());
+    assert_eq!(label_of(&images.join("image")), FOUND);
+}
+
 /// The ledger's end was on the disk, and the label that was put back before it was not.
 #[test]
 fn what_a_loss_of_power_took_back_is_put_back_again() {
