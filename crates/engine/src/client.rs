@@ -169,16 +169,8 @@ pub(crate) fn send(stream: &mut UnixStream, request: &Request) -> Result<(), Fai
     stream.write_all(&line).map_err(|e| gone(&e))
 }
 
-/// What is answered to one request on a connection that carries several.
-pub(crate) fn exchange(
-    connection: &mut BufReader<UnixStream>,
-    request: &Request,
-) -> Result<Reply, Failure> {
-    send(connection.get_mut(), request)?;
-    reply(connection)
-}
-
-fn reply(reader: &mut impl BufRead) -> Result<Reply, Failure> {
+/// What is answered to a request.
+pub(crate) fn reply(reader: &mut impl BufRead) -> Result<Reply, Failure> {
     let mut line = Vec::new();
     reader.take(ANSWER_MAX).read_until(b'\n', &mut line).map_err(|e| gone(&e))?;
     understand(&line)

@@ -176,7 +176,7 @@ impl Engine {
     }
 
     /// A new disk is, once it was made, one with a path.
-    fn made(&self, id: Uuid, index: usize, disk: DiskSpec) -> DiskSpec {
+    pub(crate) fn made(&self, id: Uuid, index: usize, disk: DiskSpec) -> DiskSpec {
         let path = self.paths.made_disk(id, index);
         if disk.new.is_none() || !path.exists() {
             return disk;

@@ -1,8 +1,17 @@
 //! What is counted of a machine that runs: by the kernel of its VMM, and by the VMM of its devices.
 
+mod counted;
+mod devices;
+mod size;
+
+pub use counted::{Counted, DiskCount, Transfer, Wanted};
+pub use devices::{Card, Devices, Disk};
+pub use size::DiskSize;
+
 use crate::{Engine, Failure, Known, domain};
+use serde_json::Value;
 use std::time::Duration;
-use svirt_host::processes::{self, Usage};
+use svirt_host::processes::{self, ThreadUsage, Usage};
 
 impl Known {
     /// What the kernel counts of its VMM; nothing where it does not run.
@@ -16,6 +25,25 @@ impl Known {
         let Usage { user, system, .. } = self.usage();
         user + system
     }
+}
+
+impl Known {
+    /// What its virtual processors have used, where their threads were asked for.
+    fn processors(&self) -> Vec<ThreadUsage> {
+        let vmm = self.life.as_ref().and_then(|life| life.vmm);
+        let (Some(vmm), Some(threads)) = (vmm, self.threads.get()) else { return Vec::new() };
+        threads.iter().map_while(|thread| processes::thread_usage(vmm, *thread)).collect()
+    }
+}
+
+/// The threads of virtual processors, as this host numbers them; QEMU knows the numbers of its own pid
+/// namespace.
+fn threads(known: &Known, answer: &Value) -> Vec<u32> {
+    let vmm = known.life.as_ref().and_then(|life| life.vmm);
+    let threads = vmm.map(processes::threads).unwrap_or_default();
+    let all = answer.as_array().map_or(&[][..], Vec::as_slice);
+    let inside = all.iter().map_while(|cpu| u32::try_from(cpu["thread-id"].as_u64()?).ok());
+    inside.map_while(|number| threads.get(&number).copied()).collect()
 }
 
 impl Engine {

@@ -252,7 +252,7 @@ fn refuse_unsupported(header: &Header, object: &Object) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_header(pin: &Pin, format: ImageFormat) -> Result<Header, Failure> {
+pub(crate) fn read_header(pin: &Pin, format: ImageFormat) -> Result<Header, Failure> {
     let object = pin.object();
     let file = File::from(pin.open(false)?);
     let length = length(&file, object).on("find the size of", &object.path)?;

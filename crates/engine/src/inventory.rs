@@ -1,6 +1,6 @@
 //! Which machines there are, for somebody who asks often: read again only after something changed.
 
-use crate::{Engine, Failure};
+use crate::{Devices, Engine, Failure};
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
@@ -32,6 +32,9 @@ pub struct Known {
     /// How it lives.
     pub life: Option<Life>,
     spec: OnceLock<Option<Spec>>,
+    pub(crate) devices: OnceLock<Devices>,
+    /// The threads of its virtual processors, while it lives.
+    pub(crate) threads: OnceLock<Vec<u32>>,
 }
 
 /// A definition.
@@ -84,13 +87,12 @@ impl Inventory {
         let mut all = BTreeMap::new();
         for Definition { id, name, request, autostart, .. } in self.store.definitions()? {
             let kept = Some(Kept { autostart, request });
-            all.insert(id, Known { id, name, kept, life: None, spec: OnceLock::new() });
+            all.insert(id, Known::new(id, name, kept));
         }
         for run in self.store.runs()? {
             let life = Some(self.life(&run)?);
             let Run { id, name, .. } = run;
-            let unkept = Known { id, name, kept: None, life: None, spec: OnceLock::new() };
-            all.entry(id).or_insert(unkept).life = life;
+            all.entry(id).or_insert_with(|| Known::new(id, name, None)).life = life;
         }
         Ok(Arc::new(all.into_iter().map(|(id, known)| (id, self.again(known))).collect()))
     }
@@ -126,6 +128,11 @@ impl Inventory {
 }
 
 impl Known {
+    fn new(id: Uuid, name: MachineName, kept: Option<Kept>) -> Self {
+        let (spec, devices, threads) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { id, name, kept, life: None, spec, devices, threads }
+    }
+
     /// Whether it runs, paused or not.
     pub fn is_running(&self) -> bool {
         self.life.is_some()
@@ -137,9 +144,14 @@ impl Known {
     }
 
     fn read(&self) -> Option<Spec> {
+        Some(self.asked()?.expanded().ok()?.spec)
+    }
+
+    /// The same as it was asked, a document as a document.
+    pub(crate) fn asked(&self) -> Option<Spec> {
         let lives = self.life.as_ref().and_then(|life| life.request.as_ref());
         let request = lives.or(self.kept.as_ref().map(|kept| &kept.request))?;
-        Some(spec::read(request.as_bytes()).ok()?.expanded().ok()?.spec)
+        spec::read(request.as_bytes()).ok()
     }
 
     fn is(&self, other: &Self) -> bool {

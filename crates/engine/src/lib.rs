@@ -47,6 +47,7 @@ pub use definitions::{Logs, Outcome};
 pub use doctor::Diagnosis;
 pub use domain::XmlFlags;
 pub use failure::{Code, Failure};
+pub use figures::{Card, Counted, Devices, Disk, DiskCount, DiskSize, Transfer, Wanted};
 pub use happened::{Happened, RunState, ScreenEnd, Visit};
 pub use hardware::HostInfo;
 pub use inventory::{Inventory, Kept, Known, Life, Machines};
@@ -63,7 +64,11 @@ pub use svirt_formats::{
     domain::{Amendment, Note},
     spec,
 };
-pub use svirt_host::{peer, processes::Usage, sys::passed_sockets};
+pub use svirt_host::{
+    peer,
+    processes::{ThreadUsage, Usage, processors_of},
+    sys::passed_sockets,
+};
 pub use svirt_model as model;
 pub use svirt_probe as probe;
 pub use svirt_store::{DamagedEntry, LedgerEntry, Phase, Recorded};

@@ -2,16 +2,23 @@
 //! that does not; and what is asked most.
 
 use crate::{
-    Code, Engine, Failure,
-    client::{exchange, gone},
+    Code, Engine, Failure, Known,
+    client::{gone, reply, send},
     supervisor::{ANSWER_TIME, Reply, Request},
 };
 use serde_json::{Value, json};
-use std::{io::BufReader, os::unix::net::UnixStream, time::Duration};
+use std::{
+    io::BufReader,
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
 use svirt_model::{Bytes, MachineName};
 
 /// What a supervisor may take longer than its VMM: it does nothing else for long.
 const SUPERVISOR_TIME: Duration = Duration::from_secs(30);
+
+/// The least that an answer is waited for.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// A connection to a machine's monitor, for one command after the other.
 #[derive(Debug)]
@@ -27,12 +34,34 @@ impl Monitor {
     /// ([`Code::Unavailable`]); it has ended, or its supervisor has ([`Code::InUse`],
     /// [`Code::Host`]): then the connection is of no use any more.
     pub fn command(&mut self, command: &str, arguments: &Value) -> Result<Value, Failure> {
-        let (command, arguments) = (command.to_owned(), arguments.clone());
-        match exchange(&mut self.0, &Request::Monitor { command, arguments })? {
-            Reply::Returned(value) => Ok(value),
-            other => Err(other.into_failure()),
-        }
+        self.say(command, arguments)?;
+        returned(reply(&mut self.0)?)
     }
+
+    /// Says a command whose answer is heard later, after those of all that were said before it.
+    pub(crate) fn say(&mut self, command: &str, arguments: &Value) -> Result<(), Failure> {
+        let (command, arguments) = (command.to_owned(), arguments.clone());
+        send(self.0.get_mut(), &Request::Monitor { command, arguments })
+    }
+
+    /// The answer to what was said and not heard, waited for until then, and not less than a moment.
+    pub(crate) fn hear_until(&mut self, until: Instant) -> Result<Value, Failure> {
+        let left = until.saturating_duration_since(Instant::now()).max(MOMENT);
+        self.0.get_ref().set_read_timeout(Some(left)).map_err(|e| gone(&e))?;
+        returned(reply(&mut self.0)?)
+    }
+}
+
+fn returned(reply: Reply) -> Result<Value, Failure> {
+    match reply {
+        Reply::Returned(value) => Ok(value),
+        other => Err(other.into_failure()),
+    }
+}
+
+fn monitor(stream: UnixStream) -> Result<Monitor, Failure> {
+    stream.set_read_timeout(Some(ANSWER_TIME + SUPERVISOR_TIME)).map_err(|e| gone(&e))?;
+    Ok(Monitor(BufReader::new(stream)))
 }
 
 impl Engine {
@@ -41,9 +70,13 @@ impl Engine {
     /// # Errors
     /// There is no such machine, or it does not run.
     pub fn open_monitor(&self, name: &MachineName) -> Result<Monitor, Failure> {
-        let stream = self.connect(name)?;
-        stream.set_read_timeout(Some(ANSWER_TIME + SUPERVISOR_TIME)).map_err(|e| gone(&e))?;
-        Ok(Monitor(BufReader::new(stream)))
+        monitor(self.connect(name)?)
+    }
+
+    /// The same of a machine whose life is known, without a look at the store.
+    pub(crate) fn monitor_of(&self, known: &Known) -> Result<Monitor, Failure> {
+        let path = self.paths.control(&known.name, known.id);
+        monitor(UnixStream::connect(path).map_err(|e| gone(&e))?)
     }
 
     /// What a machine's VMM answers to one command; see [`Monitor::command`].

@@ -39,20 +39,88 @@ pub struct Usage {
     pub resident: u64,
 }
 
+/// What a thread has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ThreadUsage {
+    /// Its number on this host.
+    pub thread: u32,
+    /// Processor time that it has used, the kernel's for it included.
+    pub time: Duration,
+    /// How long it was ready to run and waited for a processor.
+    pub delay: Duration,
+    /// The processor on which it was the last time.
+    pub processor: u32,
+}
+
 /// What a process has used (`proc_pid_stat(5)`); `None` where it is gone.
 pub fn usage(pid: u32) -> Option<Usage> {
-    let stat = text::at(format!("/proc/{pid}/stat")).ok()?;
-    // The second field may hold anything, and ends with the last parenthesis; the next is the third.
-    let rest = stat.rsplit_once(')')?.1;
-    let field = |number: usize| rest.split_ascii_whitespace().nth(number - 3)?.parse::<u64>().ok();
-    let ticks = rustix::param::clock_ticks_per_second().max(1);
-    let time = |count: u64| Duration::from_micros(count.saturating_mul(1_000_000) / ticks);
+    let fields = Fields::of(format!("/proc/{pid}/stat"))?;
     let page = u64::try_from(rustix::param::page_size()).ok()?;
     Some(Usage {
-        user: time(field(14)?),
-        system: time(field(15)?),
-        resident: field(24)?.saturating_mul(page),
+        user: ticks(fields.number(14)?),
+        system: ticks(fields.number(15)?),
+        resident: fields.number(24)?.saturating_mul(page),
     })
+}
+
+/// What a thread of a process has used (`proc_pid_stat(5)`); `None` where it is gone.
+pub fn thread_usage(pid: u32, thread: u32) -> Option<ThreadUsage> {
+    let directory = format!("/proc/{pid}/task/{thread}");
+    let fields = Fields::of(format!("{directory}/stat"))?;
+    // The second number of three (Documentation/scheduler/sched-stats.rst); a kernel may not count it.
+    let waited = text::at(format!("{directory}/schedstat")).unwrap_or_default();
+    let waited = waited.split_ascii_whitespace().nth(1).and_then(|number| number.parse().ok());
+    Some(ThreadUsage {
+        thread,
+        time: ticks(fields.number(14)?.saturating_add(fields.number(15)?)),
+        delay: Duration::from_nanos(waited.unwrap_or(0)),
+        processor: u32::try_from(fields.number(39)?).ok()?,
+    })
+}
+
+/// The threads of a process, by their numbers in its own pid namespace (`pid_namespaces(7)`).
+pub fn threads(pid: u32) -> BTreeMap<u32, u32> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else { return BTreeMap::new() };
+    let entries = entries.filter_map(Result::ok).take(PROCESSES_MAX);
+    let numbers = entries.filter_map(|entry| {
+        let status = text::at(entry.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+        let inside = line.split_ascii_whitespace().next_back()?.parse().ok()?;
+        Some((inside, entry.file_name().to_str()?.parse().ok()?))
+    });
+    numbers.collect()
+}
+
+/// The processors of the host on which a thread may run (`sched_getaffinity(2)`); none where it is gone.
+pub fn processors_of(thread: u32) -> BTreeSet<u32> {
+    let pid = i32::try_from(thread).ok().and_then(Pid::from_raw);
+    // Without a number it would be this thread's own.
+    let set = pid.and_then(|pid| rustix::thread::sched_getaffinity(Some(pid)).ok());
+    let all = 0..u32::try_from(rustix::thread::CpuSet::MAX_CPU).unwrap_or(u32::MAX);
+    let is_set = |number: &u32| {
+        set.is_some_and(|set| usize::try_from(*number).is_ok_and(|number| set.is_set(number)))
+    };
+    all.filter(is_set).collect()
+}
+
+/// The fields of `proc_pid_stat(5)` from the third on.
+struct Fields(String);
+
+impl Fields {
+    /// The second field may hold anything, and ends with the last parenthesis; the next is the third.
+    fn of(path: impl AsRef<Path>) -> Option<Self> {
+        let stat = text::at(path).ok()?;
+        Some(Self(stat.rsplit_once(')')?.1.to_owned()))
+    }
+
+    fn number(&self, field: usize) -> Option<u64> {
+        self.0.split_ascii_whitespace().nth(field.checked_sub(3)?)?.parse().ok()
+    }
+}
+
+fn ticks(count: u64) -> Duration {
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_micros(count.saturating_mul(1_000_000) / ticks)
 }
 
 /// When a process that lives started, in clock ticks after the boot: field 22 of

@@ -376,6 +376,8 @@ programs! {
             194 domain_get_block_info(domain: Domain, path: String, flags: u32) -> BlockInfo, Look;
             /// How the host shares processors out.
             223 domain_get_scheduler_parameters_flags(domain: Domain, most: i32, flags: u32) -> List<Param, 16>, Look;
+            /// Which of the host's processors its virtual ones may use.
+            230 domain_get_vcpu_pin_info(domain: Domain, most: i32, map_length: i32, flags: u32) -> (CpuMaps, i32), Look;
             /// What a disk has done.
             243 domain_block_stats_flags(domain: Domain, path: String, most: i32, flags: u32) -> (List<Param, 16>, i32), Look;
             /// How it lies on NUMA nodes.

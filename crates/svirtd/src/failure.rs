@@ -36,6 +36,11 @@ pub(crate) fn no_support(call: &str) -> Error {
     Error::new(Code::NoSupport, message)
 }
 
+/// The host refuses something that an answer needs.
+pub(crate) fn system(cause: &std::io::Error) -> Error {
+    Error::new(Code::System, format!("the host refuses what the answer needs: {cause}"))
+}
+
 /// A flag or another argument that makes no sense.
 pub(crate) fn argument(what: &str) -> Error {
     Error::new(Code::InvalidArgument, format!("invalid argument: {what}"))

@@ -12,7 +12,7 @@ use svirt_rpc::{Chars, Code, Domain, DomainInfo, Error, List, SecurityLabel, tab
 use uuid::Uuid;
 
 /// `virConnectListAllDomainsFlags`: of each group, a domain must have one that is asked for.
-mod wanted {
+pub(super) mod wanted {
     pub(super) const ACTIVE: u32 = 1;
     pub(super) const INACTIVE: u32 = 1 << 1;
     pub(super) const PERSISTENT: u32 = 1 << 2;
@@ -30,6 +30,8 @@ mod wanted {
     pub(super) const CHECKPOINT: u32 = 1 << 14;
     pub(super) const NO_CHECKPOINT: u32 = 1 << 15;
     pub(super) const ALL: u32 = (1 << 16) - 1;
+    /// Those that also figures are asked by.
+    pub(in crate::calls) const STATES: u32 = SAVED - 1;
     pub(super) const GROUPS: [u32; 7] = [
         ACTIVE | INACTIVE,
         PERSISTENT | TRANSIENT,
@@ -49,11 +51,12 @@ impl table::Domains for Call {
 
     fn domain_get_info(&mut self, domain: Domain) -> Answer<DomainInfo> {
         let known = self.daemon.machine(&domain)?;
-        let (memory, vcpus) = size(&known);
+        let (max_memory, vcpus) = size(&known);
+        let memory = self.memory(&known);
         let used = known.processor_time();
         let state = u8::try_from(self.daemon.condition(&known).state).unwrap_or(0);
         let cpu_time = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
-        Ok(DomainInfo { state, max_memory: memory, memory, vcpus, cpu_time })
+        Ok(DomainInfo { state, max_memory, memory, vcpus, cpu_time })
     }
 
     fn domain_get_os_type(&mut self, domain: Domain) -> Answer<String> {
@@ -128,11 +131,8 @@ impl table::Domains for Call {
         flags: u32,
     ) -> Answer<(List<Domain, 16_384>, u32)> {
         only(flags, wanted::ALL)?;
-        let meant = |known: &Arc<Known>| {
-            let has = self.has(known);
-            wanted::GROUPS.iter().all(|group| flags & group == 0 || flags & group & has != 0)
-        };
-        let found: Vec<_> = self.all()?.iter().filter(|k| meant(k)).map(|k| domain(k)).collect();
+        let meant = |known: &&Arc<Known>| self.is_one_of(known, flags);
+        let found: Vec<_> = self.all()?.iter().filter(meant).map(|k| domain(k)).collect();
         let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
         Ok((List(if wanted != 0 { found } else { Vec::new() }), count))
     }
@@ -179,6 +179,14 @@ impl Call {
             true => self.daemon.engine.security_labels(&known).map_err(|f| error(&f)),
             false => Ok(Vec::new()),
         }
+    }
+
+    /// Whether a machine has of each group of flags one that is asked for.
+    pub(super) fn is_one_of(&self, known: &Known, flags: u32) -> bool {
+        let asked = |group: &&u32| flags & **group != 0;
+        let mut groups = wanted::GROUPS.iter().filter(asked).peekable();
+        let has = groups.peek().map_or(0, |_| self.has(known));
+        groups.all(|group| flags & group & has != 0)
     }
 
     /// Of each group of flags, the one that a machine has.

@@ -1,32 +1,27 @@
 //! What is counted of domains.
 
-use super::{Answer, Call};
+mod disks;
+mod groups;
+mod processors;
+
+use super::{Answer, Call, domains::wanted};
 use crate::{
-    conditions::Condition,
     daemon::domain,
-    failure::{TEXTS, argument, no_support, only},
+    failure::{TEXTS, argument, no_support, only, unsupported},
 };
+use groups::{Figures, nanoseconds};
 use std::sync::Arc;
-use svirt_engine::{Known, Usage};
+use svirt_engine::{Counted, Disk, Known, Usage, Wanted};
 use svirt_rpc::{
-    BlockInfo, BlockStats, Domain, DomainStats, InterfaceAddresses, InterfaceStats, List,
-    MemoryStat, Opaque, Param, VcpuInfo, table,
+    BlockInfo, BlockStats, Code, Domain, DomainStats, Error, InterfaceAddresses, InterfaceStats,
+    List, MemoryStat, Opaque, Param, VcpuInfo, table,
 };
 
-/// `virDomainStatsTypes`: which figures.
-mod kinds {
-    pub(super) const STATE: u32 = 1;
-    pub(super) const CPU: u32 = 1 << 1;
-    pub(super) const BALLOON: u32 = 1 << 2;
-    pub(super) const VCPU: u32 = 1 << 3;
-}
-
-/// `virConnectGetAllDomainStatsFlags`: as for the list of domains, and what concerns how they are asked.
-mod flags {
-    pub(super) const ACTIVE: u32 = 1;
-    pub(super) const INACTIVE: u32 = 2;
-}
-
+/// `virConnectGetAllDomainStatsFlags` beside those of the list of domains: those that do not answer at once may
+/// be left out, images below a disk's may be told of, and groups that there are not are an error.
+const NO_WAIT: u32 = 1 << 29;
+const BACKING: u32 = 1 << 30;
+const ENFORCE: u32 = 1 << 31;
 /// `VIR_DOMAIN_MEMORY_STAT_RSS`.
 const MEMORY_RSS: i32 = 7;
 /// `VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON`.
@@ -35,11 +30,27 @@ const MEMORY_ACTUAL: i32 = 6;
 impl table::Figures for Call {
     fn domain_get_vcpus(
         &mut self,
-        _: Domain,
-        _: i32,
-        _: i32,
+        domain: Domain,
+        most: i32,
+        map_length: i32,
     ) -> Answer<(List<VcpuInfo, 16_384>, Opaque<8_388_608>)> {
-        Err(no_support("virDomainGetVcpus"))
+        let known = self.daemon.running(&domain)?;
+        let (processors, maps) = self.processors(&known, most, map_length)?;
+        Ok((List(processors), Opaque(maps)))
+    }
+
+    fn domain_get_vcpu_pin_info(
+        &mut self,
+        domain: Domain,
+        most: i32,
+        map_length: i32,
+        flags: u32,
+    ) -> Answer<(Opaque<8_388_608>, i32)> {
+        // Running or defined, they may use the same.
+        only(flags, 1 | 2)?;
+        let known = self.daemon.machine(&domain)?;
+        let (maps, count) = self.pins(&known, most, map_length)?;
+        Ok((Opaque(maps), count))
     }
 
     fn domain_get_scheduler_type(&mut self, domain: Domain) -> Answer<(String, i32)> {
@@ -54,12 +65,20 @@ impl table::Figures for Call {
         self.daemon.machine(&domain).map(|_| List::default())
     }
 
-    fn domain_block_stats(&mut self, _domain: Domain, _path: String) -> Answer<BlockStats> {
-        Err(no_support("virDomainBlockStats"))
+    fn domain_block_stats(&mut self, domain: Domain, path: String) -> Answer<BlockStats> {
+        Ok(disks::old(&self.disk_count(&domain, &path)?))
     }
 
-    fn domain_interface_stats(&mut self, _: Domain, _: String) -> Answer<InterfaceStats> {
-        Err(no_support("virDomainInterfaceStats"))
+    fn domain_interface_stats(&mut self, domain: Domain, named: String) -> Answer<InterfaceStats> {
+        let known = self.daemon.running(&domain)?;
+        match self.daemon.engine.devices(&known).card(&named) {
+            // Packets go to a process of the machine's own, and no device of the host counts them.
+            Some(_) => Err(unsupported("nothing on the host counts the packets of this interface")),
+            None => {
+                let message = format!("operation failed: no interface '{named}' in the domain");
+                Err(Error::new(Code::OperationFailed, message))
+            }
+        }
     }
 
     fn domain_memory_stats(
@@ -70,14 +89,20 @@ impl table::Figures for Call {
     ) -> Answer<List<MemoryStat, 1024>> {
         only(flags, 0)?;
         let known = self.daemon.running(&domain)?;
-        let (memory, _) = super::domains::size(&known);
+        let memory = self.memory(&known);
         let stats = [(MEMORY_ACTUAL, memory), (MEMORY_RSS, known.usage().resident / 1024)];
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Ok(stats.into_iter().take(most).map(|(tag, value)| MemoryStat { tag, value }).collect())
     }
 
-    fn domain_get_block_info(&mut self, _: Domain, _: String, _: u32) -> Answer<BlockInfo> {
-        Err(no_support("virDomainGetBlockInfo"))
+    fn domain_get_block_info(
+        &mut self,
+        domain: Domain,
+        path: String,
+        flags: u32,
+    ) -> Answer<BlockInfo> {
+        only(flags, 0)?;
+        self.disk_info(&domain, &path)
     }
 
     fn domain_get_scheduler_parameters_flags(
@@ -91,12 +116,16 @@ impl table::Figures for Call {
 
     fn domain_block_stats_flags(
         &mut self,
-        _: Domain,
-        _: String,
-        _: i32,
-        _: u32,
+        domain: Domain,
+        path: String,
+        most: i32,
+        flags: u32,
     ) -> Answer<(List<Param, 16>, i32)> {
-        Err(no_support("virDomainBlockStatsFlags"))
+        only(flags, TEXTS)?;
+        let params = disks::params(&self.disk_count(&domain, &path)?);
+        let count = i32::try_from(params.len()).unwrap_or(0);
+        // Without any asked for, how many there are.
+        Ok((List(disks::most(most, params)?), if most == 0 { count } else { 0 }))
     }
 
     fn domain_get_numa_parameters(
@@ -136,23 +165,24 @@ impl table::Figures for Call {
         &mut self,
         domains: List<Domain, 16_384>,
         kinds: u32,
-        wanted: u32,
+        flags: u32,
     ) -> Answer<List<DomainStats, 16_384>> {
+        only(flags, wanted::STATES | NO_WAIT | BACKING | ENFORCE)?;
+        let missing = kinds & !groups::ALL;
+        if flags & ENFORCE != 0 && missing != 0 {
+            let message =
+                format!("Stats types bits 0x{missing:x} are not supported by this daemon");
+            return Err(Error::new(Code::ArgumentUnsupported, message));
+        }
+        let machines = self.daemon.machines()?;
         let meant: Vec<Arc<Known>> = match domains.is_empty() {
-            true => self.daemon.machines()?.values().cloned().collect(),
-            false => domains.iter().map(|d| self.daemon.machine(d)).collect::<Answer<_>>()?,
+            true => machines.values().cloned().collect(),
+            // One that has gone meanwhile has no figures.
+            false => domains.iter().filter_map(|d| machines.get(&d.uuid).cloned()).collect(),
         };
-        let group = wanted & (flags::ACTIVE | flags::INACTIVE);
-        let asked = |known: &Arc<Known>| {
-            let has = if known.is_running() { flags::ACTIVE } else { flags::INACTIVE };
-            group == 0 || group & has != 0
-        };
-        let kinds = if kinds == 0 { u32::MAX } else { kinds };
-        Ok(meant
-            .iter()
-            .filter(|known| asked(known))
-            .map(|known| self.stats(known, kinds))
-            .collect())
+        let meant: Vec<_> = meant.into_iter().filter(|k| self.is_one_of(k, flags)).collect();
+        let kinds = if kinds == 0 { groups::ALL } else { kinds };
+        Ok(List(self.stats(&meant, kinds)))
     }
 
     fn domain_interface_addresses(
@@ -166,37 +196,26 @@ impl table::Figures for Call {
 }
 
 impl Call {
-    fn stats(&self, known: &Known, kinds: u32) -> DomainStats {
-        let usage = known.usage();
-        let (memory, vcpus) = super::domains::size(known);
-        let Condition { state, reason } = self.daemon.condition(known);
-        let mut params = Vec::new();
-        if kinds & kinds::STATE != 0 {
-            params.extend([Param::new("state.state", state), Param::new("state.reason", reason)]);
-        }
-        if kinds & kinds::CPU != 0 && known.is_running() {
-            let Usage { user, system, .. } = usage;
-            params.push(Param::new("cpu.time", nanoseconds(user + system)));
-            params.push(Param::new("cpu.user", nanoseconds(user)));
-            params.push(Param::new("cpu.system", nanoseconds(system)));
-        }
-        if kinds & kinds::BALLOON != 0 {
-            if known.is_running() {
-                params.push(Param::new("balloon.current", memory));
-            }
-            params.push(Param::new("balloon.maximum", memory));
-            if known.is_running() {
-                params.push(Param::new("balloon.rss", usage.resident / 1024));
-            }
-        }
-        if kinds & kinds::VCPU != 0 {
-            params.push(Param::new("vcpu.current", u32::from(vcpus)));
-            params.push(Param::new("vcpu.maximum", u32::from(vcpus)));
-        }
-        DomainStats { domain: domain(known), params: List(params) }
+    /// The figures of domains, which are all asked at once.
+    fn stats(&self, machines: &[Arc<Known>], kinds: u32) -> Vec<DomainStats> {
+        let engine = &self.daemon.engine;
+        let all: Vec<&Known> = machines.iter().map(AsRef::as_ref).collect();
+        let counted = engine.count(&all, groups::wanted(kinds));
+        let stats = |(known, counted): (&&Known, &Counted)| {
+            let condition = self.daemon.condition(known);
+            let devices = engine.devices(known);
+            let lengths = |disk: &Disk| engine.length(disk.path.as_ref()?).ok();
+            let figures = Figures { known, condition, devices, counted, lengths: &lengths };
+            DomainStats { domain: domain(known), params: List(figures.of(kinds)) }
+        };
+        all.iter().zip(&counted).map(stats).collect()
     }
-}
 
-fn nanoseconds(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    /// What memory a machine has at present, in KiB: what its balloon leaves it.
+    pub(super) fn memory(&self, known: &Known) -> u64 {
+        let wanted = Wanted { balloon: true, ..Wanted::default() };
+        let counted = self.daemon.engine.count(&[known], wanted);
+        let balloon = counted.first().and_then(|counted| counted.balloon);
+        balloon.map_or(super::domains::size(known).0, |bytes| bytes.0 / 1024)
+    }
 }
