@@ -1,6 +1,10 @@
 //! `svirtd` in a test's own place, and libvirt's clients that speak with it.
 
 use crate::{Host, Process, Said, Talk};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{PidfdFlags, pidfd_open},
+};
 use std::{
     os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::PathBuf,
@@ -31,21 +35,43 @@ impl<'h> Daemon<'h> {
     /// The same, with these arguments.
     #[track_caller]
     pub fn start_with(host: &'h Host, arguments: &[&str]) -> Self {
+        let mut command = host.command(Self::program(host));
+        command.args(arguments);
+        Self::start_by(host, command)
+    }
+
+    /// The file that `svirtd` is.
+    pub fn program(host: &Host) -> PathBuf {
+        host.program().with_file_name("svirtd")
+    }
+
+    /// The same, by a command that becomes it.
+    #[track_caller]
+    pub fn start_by(host: &'h Host, mut command: Command) -> Self {
         let notified = host.path("notified");
         let _ = std::fs::remove_file(&notified);
         let listener = UnixDatagram::bind(&notified).expect("the place is ours");
         std::fs::set_permissions(&notified, PermissionsExt::from_mode(0o666)).expect("it is ours");
-        listener.set_read_timeout(Some(PATIENCE)).expect("a limit");
-        let mut command = host.command(host.program().with_file_name("svirtd"));
-        command.args(arguments).env("NOTIFY_SOCKET", &notified).stdin(Stdio::null());
+        listener.set_nonblocking(true).expect("it is ours");
+        command.env("NOTIFY_SOCKET", &notified).stdin(Stdio::null());
         let log = std::fs::File::create(host.path("svirtd.log")).expect("the place is ours");
         command.stderr(log).stdout(Stdio::null());
         let process = command.spawn().expect("svirtd can be started");
         let daemon = Self { host, process };
+        daemon.speaks_or_ends(&listener);
         let mut said = [0; 64];
         let heard = listener.recv(&mut said).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
         assert_eq!(&said[..heard], b"READY=1");
         daemon
+    }
+
+    fn speaks_or_ends(&self, listener: &UnixDatagram) {
+        let process = pidfd_open(crate::talk::pid(self.process.id()), PidfdFlags::empty());
+        let process = process.expect("it was not waited for");
+        let mut watched =
+            [PollFd::new(listener, PollFlags::IN), PollFd::new(&process, PollFlags::IN)];
+        let patience = Timespec::try_from(PATIENCE).expect("a time");
+        poll(&mut watched, Some(&patience)).expect("both can be waited for");
     }
 
     /// What it said on standard error.

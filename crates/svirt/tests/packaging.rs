@@ -13,9 +13,13 @@ use support::Host;
 /// Whose units: the argument with which systemd's programs are told.
 const KINDS: [(&str, &str); 2] = [("system", "--system"), ("user", "--user")];
 
-fn unit(kind: &str) -> PathBuf {
+fn units(kind: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    root.join("packaging/systemd").join(kind).join("svirt-autostart.service")
+    root.join("packaging/systemd").join(kind)
+}
+
+fn unit(kind: &str) -> PathBuf {
+    units(kind).join("svirt-autostart.service")
 }
 
 /// The command lines of a unit, without the mark of one that may fail.
@@ -32,13 +36,24 @@ fn systemd_understands_the_units() {
     let host = Host::new();
     let program = env!("CARGO_BIN_EXE_svirt");
     for (kind, whose) in KINDS {
-        // Where a package would put the program there is none.
-        let text = fs::read_to_string(unit(kind)).unwrap();
-        let text = text.replace("=svirt ", &format!("={program} "));
-        let copy = host.path("svirt-autostart.service");
-        fs::write(&copy, text.replace("=-svirt ", &format!("=-{program} "))).unwrap();
+        let place = host.path(kind);
+        fs::create_dir(&place).unwrap();
+        let mut copies = Vec::new();
+        for entry in fs::read_dir(units(kind)).unwrap() {
+            let (unit, mut text) = (entry.unwrap(), String::new());
+            text.push_str(&fs::read_to_string(unit.path()).unwrap());
+            // Where a package would put the programs there are none.
+            for word in ["=svirt ", "=-svirt ", "=svirtd\n"] {
+                let (before, after) = word.split_at(word.find("svirt").unwrap());
+                let after = after.trim_start_matches("svirtd").trim_start_matches("svirt");
+                text = text.replace(word, &format!("{before}{program}{after}"));
+            }
+            copies.push(place.join(unit.file_name()));
+            fs::write(copies.last().unwrap(), text).unwrap();
+        }
+        assert_eq!(copies.len(), 4, "{kind}");
         let mut analyze = Command::new("systemd-analyze");
-        analyze.args([whose, "--man=no", "verify"]).arg(&copy);
+        analyze.args([whose, "--man=no", "verify"]).args(&copies);
         let said = analyze.env("XDG_RUNTIME_DIR", host.path("")).output().unwrap();
         let complaints = String::from_utf8_lossy(&said.stderr).into_owned();
         assert!(said.status.success() && complaints.is_empty(), "{kind}: {complaints}");

@@ -40,4 +40,27 @@ claims! {
         assert_eq!(daemon.virsh(&["list", "--all", "--name"]).exits(0).out.trim(), "");
         daemon.end();
     }
+
+    /// As systemd does: the sockets are there before the daemon, and by their names it knows which is which.
+    fn sockets_may_be_handed_over(host) {
+        let [usual, to_look] = ["svirtd", "svirtd-ro"].map(|name| host.runtime().join(format!("{name}.sock")));
+        let script = "import os, socket, sys\n\
+            all = [socket.socket(socket.AF_UNIX) for _ in range(8)][-2:]\n\
+            for number, (one, path) in enumerate(zip(all, sys.argv[2:])):\n    \
+                one.bind(path); one.listen(); os.dup2(one.fileno(), 3 + number)\n\
+            os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2', LISTEN_FDNAMES='svirtd:svirtd-ro')\n\
+            os.execv(sys.argv[1], sys.argv[1:2])";
+        let mut command = host.command("/usr/bin/python3");
+        command.args(["-c", script]).arg(Daemon::program(host)).args([&usual, &to_look]);
+        let daemon = Daemon::start_by(host, command);
+        daemon.virsh(&["list"]).exits(0);
+        let mut looks = host.command("virsh");
+        looks.args(["-q", "-c", &daemon.uri_to_look(), "undefine", "nobody"]);
+        svirt_testkit::Talk::start(looks).finish().exits(1);
+        daemon.end();
+        // They are whose who made them.
+        for socket in [usual, to_look] {
+            std::fs::remove_file(socket).unwrap();
+        }
+    }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod documents;
 mod domains;
 mod faults;
 mod machines;

@@ -10,7 +10,9 @@ use svirt_testkit::{Host, Outcome, PROMPT, Said, Skipped, Talk, claims, has_prog
 
 /// Commands that are not run here, by how they begin, and why. Whatever is not svirt must be here: a
 /// test that is run by root runs nothing else that a document says.
-const NOT_RUN: [(&str, &str); 10] = [
+const NOT_RUN: [(&str, &str); 12] = [
+    ("svirtd", "it serves until it is told to end; run with libvirt's clients in tests/compat"),
+    ("virsh ", "it needs the daemon; run in tests/compat"),
     ("./demo", "it builds the whole tree; what it runs then is a test of svirt's own"),
     ("./test", "it is what runs this"),
     ("install ", "it changes the host"),
