@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// Calls of one connection at the same time; the next ones are read when one of these is answered.
-const CALLS_MAX: usize = 32;
+const CALLS_MAX: usize = 8;
 /// The longest message of somebody who may define nothing, in bytes.
 const SHORT: usize = 256 << 10;
 /// libvirt's program that asks whether somebody is still there (`virkeepaliveprotocol.x`).
@@ -30,7 +30,13 @@ const PING: u32 = 1;
 const PONG: u32 = 2;
 
 /// Serves a connection until its client is gone, or has said what cannot be.
-pub(crate) async fn serve(daemon: Arc<Daemon>, stream: UnixStream, peer: Peer, allowed: Allowed) {
+/// `share` is what all connections of its user may do at the same time.
+pub(crate) async fn serve(
+    daemon: Arc<Daemon>,
+    stream: UnixStream,
+    (peer, allowed): (Peer, Allowed),
+    share: Arc<Semaphore>,
+) {
     let (out, waiting) = queue();
     let client = Arc::new(Client::new(peer, allowed, out));
     daemon.join(&client);
@@ -38,6 +44,7 @@ pub(crate) async fn serve(daemon: Arc<Daemon>, stream: UnixStream, peer: Peer, a
         daemon: daemon.clone(),
         client: client.clone(),
         calls: Arc::new(Semaphore::new(CALLS_MAX)),
+        share,
     };
     tokio::select! {
         // Whatever ends first: each is an end of the connection.
@@ -53,6 +60,7 @@ struct Talk {
     daemon: Arc<Daemon>,
     client: Arc<Client>,
     calls: Arc<Semaphore>,
+    share: Arc<Semaphore>,
 }
 
 impl Talk {
@@ -79,9 +87,10 @@ impl Talk {
         let Frame { header, payload, .. } = frame;
         match header.kind {
             Kind::Call | Kind::CallWithDescriptors => {
-                // A semaphore that nobody closes.
-                let permit = self.calls.clone().acquire_owned().await.map_err(io::Error::other)?;
-                self.call(header, payload, permit);
+                // Semaphores that nobody closes.
+                let own = self.calls.clone().acquire_owned().await.map_err(io::Error::other)?;
+                let shared = self.share.clone().acquire_owned().await.map_err(io::Error::other)?;
+                self.call(header, payload, [own, shared]);
                 Ok(())
             }
             Kind::Event if header.program == KEEPALIVE => {
@@ -101,12 +110,12 @@ impl Talk {
         }
     }
 
-    fn call(&self, header: Header, payload: Vec<u8>, permit: OwnedSemaphorePermit) {
+    fn call(&self, header: Header, payload: Vec<u8>, permits: [OwnedSemaphorePermit; 2]) {
         let (daemon, client) = (self.daemon.clone(), self.client.clone());
         tokio::spawn(async move {
             let out = client.out.clone();
             answer(daemon, client, header, payload, &out).await;
-            drop(permit);
+            drop(permits);
         });
     }
 }

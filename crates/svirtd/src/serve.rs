@@ -18,6 +18,7 @@ use svirt_engine::peer::{self, Peer};
 use tokio::{
     net::{UnixListener, UnixStream},
     signal::unix::{SignalKind, signal},
+    sync::Semaphore,
 };
 
 /// How long nobody is let in when the host has no descriptors left.
@@ -26,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const THREAD_KEPT: Duration = Duration::from_secs(5);
 /// Calls of all connections at the same time.
 const THREADS_MAX: usize = 64;
+/// Calls of one user's connections at the same time: nobody takes all threads.
+const SHARE: usize = THREADS_MAX / 4;
 
 /// Serves until it is told to end.
 ///
@@ -66,8 +69,21 @@ async fn serve(daemon: Arc<Daemon>, config: Config, listening: Listening) -> io:
 struct Door {
     daemon: Arc<Daemon>,
     config: Config,
-    /// How many of each user are inside.
-    inside: Mutex<BTreeMap<u32, usize>>,
+    /// What of each user is inside.
+    inside: Mutex<BTreeMap<u32, User>>,
+}
+
+/// A user who has connected.
+struct User {
+    connections: usize,
+    /// Calls that all of them may have done at the same time.
+    share: Arc<Semaphore>,
+}
+
+impl Default for User {
+    fn default() -> Self {
+        Self { connections: 0, share: Arc::new(Semaphore::new(SHARE)) }
+    }
 }
 
 impl Door {
@@ -85,32 +101,32 @@ impl Door {
         let Ok(peer) = peer::of(&stream) else { return };
         let own = rustix::process::geteuid().as_raw();
         let allowed = Allowed::to(&peer, own, &self.config.access, read_only);
-        if !self.enter(&peer, own) {
-            return;
-        }
+        let Some(share) = self.enter(&peer, own) else { return };
         tokio::spawn(async move {
             let uid = peer.uid;
-            connection::serve(self.daemon.clone(), stream, peer, allowed).await;
+            connection::serve(self.daemon.clone(), stream, (peer, allowed), share).await;
             self.exit(uid);
         });
     }
 
-    /// Whether there is room for one more of this user.
-    fn enter(&self, peer: &Peer, own: u32) -> bool {
+    /// Lets one more of this user in, where there is room.
+    fn enter(&self, peer: &Peer, own: u32) -> Option<Arc<Semaphore>> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = inside.values().sum();
-        let of_user = inside.entry(peer.uid).or_default();
-        let full = all >= self.config.most_clients
-            || (peer.uid != own && *of_user >= self.config.most_clients_of_a_user);
-        *of_user += usize::from(!full);
-        !full
+        let all: usize = inside.values().map(|user| user.connections).sum();
+        let user = inside.entry(peer.uid).or_default();
+        let most = if peer.uid == own { usize::MAX } else { self.config.most_clients_of_a_user };
+        if all >= self.config.most_clients || user.connections >= most {
+            return None;
+        }
+        user.connections += 1;
+        Some(user.share.clone())
     }
 
     fn exit(&self, uid: u32) {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = inside.get_mut(&uid) {
-            *count -= 1;
+        if let Some(user) = inside.get_mut(&uid) {
+            user.connections -= 1;
         }
-        inside.retain(|_, count| *count > 0);
+        inside.retain(|_, user| user.connections > 0);
     }
 }
