@@ -1,11 +1,14 @@
 //! What must hold of any bytes that are read as a domain. Shared by the fuzz target, by the test that
 //! runs the corpus without a fuzzer, and by the property tests.
 
+use std::path::Path;
 use svirt_formats::{
-    domain::{Domain, DomainError, from_document, read, resources::LabelClass},
-    xml::Document,
+    domain::{
+        Domain, DomainError, Facts, complete, from_document, read, resources::LabelClass, running,
+    },
+    xml::{Document, Problem, XmlError},
 };
-use svirt_model::{Access, label::SecurityModel};
+use svirt_model::{Access, Uuid, label::SecurityModel};
 
 /// Reads a domain and panics if the answer is one that must never be given.
 pub(crate) fn answer(data: &[u8]) -> Result<Domain, DomainError> {
@@ -22,8 +25,40 @@ pub(crate) fn answer(data: &[u8]) -> Result<Domain, DomainError> {
     }
     if let (Ok(document), Ok(domain)) = (&document, &answer) {
         assert_eq!(from_document(document, "fuzz.xml").as_ref(), Ok(domain));
+        completed(document, domain, false);
+        completed(document, domain, true);
     }
     answer
+}
+
+/// With what it leaves open, and as it runs, a domain is one still, and whatever could be started can be.
+/// Only a limit may be in the way, or a text that a document cannot hold.
+fn completed(document: &Document, domain: &Domain, runs: bool) {
+    let uuid = Uuid::from_u128(1);
+    let facts = Facts { uuid, board: Some("pc-q35-7.2"), emulator: Some(Path::new("/qemu")) };
+    let whole = |mut document: Document| {
+        let read = from_document(&document, "fuzz.xml").expect("it is a domain still");
+        complete(&mut document, &read, facts).is_ok().then_some(document)
+    };
+    let mut begun = document.clone();
+    if runs && running(&mut begun, domain.kind).is_err() {
+        return;
+    }
+    let Some(first) = whole(begun) else { return };
+    let text = first.write();
+    let again = match Document::read(text.as_bytes()) {
+        Ok(again) => again,
+        Err(XmlError {
+            problem: Problem::TooLarge | Problem::TooManyNodes | Problem::TooDeep,
+            ..
+        }) => {
+            return;
+        }
+        Err(error) => panic!("{error} in {text}"),
+    };
+    let read = from_document(&again, "fuzz.xml").expect("it is a domain still");
+    assert!(domain.to_spec().is_err() || read.to_spec().is_ok(), "{:?} of {text}", read.to_spec());
+    assert_eq!(whole(again).map(|document| document.write()), Some(text));
 }
 
 /// Every resource says where it comes from and which label it gets, and a domain that cannot be

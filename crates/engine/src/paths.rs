@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use svirt_host::{Doing, pin::private_directory};
-use svirt_model::{MachineName, Object, Uuid};
+use svirt_model::{MachineName, Object, Uuid, place};
 use svirt_plan::Place;
 
 /// A unix socket's path is at most this long (`unix(7)`).
@@ -54,8 +54,7 @@ impl Paths {
 
     /// A machine's place: nobody else's, whatever other state directory uses the same run-time one.
     pub(crate) fn place(&self, name: &MachineName, id: Uuid) -> Place {
-        let id = id.simple().to_string();
-        Place { run: self.runtime.join(format!("{name}.{}", id.get(..8).unwrap_or_default())) }
+        Place { run: self.runtime.join(place::directory(name, id)) }
     }
 
     /// The socket on which a machine's supervisor answers.

@@ -246,6 +246,8 @@ fn a_machine_is_shown_as_it_was_defined_and_as_it_runs() {
         let path = live.split_once(socket).unwrap().1.split_once('\'').unwrap().0;
         assert!(UnixStream::connect(path).is_ok(), "nothing listens at {path}");
     }
+    let command = place.said_of(&["native"], &live);
+    assert!(command.contains(&format!("-name guest={name}")), "{command}");
     assert_eq!(place.said(&["domain", &name, "inactive"]), defined);
     host.run(&["kill", &name]).exits(0);
 }

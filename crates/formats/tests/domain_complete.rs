@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use std::path::Path;
 use svirt_formats::{
-    domain::{Facts, Live, Sockets, complete, from_document, read, running, without_secrets},
+    domain::{
+        Facts, Live, LiveLabel, Sockets, complete, from_document, read, running, without_secrets,
+    },
     spec::{GuestSpec, SerialSpec, Spec},
     xml::Document,
 };
@@ -120,6 +122,25 @@ fn a_machine_that_runs_is_told_as_it_is() {
     let sockets = Sockets { screen: Some("/run/vnc".into()), channels };
     live.add_whole(&mut document, &sockets).unwrap();
     insta::assert_snapshot!(document.write());
+}
+
+#[test]
+fn what_was_told_of_a_machine_that_ran_is_the_same_machine() {
+    let mut document = Document::read(domain(USUAL).as_bytes()).unwrap();
+    let read = from_document(&document, "d.xml").unwrap();
+    running(&mut document, read.kind).unwrap();
+    let read = from_document(&document, "d.xml").unwrap();
+    complete(&mut document, &read, FACTS).unwrap();
+    let label = "+1:+1".to_owned();
+    let labels = vec![LiveLabel { model: SecurityModel::Dac, label, image: None }];
+    let live = Live { number: 12, uuid: FACTS.uuid, labels, first: None };
+    let own = Path::new("/run/svirt/web.00000000/sockets");
+    let sockets = Sockets { screen: Some(own.join("vnc")), channels: vec![own.join("channel0")] };
+    live.add_whole(&mut document, &sockets).unwrap();
+    let (text, mut said) = (document.write(), machine(&domain(USUAL)));
+    assert!(text.contains("sockets/vnc'") && text.contains("sockets/channel0'"), "{text}");
+    said.seclabels = machine(&text).seclabels;
+    assert_eq!(machine(&text), said);
 }
 
 #[test]

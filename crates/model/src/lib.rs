@@ -17,6 +17,7 @@ mod machine;
 mod manifest;
 mod name;
 mod object;
+pub mod place;
 mod plan;
 mod size;
 mod status;

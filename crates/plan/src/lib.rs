@@ -48,7 +48,7 @@ impl Place {
     /// The directory in which its VMM makes the sockets that it listens on; where that is in a root
     /// of its own, a link that leads there while it runs.
     pub fn endpoints(&self) -> PathBuf {
-        self.run.join("sockets")
+        self.run.join(svirt_model::place::ENDPOINTS)
     }
 
     /// The embedded guest, while it runs.

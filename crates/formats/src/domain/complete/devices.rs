@@ -67,7 +67,9 @@ fn disk(disk: &mut Element) -> Done {
 
 fn card(card: &mut Element) -> Done {
     append_absent(card, "mac", || element("mac", &[("address", CARD)]))?;
-    append_absent(card, "backend", || element("backend", &[("type", "passt")]))?;
+    if card.attribute("type") == Some("user") {
+        append_absent(card, "backend", || element("backend", &[("type", "passt")]))?;
+    }
     append_absent(card, "model", || element("model", &[("type", "virtio")]))
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 use refused::Refused;
 use std::path::Path;
-use svirt_model::WatchdogAction;
+use svirt_model::{WatchdogAction, place};
 
 impl Convert<'_> {
     pub(super) fn interface(&mut self, interface: &Interface) -> Done {
@@ -80,8 +80,8 @@ impl Convert<'_> {
         Ok(())
     }
 
-    /// A channel, or a console that is no serial port. A path within libvirt's own directories is one
-    /// that it chose: the machine's directory of sockets takes its place.
+    /// A channel, or a console that is no serial port. A path that libvirt or
+    /// sVirt chose is none of the user's: the machine's directory of sockets takes its place.
     fn channel(&mut self, port: &Port) -> Done {
         let (source, line) = (&port.source, port.line);
         if source.log.is_some() {
@@ -96,7 +96,7 @@ impl Convert<'_> {
             (_, Backend::Unix(Some(_), SocketMode::Connect)) => {
                 return self.refuse(source.line, &refused::CHANNEL_CONNECTS);
             }
-            (_, Backend::Unix(Some(path), _)) if is_libvirts(path) => {
+            (_, Backend::Unix(Some(path), _)) if is_chosen_path(path) => {
                 self.note(source.line, "the channel's socket is in the machine's own directory");
                 None
             }
@@ -153,6 +153,7 @@ impl Convert<'_> {
             return self.refuse(line, &refused::SCREEN_FILES);
         }
         let path = match &graphics.listens[..] {
+            [Listen::Socket(Some(path))] if is_chosen_path(path) => None,
             [Listen::Socket(path)] => path.clone(),
             // A port that is chosen, for viewers on this host: nobody knows it before the start.
             listens if is_chosen(graphics) && listens.iter().all(is_local) => {
@@ -214,11 +215,11 @@ impl Convert<'_> {
     }
 }
 
-/// Whether a socket's path is one that libvirt chooses for itself.
-fn is_libvirts(path: &Path) -> bool {
-    ["/var/lib/libvirt/qemu/channel", "/run/libvirt/qemu/channel"]
-        .iter()
-        .any(|directory| path.starts_with(directory))
+/// Whether a socket's path is one that libvirt or sVirt chose, and no user: a document of a machine that
+/// ran has them.
+fn is_chosen_path(path: &Path) -> bool {
+    let libvirts = ["/var/lib/libvirt/qemu/channel", "/run/libvirt/qemu/channel"];
+    libvirts.iter().any(|directory| path.starts_with(directory)) || place::is_endpoint(path)
 }
 
 /// Whether a screen's port is one that libvirt chooses.
