@@ -90,7 +90,7 @@ impl Talk {
                 // Semaphores that nobody closes.
                 let own = self.calls.clone().acquire_owned().await.map_err(io::Error::other)?;
                 let shared = self.share.clone().acquire_owned().await.map_err(io::Error::other)?;
-                self.call(header, payload, [own, shared]);
+                self.call((header, payload), [own, shared]);
                 Ok(())
             }
             Kind::Event if header.program == KEEPALIVE => {
@@ -110,12 +110,14 @@ impl Talk {
         }
     }
 
-    fn call(&self, header: Header, payload: Vec<u8>, permits: [OwnedSemaphorePermit; 2]) {
+    /// Of the two permits, the connection's own is given back when the answer is on its way; that which it
+    /// shares with others already when the call is done, for a client may not read.
+    fn call(&self, call: (Header, Vec<u8>), [own, shared]: [OwnedSemaphorePermit; 2]) {
         let (daemon, client) = (self.daemon.clone(), self.client.clone());
         tokio::spawn(async move {
             let out = client.out.clone();
-            answer(daemon, client, header, payload, &out).await;
-            drop(permits);
+            answer(daemon, client, call, shared, &out).await;
+            drop(own);
         });
     }
 }
@@ -123,15 +125,19 @@ impl Talk {
 async fn answer(
     daemon: Arc<Daemon>,
     client: Arc<Client>,
-    header: Header,
-    payload: Vec<u8>,
+    (header, payload): (Header, Vec<u8>),
+    shared: OwnedSemaphorePermit,
     out: &Outgoing,
 ) {
     let procedure = match permitted(&client, &header) {
         Ok(procedure) => procedure,
-        Err(error) => return out.send(&refusal(&header, &error), Vec::new()).await,
+        Err(error) => {
+            drop(shared);
+            return out.send(&refusal(&header, &error), Vec::new()).await;
+        }
     };
     let answered = tokio::task::spawn_blocking(move || {
+        let _shared = shared;
         let mut call = Call::new(daemon, client);
         let answer = dispatch(&mut call, procedure, &payload)?;
         Ok((answer, call.finish(header)?))
