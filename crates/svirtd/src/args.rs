@@ -1,8 +1,13 @@
 //! The command line.
 
 use crate::{config::Config, daemon::Daemon, listen::Listening, serve};
-use clap::Parser;
-use std::{error::Error, path::PathBuf};
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
+use std::{
+    error::Error,
+    io::{self, Write},
+    path::PathBuf,
+};
 use svirt_engine::Engine;
 
 /// Where an administrator's settings are.
@@ -25,6 +30,12 @@ pub(crate) struct Args {
     /// Listen at libvirt's own path as well, so that clients need not be told where.
     #[arg(long)]
     libvirt_socket: bool,
+    /// Print the manual page and end.
+    #[arg(long, exclusive = true)]
+    man: bool,
+    /// Print the completions for a shell and end.
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    completions: Option<Shell>,
 }
 
 /// What the words on the command line say.
@@ -38,6 +49,13 @@ impl Args {
     /// # Errors
     /// The settings, the sockets or the store cannot be used.
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+        if self.man {
+            return Ok(page(&mut io::stdout().lock())?);
+        }
+        if let Some(shell) = self.completions {
+            clap_complete::generate(shell, &mut Self::command(), "svirtd", &mut io::stdout());
+            return Ok(());
+        }
         let system = rustix::process::geteuid().is_root();
         let config = self.settings(system)?;
         let engine = Engine::new()?;
@@ -58,5 +76,30 @@ impl Args {
             libvirt_socket: self.libvirt_socket || config.libvirt_socket,
             ..config
         })
+    }
+}
+
+/// The manual, in the section of what administrators run (`man-pages(7)`).
+fn page(to: &mut impl Write) -> io::Result<()> {
+    let page = clap_mangen::Man::new(Args::command()).section("8").manual("sVirt");
+    page.source(format!("svirt {}", env!("CARGO_PKG_VERSION"))).render(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_in_its_section_and_names_the_flags() {
+        let mut text = Vec::new();
+        page(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains(".TH svirtd 8") && text.contains("libvirt\\-socket"), "{text}");
+    }
+
+    #[test]
+    fn what_prints_does_nothing_else() {
+        assert!(Args::try_parse_from(["svirtd", "--man", "--libvirt-socket"]).is_err());
+        assert!(Args::try_parse_from(["svirtd", "--socket", "/x", "--libvirt-socket"]).is_ok());
     }
 }
