@@ -8,6 +8,9 @@ use svirt_formats::{
 };
 use svirt_model::MachineName;
 
+/// So often somebody else may be faster: each try takes a millisecond.
+const TRIES: u32 = 64;
+
 impl Engine {
     /// Changes one thing in a definition, and leaves the rest as it was written. Nothing is looked at
     /// that the definition names.
@@ -16,17 +19,15 @@ impl Engine {
     /// There is no machine of that name that is kept, its definition has no place for such a thing, or no
     /// machine would come of it.
     pub fn amend(&self, name: &MachineName, amendment: &Amendment) -> Result<(), Failure> {
-        let mut spec = spec::read(self.defined(name)?.request.as_bytes())?;
-        match &mut spec.domain {
-            Some(domain) => {
-                let mut document = Document::read(domain.xml.as_bytes()).map_err(impossible)?;
-                amendment.apply(&mut document)?;
-                *domain = DomainSpec { xml: document.write(), document: domain.document.clone() };
+        for _ in 0..TRIES {
+            let was = self.defined(name)?.request;
+            let now = definitions::text(&amended(name, &was, amendment)?)?;
+            if self.store()?.redefine_from(name, &was, &now)? {
+                return Ok(());
             }
-            None => amend_fields(name, &mut spec, amendment)?,
         }
-        spec::check(&spec)?;
-        Ok(self.store()?.redefine(name, &definitions::text(&spec)?)?)
+        let message = format!("machine {name} is changed by others all the time");
+        Err(Failure::new(Code::InUse, message).hint("try again"))
     }
 
     /// A machine's title.
@@ -52,6 +53,21 @@ impl Engine {
     pub fn metadata(&self, name: &MachineName, uri: &str) -> Result<Option<String>, Failure> {
         Ok(self.own_document(name)?.and_then(|document| domain::metadata(&document, uri)))
     }
+}
+
+/// What is kept, with the change.
+fn amended(name: &MachineName, kept: &str, amendment: &Amendment) -> Result<Spec, Failure> {
+    let mut spec = spec::read(kept.as_bytes())?;
+    match &mut spec.domain {
+        Some(domain) => {
+            let mut document = Document::read(domain.xml.as_bytes()).map_err(impossible)?;
+            amendment.apply(&mut document)?;
+            *domain = DomainSpec { xml: document.write(), document: domain.document.clone() };
+        }
+        None => amend_fields(name, &mut spec, amendment)?,
+    }
+    spec::check(&spec)?;
+    Ok(spec)
 }
 
 /// A specification has few of these things.

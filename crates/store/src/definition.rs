@@ -96,6 +96,27 @@ impl Store {
         })
     }
 
+    /// The same where nobody has changed it since it was read as `was`; else nothing, and `false`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotDefined`].
+    pub fn redefine_from(
+        &mut self,
+        name: &MachineName,
+        was: &str,
+        request: &str,
+    ) -> Result<bool, StoreError> {
+        let keep = self.retention.events;
+        self.write(|tx| {
+            let update = "UPDATE definitions SET request = ?3 WHERE name = ?1 AND request = ?2";
+            if tx.execute(update, [name.as_str(), was, request])? == 0 {
+                let there = exists(tx, "SELECT 1 FROM definitions WHERE name = ?1", name)?;
+                return changed(usize::from(there), name).map(|()| false);
+            }
+            append(tx, name, EventKind::Edited, "", keep).map(|()| true)
+        })
+    }
+
     /// Sets whether the machine is started with the host.
     ///
     /// # Errors

@@ -59,6 +59,8 @@ fn a_definition_is_kept_as_it_was_given() {
     assert_eq!(store.definitions().unwrap(), [a.clone(), b]);
 
     store.redefine(&a.name, "{}").unwrap();
+    assert!(!store.redefine_from(&a.name, "older", "lost").unwrap());
+    assert!(store.redefine_from(&a.name, "{}", "{}").unwrap());
     store.set_autostart(&a.name, true).unwrap();
     let edited = Definition { request: "{}".to_owned(), autostart: true, ..a.clone() };
     assert_eq!(store.definition(&a.name).unwrap(), Some(edited));
@@ -66,7 +68,7 @@ fn a_definition_is_kept_as_it_was_given() {
     store.undefine(&a.name).unwrap();
     assert_eq!(store.definition(&a.name).unwrap(), None);
     use EventKind::{Created, Edited, Removed};
-    assert_eq!(kinds(&store), [Created, Created, Edited, Removed]);
+    assert_eq!(kinds(&store), [Created, Created, Edited, Edited, Removed]);
 }
 
 #[test]
@@ -130,6 +132,7 @@ fn only_what_is_defined_can_be_changed_or_started() {
     run.transient = false;
     for refused in [
         store.redefine(&nobody, "{}"),
+        store.redefine_from(&nobody, "{}", "{}").map(drop),
         store.set_autostart(&nobody, true),
         store.undefine(&nobody),
         live(&mut store, &run).map(drop),
