@@ -45,6 +45,13 @@ pub struct Kept {
     request: String,
 }
 
+impl Kept {
+    /// Whether the same is asked for, whenever it is started.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        self.request == other.request
+    }
+}
+
 /// A machine's life, from its start on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Life {

@@ -101,7 +101,7 @@ fn changes(was: Option<&Arc<Known>>, is: Option<&Arc<Known>>) -> Vec<(i32, i32)>
     let mut changes = Vec::new();
     match (kept(was), kept(is)) {
         (None, Some(_)) => changes.push(lifecycle::DEFINED),
-        (Some(old), Some(new)) if old != new => changes.push(lifecycle::CHANGED),
+        (Some(old), Some(new)) if !old.asks_the_same(&new) => changes.push(lifecycle::CHANGED),
         (Some(_), None) => changes.push(lifecycle::UNDEFINED),
         _ => {}
     }

@@ -7,4 +7,5 @@ mod domains;
 mod faults;
 mod machines;
 mod session;
+mod told;
 mod wire;

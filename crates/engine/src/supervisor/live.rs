@@ -119,6 +119,8 @@ impl Live {
         let begun = make(engine, &plan.ops, &long)
             .and_then(|()| Self::launch(engine, plan, logs, streams, first));
         drop(pins);
+        // Who reads in the store that it runs finds it listening, and is heard when all is done.
+        let begun = begun.and_then(|live| live.listen(engine));
         let begun = begun.and_then(|live| live.settle(engine, &mut store));
         match begun {
             Ok(live) => Self { reserved: Some(reserved), alone, ..live }.keep(store),
@@ -282,8 +284,8 @@ impl Live {
         })
     }
 
-    /// Answers requests from now on.
-    pub(crate) fn listen(mut self, engine: &Engine) -> Result<Self, Failure> {
+    /// Requests may come from now on.
+    fn listen(mut self, engine: &Engine) -> Result<Self, Failure> {
         let path = engine.paths.control(&self.plan.name, self.id);
         let listener = UnixListener::bind(&path).on("listen at", &path)?;
         listener.set_nonblocking(true).on("listen at", &path)?;

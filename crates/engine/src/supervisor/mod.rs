@@ -54,7 +54,6 @@ pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, starter: Star
             let tell = |labelling: &_| starter.tell(labelling);
             Live::begin(engine, birth, streams, launcher, &tell)
         })
-        .and_then(|live| live.listen(engine))
         .and_then(|live| outlive_starter().map(|()| live));
     match begun {
         Ok(live) => {

@@ -62,8 +62,10 @@ impl table::Lives for Call {
 
     fn domain_reboot(&mut self, domain: Domain, flags: u32) -> Answer<()> {
         only(flags, POWER_BUTTON)?;
-        let known = self.daemon.running(&domain)?;
-        self.daemon.engine.reboot(&known.name).map_err(|failure| error(&failure))
+        self.daemon.running(&domain)?;
+        Err(unsupported(
+            "only a guest can begin anew in order; shut it down and start it, or reset it",
+        ))
     }
 
     fn domain_resume(&mut self, domain: Domain) -> Answer<()> {
