@@ -1,7 +1,8 @@
 //! The program that tries: it does nothing but read what to try, try it, and say what came of it, so
 //! that what a filter kills it for can only be the try.
 
-use crate::{Answer, Attempt, Order, Said, attempt::Failed, find, neighbour};
+use crate::{Answer, Attempt, Group, Order, Said, attempt::Failed, find, neighbour};
+use nix::errno::Errno;
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
@@ -56,9 +57,19 @@ fn answer(attempt: &Attempt, order: &Order) -> Answer {
     };
     match (attempt.make)(target) {
         Ok(what) => Answer::Open(what),
+        Err(Failed::Refused(errno)) if ran_out(attempt.group, errno) => {
+            Answer::Unclear(format!("the probe had run out of something: {errno:?}"))
+        }
         Err(Failed::Refused(errno)) => Answer::refused(errno),
         Err(Failed::Unclear(why)) => Answer::Unclear(why.to_owned()),
     }
+}
+
+/// Whether a try failed for want of something that another try may have used up: that refuses nothing,
+/// unless it was to use it up itself.
+fn ran_out(group: Group, errno: Errno) -> bool {
+    use Errno::{EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC};
+    group != Group::Exhaustion && [EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC].contains(&errno)
 }
 
 /// A line is one write, so that whoever reads has all of it or nothing.
@@ -66,4 +77,21 @@ fn say(said: &Said) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(said.line().as_bytes())?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn out_of_descriptors(_: &str) -> crate::attempt::Tried {
+        Err(Failed::Refused(Errno::EMFILE))
+    }
+
+    #[test]
+    fn who_has_run_out_was_refused_nothing() {
+        let of = |group| Attempt::new(group, "word", ["what", "why"], out_of_descriptors);
+        let answer = |group| answer(&of(group), &Order::default());
+        assert!(matches!(answer(Group::Files), Answer::Unclear(why) if why.contains("EMFILE")));
+        assert!(matches!(answer(Group::Exhaustion), Answer::Refused { .. }));
+    }
 }

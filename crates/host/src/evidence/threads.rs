@@ -1,4 +1,4 @@
-//! What every thread has for itself: its user, its capabilities, its filters.
+//! What every thread has for itself: its user, its capabilities, its filters; and that nobody traces it.
 
 use super::{labels, procfs::Directory, reader::Reader, words};
 use crate::HostError;
@@ -101,6 +101,10 @@ fn expected(
     }
     if confinement.drop_privileges {
         all.extend(privileges(reader, confinement, own));
+    }
+    if moment == Moment::Running {
+        // Whoever traces it reads its memory, and makes it do anything that it may do.
+        all.push((Layer::Namespaces, "TracerPid", "0".into()));
     }
     if confinement.seccomp.is_some() {
         let inherited: usize = own.get(FILTERS).parse().unwrap_or(0);

@@ -18,7 +18,7 @@ use std::{
     process::{Command, Stdio},
 };
 use svirt_model::{State, Value};
-use svirt_testkit::{Host, Said, claims, has_program};
+use svirt_testkit::{Host, Said, Skipped, claims, has_program};
 
 fn verify(host: &Host, name: &str) -> Said {
     host.run(&["verify", name])
@@ -51,6 +51,35 @@ impl Intruder {
 }
 
 impl Drop for Intruder {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// Traces a process for as long as the guard lives.
+struct Tracer(std::process::Child);
+
+impl Tracer {
+    fn of(process: u32) -> Result<Self, Skipped> {
+        // PTRACE_SEIZE, which stops nothing (`ptrace(2)`), by the number that it has on x86_64.
+        let seize = format!(
+            "syscall(101, 0x4206, {process}, 0, 0) == 0 or die; $| = 1; print \"in\\n\"; <STDIN>"
+        );
+        if !cfg!(target_arch = "x86_64") || !has_program("perl") {
+            return Err(Skipped::because("nothing here traces a process"));
+        }
+        let mut perl = Command::new("perl");
+        perl.args(["-e", &seize]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = perl.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "in\n");
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Tracer {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();
@@ -142,6 +171,22 @@ claims! {
             let found = verify(host, machine.name()).exits(78);
             assert!(found.out.contains(" processes "), "{}", found.out);
         }
+        verify(host, machine.name()).exits(0);
+        machine.ends_after("poweroff").exits(0);
+    }
+
+    /// A debugger, as long as it is there.
+    fn whoever_traces_it_is_found(host) {
+        host.needs_root("trace any process")?;
+        let mut machine = host.boot("traced", &["--net", "none"]);
+        machine.ready();
+        verify(host, machine.name()).exits(0);
+        let tracer = Tracer::of(machine.vmm().0)?;
+        let found = verify(host, machine.name()).exits(78).out;
+        let row = found.lines().find(|line| line.contains("TracerPid of every thread"));
+        let pid = tracer.0.id().to_string();
+        assert!(row.is_some_and(|row| row.contains(&pid)), "{found}");
+        drop(tracer);
         verify(host, machine.name()).exits(0);
         machine.ends_after("poweroff").exits(0);
     }
