@@ -1,5 +1,5 @@
 //! A Linux guest: Debian's cloud kernel, and a root file system of busybox and the modules that a
-//! virtio network card takes. Made once and kept; the packages come from the host's own archive.
+//! virtio network card and a disk take. Made once and kept; the packages come from the host's own archive.
 
 use crate::{Skipped, has_program, program};
 use rustix::fs::{FlockOperation, flock};
@@ -11,7 +11,7 @@ use std::{
 };
 
 /// In the order in which each can be loaded.
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 9] = [
     "virtio_ring",
     "virtio",
     "virtio_pci_modern_dev",
@@ -20,6 +20,7 @@ const MODULES: [&str; 8] = [
     "failover",
     "net_failover",
     "virtio_net",
+    "virtio_blk",
 ];
 
 /// The files of a Linux guest.

@@ -140,14 +140,15 @@ const MODULES: [&str; 4] = [
     "/usr/lib64/qemu",
     "/usr/lib/qemu",
 ];
-const FIRMWARE: [&str; 6] = [
+const FIRMWARE: [&str; 5] = [
     "/usr/share/qemu",
     "/usr/share/qemu-kvm",
     "/usr/share/seabios",
     "/usr/share/seavgabios",
     "/usr/share/qemu-firmware",
-    "/usr/lib/ipxe/qemu",
 ];
+/// Where the ROMs of network cards are, of which sVirt's own words ask for none.
+const CARDS: &str = "/usr/lib/ipxe/qemu";
 
 /// The names of the modules that a command line may make QEMU load: the translator for its guest and
 /// the devices that are modules.
@@ -161,12 +162,14 @@ pub(crate) fn modules_for(qemu: &Path) -> Vec<String> {
     names.filter(|n| *n == translator || n.starts_with("hw-display-")).collect()
 }
 
-/// QEMU with the modules of these names, where it is built with modules, and its firmware.
+/// QEMU with the modules of these names, where it is built with modules, and its firmware; and with that of
+/// devices for which its user's own words ask.
 pub(crate) fn resolve_qemu(
     pins: &mut Pins,
     store: &mut Store,
     path: &Path,
     wanted: &[&str],
+    own_words: bool,
 ) -> Result<Program, Failure> {
     let there = |path: PathBuf| path.exists().then_some(path);
     let modules: Vec<_> = MODULES
@@ -175,7 +178,8 @@ pub(crate) fn resolve_qemu(
             wanted.iter().filter_map(move |m| there(Path::new(d).join(format!("{m}.so"))))
         })
         .collect();
-    let firmware: Vec<_> = FIRMWARE.iter().filter_map(|d| there(d.into())).collect();
+    let firmware = FIRMWARE.iter().chain(Some(&CARDS).filter(|_| own_words));
+    let firmware: Vec<_> = firmware.filter_map(|d| there(d.into())).collect();
     resolve(pins, store, path, &modules, &firmware)
 }
 

@@ -37,7 +37,7 @@ impl Resolver<'_> {
         refuse_what_needs_more(&reading)?;
         let modules = program::modules_for(path);
         let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
-        let program = program::resolve_qemu(&mut self.pins, self.store, path, &modules)?;
+        let program = program::resolve_qemu(&mut self.pins, self.store, path, &modules, true)?;
         for number in 0..reading.found.len() {
             let Some(found) = reading.found.get(number).cloned() else { break };
             if let Some(format) = self.found(&found, directory, &program)? {

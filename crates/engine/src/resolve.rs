@@ -175,7 +175,8 @@ impl Resolver<'_> {
         }
         modules.sort_unstable();
         modules.dedup();
-        program::resolve_qemu(&mut self.pins, self.store, &path, &modules)
+        let own_words = !guest.extra.is_empty();
+        program::resolve_qemu(&mut self.pins, self.store, &path, &modules, own_words)
     }
 
     /// The file that a standard stream leads to.

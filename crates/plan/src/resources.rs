@@ -65,13 +65,6 @@ pub(crate) fn network_helper<'a>(machine: &'a Machine, choice: &Choice<'_>) -> O
     walk.descriptor(channel, Access::Write, Sharing::Private, origin);
     let network = (Target::HostNetwork, Access::Write, Delivery::Inherited);
     walk.add(network, Sharing::Private, origin);
-    for device in &machine.devices {
-        if let DeviceKind::HostDevice(named) = &device.kind
-            && named.object.path.ends_with("null")
-        {
-            walk.named(named, &device.origin, Target::Device);
-        }
-    }
     walk.log(&[]);
     Some(Helper { program, manifest: Manifest { resources: walk.found } })
 }

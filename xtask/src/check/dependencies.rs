@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&[&str]])] = &[
     // A program for the inside of a guest: knows nothing of sVirt.
     ("svirt-guest", &[]),
     // The use cases.
-    ("svirt-engine", &[THINKING, TOUCHING, &["svirt-guest"]]),
+    ("svirt-engine", &[THINKING, TOUCHING, &["svirt-guest", "svirt-fault"]]),
     // What stands in front of them.
     ("svirt", FRONT_END),
     ("svirtd", FRONT_END),
