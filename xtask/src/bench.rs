@@ -10,6 +10,7 @@ mod growth;
 mod guest;
 mod lab;
 mod labels;
+mod libvirt;
 mod linux;
 mod memory;
 mod parallel;
@@ -79,9 +80,11 @@ enum Subject {
     Recover,
     /// A start beside a thousand machines, and on a host with five hundred mounts more (root)
     Growth,
+    /// The daemon, beside libvirt's own (root)
+    Libvirt,
 }
 
-const ALL: [Subject; 16] = [
+const ALL: [Subject; 17] = [
     Subject::Exec,
     Subject::Guest,
     Subject::Linux,
@@ -98,6 +101,7 @@ const ALL: [Subject; 16] = [
     Subject::Drill,
     Subject::Reach,
     Subject::Growth,
+    Subject::Libvirt,
 ];
 
 impl Subject {
@@ -118,6 +122,7 @@ impl Subject {
             Subject::Drill => (5, 1),
             Subject::Verify => (7, 1),
             Subject::Growth => (100, 10),
+            Subject::Libvirt => (20, 2),
         };
         if quick { few } else { all }
     }
@@ -125,7 +130,9 @@ impl Subject {
     /// Only root gives labels, and a reservation is the same for everybody.
     fn is_for(self, person: &Person) -> bool {
         match self {
-            Subject::Label | Subject::Relabel | Subject::Growth => person.is_root(),
+            Subject::Label | Subject::Relabel | Subject::Growth | Subject::Libvirt => {
+                person.is_root()
+            }
             Subject::Reserve | Subject::Recover | Subject::Reach | Subject::Lab => {
                 person.is_first()
             }
@@ -149,6 +156,7 @@ impl Subject {
             Subject::Drill => return drill::measure(place, person, rounds),
             Subject::Reach => return reach::measure(person),
             Subject::Growth => return growth::measure(place, person, rounds),
+            Subject::Libvirt => return libvirt::measure(place, person, rounds),
             Subject::Verify => verify::measure(place, person, rounds, 200),
             Subject::Recover => return recover::measure(person),
         };

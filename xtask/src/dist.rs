@@ -11,7 +11,7 @@ use crate::command::{cargo, output, run};
 use crate::error::{Error, Result};
 
 /// What is in a package.
-const PROGRAMS: &[&str] = &["svirt", "svirtd", "svirt-launch"];
+pub(crate) const PROGRAMS: &[&str] = &["svirt", "svirtd", "svirt-launch"];
 
 /// By which a test holds a process of a debug build at its points (`svirt-fault`): no program that is
 /// packaged knows it.

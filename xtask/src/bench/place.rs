@@ -47,7 +47,7 @@ impl Place {
             .tempdir_in("/var/tmp")
             .map_err(Error::file("/var/tmp"))?;
         let mut place = Self { root, people: Vec::new() };
-        for program in ["svirt", "svirt-launch"] {
+        for program in dist::PROGRAMS {
             copy(&built.join(program), &place.file(program))?;
         }
         place.people = people(place.root.path())?;
