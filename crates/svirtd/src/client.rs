@@ -65,9 +65,11 @@ impl Client {
         !std::mem::replace(&mut self.state().opened, true)
     }
 
-    /// Closes it: nothing but a greeting is answered any more.
+    /// Closes it: nothing but a greeting is answered any more. What is bound to it ends when it is gone.
     pub(crate) fn close(&self) {
-        *self.state() = State::default();
+        let mut state = self.state();
+        let bound = std::mem::take(&mut state.bound);
+        *state = State { bound, ..State::default() };
     }
 
     /// Tells it of a kind of event from now on; `None` when it has too many callbacks.

@@ -2,7 +2,7 @@
 
 use crate::{client::Client, conditions::Condition, failure};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -22,6 +22,8 @@ pub(crate) struct Daemon {
     pub(crate) changed: Notify,
     inventory: Mutex<Inventory>,
     conditions: Mutex<BTreeMap<Uuid, Condition>>,
+    /// The lives of machines that were ended from here, by their supervisors, until they are told to be over.
+    destroyed: Mutex<BTreeSet<(Uuid, u32)>>,
     clients: Mutex<Vec<Weak<Client>>>,
 }
 
@@ -39,6 +41,7 @@ impl Daemon {
             changed: Notify::new(),
             inventory,
             conditions: Mutex::default(),
+            destroyed: Mutex::default(),
             clients: Mutex::default(),
         })
     }
@@ -81,11 +84,6 @@ impl Daemon {
         seen.filter(|condition| condition.is_alive() == known.is_running()).unwrap_or(usual)
     }
 
-    /// How a machine was when somebody last looked.
-    pub(crate) fn seen(&self, machine: Uuid) -> Option<Condition> {
-        locked(&self.conditions).get(&machine).copied()
-    }
-
     /// What clients open.
     pub(crate) fn uri(&self) -> &'static str {
         if self.system { "qemu:///system" } else { "qemu:///session" }
@@ -96,12 +94,20 @@ impl Daemon {
         locked(&self.conditions).insert(machine, condition);
     }
 
-    /// A machine runs; how it ended the last time is past.
-    pub(crate) fn begins(&self, machine: Uuid) {
-        let mut conditions = locked(&self.conditions);
-        if conditions.get(&machine).is_some_and(|condition| !condition.is_alive()) {
-            conditions.remove(&machine);
-        }
+    /// A machine is ended from here, or not after all.
+    pub(crate) fn destroys(&self, known: &Known, is_so: bool) {
+        let Some(life) = &known.life else { return };
+        let mut destroyed = locked(&self.destroyed);
+        match is_so {
+            true => destroyed.insert((known.id, life.supervisor)),
+            false => destroyed.remove(&(known.id, life.supervisor)),
+        };
+    }
+
+    /// Whether this life of a machine was ended from here.
+    pub(crate) fn is_destroyed(&self, known: &Known) -> bool {
+        let life = known.life.as_ref().map(|life| (known.id, life.supervisor));
+        life.is_some_and(|life| locked(&self.destroyed).contains(&life))
     }
 
     /// Forgets how machines were that are no more.
@@ -130,7 +136,7 @@ impl Daemon {
         let Some(known) = self.machines().ok().and_then(|all| all.get(&machine).cloned()) else {
             return;
         };
-        self.note(machine, Condition::DESTROYED);
+        self.destroys(&known, true);
         // Whatever fails is in the machine's log, and nobody is left to be told.
         let _ = self
             .engine

@@ -84,7 +84,6 @@ fn tell(daemon: &Arc<Daemon>, before: &Machines, now: &Machines) {
             told::lifecycle(daemon, known, event, detail);
         }
         if runs(is) && !runs(was) {
-            daemon.begins(known.id);
             follow(daemon, known);
         }
     }
@@ -120,7 +119,8 @@ fn follow(daemon: &Arc<Daemon>, known: &Arc<Known>) {
         // A killed one is put back here; of any other there is nothing left.
         let again = daemon.clone();
         let _ = tokio::task::spawn_blocking(move || again.engine.recover()).await;
-        let end = daemon.seen(known.id).filter(|seen| *seen == Condition::DESTROYED).unwrap_or(end);
+        let end = if daemon.is_destroyed(&known) { Condition::DESTROYED } else { end };
+        daemon.destroys(&known, false);
         daemon.note(known.id, end);
         let (event, detail) = end.stopped();
         told::lifecycle(&daemon, &known, event, detail);

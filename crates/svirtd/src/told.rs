@@ -39,7 +39,7 @@ pub(crate) fn happened(daemon: &Daemon, known: &Known, happened: &Happened) {
             daemon.tell(kind::REBOOT, known, |callback, domain| Event::Reboot { callback, domain });
         }
         // It was ended from here, and its end says so.
-        Happened::ShutDown { .. } if daemon.seen(known.id) == Some(Condition::DESTROYED) => {}
+        Happened::ShutDown { .. } if daemon.is_destroyed(known) => {}
         Happened::ShutDown { guest, .. } => {
             lifecycle(daemon, known, events::SHUT_DOWN, if *guest { 1 } else { 2 });
         }
@@ -89,7 +89,7 @@ pub(crate) fn happened(daemon: &Daemon, known: &Known, happened: &Happened) {
 
 /// A machine runs or stands still otherwise than before; what it was when it was first heard of is no news.
 pub(crate) fn runs(daemon: &Daemon, known: &Known, before: Option<RunState>, now: RunState) {
-    if daemon.seen(known.id) == Some(Condition::DESTROYED) {
+    if daemon.is_destroyed(known) {
         return;
     }
     daemon.note(known.id, Condition::of_run(now, daemon.condition(known)));

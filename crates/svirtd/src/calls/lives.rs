@@ -127,12 +127,12 @@ impl table::Lives for Call {
     fn domain_destroy_flags(&mut self, domain: Domain, flags: u32) -> Answer<()> {
         only(flags, GRACEFUL)?;
         let known = self.daemon.running(&domain)?;
-        let before = self.daemon.condition(&known);
-        self.daemon.note(known.id, Condition::DESTROYED);
+        self.daemon.destroys(&known, true);
         let limits = StopLimits { acpi: Duration::ZERO, terminate: GRACE };
         let ended = self.daemon.engine.stop(&known.name, limits);
-        if ended.is_err() {
-            self.daemon.note(known.id, before);
+        match &ended {
+            Ok(_) => self.daemon.note(known.id, Condition::DESTROYED),
+            Err(_) => self.daemon.destroys(&known, false),
         }
         self.daemon.changed.notify_one();
         ended.map(|_| ()).map_err(|failure| error(&failure))
