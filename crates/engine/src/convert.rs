@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use svirt_formats::{
     domain::{AmendError, Undescribed},
     image::ImageError,
+    saved::SavedError,
     spec::SpecError,
 };
 use svirt_host::{
@@ -130,6 +131,12 @@ impl From<SemoduleError> for Failure {
 impl From<Conflict> for Failure {
     fn from(error: Conflict) -> Self {
         Failure::from_error(Code::InUse, &error).hint(error.hint())
+    }
+}
+
+impl From<SavedError> for Failure {
+    fn from(error: SavedError) -> Self {
+        Failure::from_error(Code::Data, &error)
     }
 }
 

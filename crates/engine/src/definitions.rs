@@ -135,6 +135,7 @@ impl Engine {
         }
         // The definition goes last: whoever dies before that can be asked again.
         let _ = fs::remove_dir_all(self.paths.logs(name)?);
+        self.forget_managed_save(name)?;
         let count = spec.guest.map_or(0, |guest| guest.disks.len());
         let disks = disks::take(&self.paths, id, count)?;
         match (self.store()?.undefine(name), disks) {

@@ -36,6 +36,7 @@ mod repair;
 mod resolve;
 mod rfb;
 mod rules;
+mod save;
 mod screen;
 mod start;
 mod supervisor;
@@ -56,6 +57,7 @@ pub use monitor::Monitor;
 pub use paths::Paths;
 pub use recovery::{History, Pending, Recovery, Rest};
 pub use repair::Repair;
+pub use save::{Progress, Saved};
 pub use start::{StartOptions, Started, Streams, new_id};
 pub use watch::Watch;
 

@@ -3,6 +3,7 @@
 use crate::{
     Code, Engine, Failure, Labelling, Waiter, definitions,
     resolve::{self, Identity},
+    save::{Restored, Saved},
     supervisor::{self, Live, launcher},
 };
 use rustix::{
@@ -12,6 +13,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    fs::File,
     io::{BufRead, BufReader, Read, Write},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -93,6 +95,8 @@ pub(crate) struct Birth {
     /// Whether the process that starts it does so for nothing else.
     pub(crate) alone: bool,
     pub(crate) beginning: Beginning,
+    /// Where its state comes from, if it does not begin anew.
+    pub(crate) restored: Option<Restored>,
 }
 
 /// How a machine is started, where that is not as usual.
@@ -100,22 +104,22 @@ pub(crate) struct Birth {
 pub struct StartOptions {
     /// Its guest stands still until [`Engine::resume`], and nothing of it has run before.
     pub paused: bool,
+    /// It goes on where it was when its state was saved in this file ([`Engine::save`]). A machine that
+    /// is defined then is what it was when it was saved.
+    pub saved: Option<File>,
 }
 
-impl StartOptions {
-    /// What follows for a machine.
-    ///
-    /// # Errors
-    /// sVirt does not write the VMM's command line, and cannot say when its guest runs.
-    fn beginning(self, spec: &Spec) -> Result<Beginning, Failure> {
-        match self.paused {
-            false => Ok(Beginning::AtOnce),
-            true if spec.command.is_none() => Ok(Beginning::Told),
-            true => {
-                let text = "a program with a command line of your own cannot be started paused";
-                Err(Failure::new(Code::Usage, text))
-            }
+/// How a machine comes to run, in this way.
+fn beginning(spec: &Spec, paused: bool, saved: Option<&Saved>) -> Result<Beginning, Failure> {
+    match saved {
+        None if !paused => Ok(Beginning::AtOnce),
+        _ if spec.command.is_some() => {
+            let text =
+                "a program with a command line of your own can be neither paused nor restored";
+            Err(Failure::new(Code::Usage, text))
         }
+        None => Ok(Beginning::Told),
+        Some(saved) => Ok(Beginning::Restored { paused: paused || saved.paused }),
     }
 }
 
@@ -192,9 +196,17 @@ impl Engine {
     ) -> Result<Started, Failure> {
         let request = definitions::text(spec)?;
         let spec = spec.expanded()?.spec;
-        let beginning = options.beginning(&spec)?;
-        let identity = self.identity(&spec)?;
-        let birth = Birth { spec, request, identity, transient: true, alone: true, beginning };
+        let (saved, restored) = options.saved.map(|f| Restored::of(f, false)).transpose()?.unzip();
+        let beginning = beginning(&spec, options.paused, saved.as_ref())?;
+        let identity = match saved {
+            None => self.identity(&spec)?,
+            Some(Saved { name, id, .. }) => {
+                self.paths.check(&name, id)?;
+                Identity { id, name }
+            }
+        };
+        let (transient, alone) = (true, true);
+        let birth = Birth { spec, request, identity, transient, alone, beginning, restored };
         self.fork(birth, streams, given_up, told)
     }
 
@@ -222,12 +234,59 @@ impl Engine {
         given_up: Option<BorrowedFd<'_>>,
         told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
-        let Definition { id, name, request, .. } = self.defined(name)?;
+        let Definition { id, name, mut request, .. } = self.defined(name)?;
+        let (saved, restored) = self.state_of(id, options.saved)?.unzip();
+        if let Some(saved) = &saved {
+            request = definitions::text(&saved.spec)?;
+        }
         let spec = spec::read(request.as_bytes())?.expanded()?.spec;
-        let beginning = options.beginning(&spec)?;
+        let beginning = beginning(&spec, options.paused, saved.as_ref())?;
         let identity = Identity { id, name };
-        let birth = Birth { spec, request, identity, transient: false, alone: true, beginning };
+        let (transient, alone) = (false, true);
+        let birth = Birth { spec, request, identity, transient, alone, beginning, restored };
         self.fork(birth, Streams::none(), given_up, told)
+    }
+
+    /// Restores a machine from a file; what it is, the file says. One that is defined stays so.
+    ///
+    /// # Errors
+    /// Whatever stops it; nothing is left then, and the file is as it was.
+    pub fn restore(
+        &self,
+        file: File,
+        paused: bool,
+        given_up: Option<BorrowedFd<'_>>,
+        told: &dyn Fn(&Labelling),
+    ) -> Result<Started, Failure> {
+        let Saved { id, name, spec, .. } = self.saved(&file)?;
+        let options = StartOptions { paused, saved: Some(file) };
+        // No store is open across a fork.
+        let defined = self.store()?.definition(&name)?;
+        match defined {
+            Some(defined) if defined.id == id => {
+                self.start_defined_with(&name, options, given_up, told)
+            }
+            _ => self.start_with(&spec, Streams::none(), options, given_up, told),
+        }
+    }
+
+    /// The state that a defined machine goes on from, if it does.
+    fn state_of(
+        &self,
+        id: Uuid,
+        saved: Option<File>,
+    ) -> Result<Option<(Saved, Restored)>, Failure> {
+        let (file, managed) = match saved {
+            Some(file) => (Some(file), false),
+            None => (self.managed_file(id)?, true),
+        };
+        let Some(file) = file else { return Ok(None) };
+        let (saved, restored) = Restored::of(file, managed)?;
+        if saved.id != id {
+            let text = format!("the file holds machine {}, which is another", saved.name);
+            return Err(Failure::new(Code::Data, text));
+        }
+        Ok(Some((saved, restored)))
     }
 
     fn identity(&self, spec: &Spec) -> Result<Identity, Failure> {
@@ -392,8 +451,8 @@ pub(crate) fn run_for(
     limit: Duration,
 ) -> Result<Option<Ending>, Failure> {
     let (spec, request) = (spec.clone(), definitions::text(spec)?);
-    let beginning = Beginning::AtOnce;
-    let birth = Birth { spec, request, identity, transient: true, alone: false, beginning };
+    let (transient, alone, beginning) = (true, false, Beginning::AtOnce);
+    let birth = Birth { spec, request, identity, transient, alone, beginning, restored: None };
     let launcher = launcher(engine)?.prepare()?;
     let mut live = Live::begin(engine, birth, streams, launcher, &|_| {})?;
     let ending = live.ends_within(Instant::now() + limit);

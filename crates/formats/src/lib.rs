@@ -9,5 +9,6 @@ pub mod command_line;
 pub mod domain;
 pub mod image;
 pub mod qemu;
+pub mod saved;
 pub mod spec;
 pub mod xml;

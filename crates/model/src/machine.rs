@@ -91,6 +91,11 @@ pub enum Beginning {
     AtOnce,
     /// When it is told to: nothing of it has run before.
     Told,
+    /// Where it stood when its state was saved.
+    Restored {
+        /// Only when it is told to.
+        paused: bool,
+    },
 }
 
 /// How guest code is run.

@@ -50,6 +50,8 @@ pub enum Ending {
     Killed(i32),
     /// The guest panicked.
     Panicked,
+    /// Its state was saved, to be restored.
+    Saved,
     /// The VMM gave up with this code of its own, which no guest can have chosen.
     Failed(i32),
 }
@@ -63,6 +65,7 @@ impl Ending {
             Ending::Exited(code) => u8::try_from(code & 0xff).unwrap_or(1),
             Ending::Killed(signal) => u8::try_from((128 + signal) & 0xff).unwrap_or(1),
             Ending::Panicked => 101,
+            Ending::Saved => 0,
         }
     }
 }
@@ -74,6 +77,7 @@ impl fmt::Display for Ending {
             Ending::Killed(31) => f.write_str("killed for a forbidden system call (SIGSYS)"),
             Ending::Killed(signal) => write!(f, "killed by signal {signal}"),
             Ending::Panicked => f.write_str("the guest panicked"),
+            Ending::Saved => f.write_str("was saved"),
             Ending::Failed(code) => write!(f, "the VMM failed with code {code}"),
         }
     }

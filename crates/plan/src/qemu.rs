@@ -68,8 +68,12 @@ impl Line {
         self.add("-device", "isa-debug-exit,iobase=0xf4,iosize=0x4");
         self.add("-action", "panic=shutdown");
         self.add("-boot", "strict=on");
-        if guest.beginning == Beginning::Told {
+        // One that is restored goes on when its supervisor has seen that all of it is there.
+        if guest.beginning != Beginning::AtOnce {
             self.0.push("-S".into());
+        }
+        if let Beginning::Restored { .. } = guest.beginning {
+            self.add("-incoming", "defer");
         }
     }
 

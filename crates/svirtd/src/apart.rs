@@ -131,7 +131,7 @@ fn done(engine: &Engine, task: Task) -> Result<serde_json::Value, Failure> {
 }
 
 fn start(engine: &Engine, what: What, paused: bool) -> Result<uuid::Uuid, Failure> {
-    let (stdin, options) = (io::stdin(), StartOptions { paused });
+    let (stdin, options) = (io::stdin(), StartOptions { paused, saved: None });
     let given_up = Some(stdin.as_fd());
     let started = match what {
         What::Defined(name) => {

@@ -71,6 +71,7 @@ impl Condition {
             Ending::Exited(_) => Self::SHUT_DOWN,
             Ending::Killed(9) => Self::DESTROYED,
             Ending::Panicked => Self::CRASHED,
+            Ending::Saved => Self::SAVED,
             Ending::Killed(_) | Ending::Failed(_) => Self::FAILED,
         }
     }

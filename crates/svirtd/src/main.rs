@@ -20,7 +20,6 @@ mod notify;
 mod observe;
 mod outgoing;
 mod serve;
-mod soon;
 mod streams;
 mod told;
 

@@ -12,6 +12,7 @@ use crate::{
     Code, Engine, Failure, RunState,
     long::{Long, Tell},
     resolve,
+    save::Restored,
     start::{Birth, Streams},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -36,8 +37,8 @@ use svirt_host::{
     sources::{self, Supplies},
 };
 use svirt_model::{
-    Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, HostFacts, Namespace,
-    Object, Op, Plan, Process, Role, Uuid, label::SecurityModel,
+    Beginning, Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, HostFacts,
+    Namespace, Object, Op, Plan, Process, Role, Uuid, label::SecurityModel,
 };
 use svirt_store::Store;
 
@@ -63,6 +64,10 @@ pub(crate) struct Live {
     pub(crate) log: Option<UnixStream>,
     pub(crate) logs: PathBuf,
     pub(crate) listener: Option<UnixListener>,
+    /// Where its state is for its next start.
+    pub(crate) managed: PathBuf,
+    /// How the guest is when it has started.
+    pub(crate) begins: RunState,
     /// Kept open from the start on: who opens it while nobody else has it open reads its whole log.
     pub(crate) store: Option<Store>,
     panicked: bool,
@@ -117,11 +122,11 @@ impl Live {
         let (plan, reserved, first) = reserved?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
         let begun = make(engine, &plan.ops, &long)
-            .and_then(|()| Self::launch(engine, plan, logs, streams, first));
+            .and_then(|()| Self::launch(engine, plan, logs, streams, beginning, first));
         drop(pins);
         // Who reads in the store that it runs finds it listening, and is heard when all is done.
         let begun = begun.and_then(|live| live.listen(engine));
-        let begun = begun.and_then(|live| live.settle(engine, &mut store));
+        let begun = begun.and_then(|live| live.settle(engine, &mut store, birth.restored.as_ref()));
         match begun {
             Ok(live) => Self { reserved: Some(reserved), alone, ..live }.keep(store),
             Err(failure) => {
@@ -143,6 +148,7 @@ impl Live {
         plan: Plan,
         logs: PathBuf,
         streams: Streams,
+        beginning: Beginning,
         mut first: Option<Assigned>,
     ) -> Result<Self, Failure> {
         let mut ends = Ends::make(&plan)?;
@@ -160,6 +166,8 @@ impl Live {
         // Only a command line of sVirt's own has a monitor.
         let guest = monitor.is_some();
         let debug_exit = has_debug_exit(&plan);
+        let managed = engine.managed(plan.id)?;
+        let begins = if guest { begins(&plan, beginning) } else { RunState::Running };
         let mut live = Self {
             id: plan.id,
             running: Vec::new(),
@@ -169,6 +177,8 @@ impl Live {
             log,
             logs,
             listener: None,
+            managed,
+            begins,
             store: None,
             panicked: false,
             guest,
@@ -208,23 +218,23 @@ impl Live {
 
     /// Waits until the VMM answers, looks at every process again now that it runs, and makes the
     /// machine known.
-    fn settle(mut self, engine: &Engine, store: &mut Store) -> Result<Self, Failure> {
+    fn settle(
+        mut self,
+        engine: &Engine,
+        store: &mut Store,
+        restored: Option<&Restored>,
+    ) -> Result<Self, Failure> {
         // The commit and the VMM's own beginning take their time together.
         store.running(self.id, &alive::processes(&self.running), &self.evidence)?;
         if self.monitor.is_some() {
             self.greet()?;
         }
         self.check_threads(&engine.paths.profiles())?;
-        if self.begins().stands_still() {
+        restored.map_or(Ok(()), |restored| self.restore(restored))?;
+        if self.begins.stands_still() {
             store.stands_still(self.id, true, "")?;
         }
         Ok(self)
-    }
-
-    /// How the guest is when all this is done.
-    pub(crate) fn begins(&self) -> RunState {
-        let waits = self.guest && self.plan.vmm().confinement.arguments.iter().any(|a| a == "-S");
-        if waits { RunState::NotBegun } else { RunState::Running }
     }
 
     fn greet(&mut self) -> Result<(), Failure> {
@@ -252,7 +262,7 @@ impl Live {
     }
 
     /// A failure of the VMM's own, in its own words.
-    fn last_words(&mut self, what: &str) -> Failure {
+    pub(super) fn last_words(&mut self, what: &str) -> Failure {
         let mut said = Vec::new();
         if let Some(log) = &mut self.log {
             let _ = log.set_nonblocking(true);
@@ -359,6 +369,17 @@ impl Live {
 /// something out for a machine to come has a child for that one too, and tries nothing hostile.
 fn end_what_was_left(alone: bool) -> Result<(), Failure> {
     if alone { Ok(processes::end_what_was_left()?) } else { Ok(()) }
+}
+
+/// How a guest is when its start is done.
+fn begins(plan: &Plan, beginning: Beginning) -> RunState {
+    let waits = plan.vmm().confinement.arguments.iter().any(|argument| argument == "-S");
+    match beginning {
+        Beginning::Restored { paused: true } => RunState::Paused,
+        // What the user added of his own may have it wait as well.
+        Beginning::AtOnce | Beginning::Told if waits => RunState::NotBegun,
+        Beginning::AtOnce | Beginning::Told | Beginning::Restored { .. } => RunState::Running,
+    }
 }
 
 /// Whether the guest can end its VMM with a code of its own.

@@ -36,6 +36,14 @@ pub(crate) enum Request {
         /// How long the VMM may take after that.
         terminate: Duration,
     },
+    /// Have its guest stand still and give me a pipe that its state comes from; tell me when all of it
+    /// is there.
+    Save,
+    /// Its state is kept: end it.
+    Saved {
+        /// Have its next start take it from there.
+        managed: bool,
+    },
     /// Tell the monitor this, and me what it answers.
     Monitor {
         /// The command's name.

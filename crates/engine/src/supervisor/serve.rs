@@ -4,6 +4,7 @@ mod asked;
 mod client;
 mod clients;
 mod news;
+mod save;
 
 use super::{
     Live, Reply,
@@ -17,6 +18,7 @@ use asked::Asked;
 use client::{Client, Role};
 use news::News;
 use rustix::event::{PollFd, PollFlags, poll};
+use save::Saving;
 use serde_json::json;
 use std::{
     io::Read,
@@ -47,8 +49,18 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
         listener.say(&console.replay());
         clients.push(listener);
     }
-    let (asked, news) = (Asked::default(), News::of(live.begins()));
-    let mut service = Service { live, clients, asked, news, stopping: None, log, signals };
+    let (asked, news) = (Asked::default(), News::of(live.begins));
+    let mut service = Service {
+        live,
+        clients,
+        asked,
+        news,
+        saving: None,
+        saved: false,
+        stopping: None,
+        log,
+        signals,
+    };
     while service.turn() {}
     service.end(engine);
 }
@@ -58,6 +70,9 @@ struct Service {
     clients: Vec<Client>,
     asked: Asked,
     news: News,
+    saving: Option<Saving>,
+    /// Whether it ends because it is saved.
+    saved: bool,
     stopping: Option<Stopping>,
     log: Option<LogFile>,
     signals: Option<OwnedFd>,
@@ -112,6 +127,7 @@ impl Service {
         }
         self.clients.retain(|client| !matches!(client.role, Role::Gone) && !client.is_late(now));
         self.clients.iter_mut().for_each(Client::flush);
+        self.look_after_saver();
         goes_on && self.press_on()
     }
 
@@ -252,7 +268,11 @@ impl Service {
         }
         // What the guest said last is still on its way.
         self.monitor_to_the_end();
-        let ending = if killed { Ending::Killed(9) } else { self.live.ending() };
+        let ending = match killed {
+            true if self.saved => Ending::Saved,
+            true => Ending::Killed(9),
+            false => self.live.ending(),
+        };
         self.console();
         let Self { live, clients, .. } = self;
         // An error leaves the machine in the ledger, and the next command of sVirt tries again.

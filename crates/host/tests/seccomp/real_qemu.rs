@@ -364,12 +364,19 @@ fn save(machine: &mut Machine, into: impl AsFd) {
 }
 
 #[test]
-fn the_guest_is_saved_into_a_passed_file() {
+fn the_guest_is_saved_into_a_passed_file_and_goes_on() {
     let directory = directory();
     let state = open(&directory.path().join("state"));
-    let mut machine = Recipe::new(qemu(), Allowed).with(TCG).start();
+    let disk = bootable_disk(&directory.path().join("disk"));
+    let mut machine = with_raw_disk(&disk, RAW).start();
+    machine.expect("BW");
+    machine.run("stop", json!({}));
     save(&mut machine, &state);
     machine.monitor.read(|m| m["data"]["status"] == "completed");
+    // It takes its disk again.
+    machine.run("cont", json!({}));
+    machine.say("echo");
+    machine.expect("echo");
     machine.quit();
     assert!(state.metadata().expect("the state").len() > 0);
 }

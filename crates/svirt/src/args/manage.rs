@@ -127,6 +127,37 @@ pub(crate) struct ResetArgs {
     pub(crate) name: Vec<MachineName>,
 }
 
+/// Save a machine's state and end it
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Save a machine's state and end it: its guest stands still, and 'svirt restore' has it \
+    go on from there. Without a file, the next start of a machine that is defined does that. Until all \
+    of it is on the disk the machine is not ended; if this command is killed before, it goes on.\n\n\
+    The machine's disks belong to what is saved: who changes them in between damages what is on them."
+)]
+pub(crate) struct SaveArgs {
+    /// The machine
+    pub(crate) name: MachineName,
+    /// The file that its state is saved in; one that is there is replaced
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Start a machine where it was when it was saved
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Start a machine where it was when 'svirt save' saved it. The file says what the \
+    machine is, and stays as it is."
+)]
+pub(crate) struct RestoreArgs {
+    /// The file
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Have its guest stand still until 'svirt resume'
+    #[arg(long)]
+    pub(crate) paused: bool,
+}
+
 /// Take a picture of what a machine shows
 #[derive(Debug, Args)]
 pub(crate) struct ScreenshotArgs {

@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Pause(PauseArgs),
     Resume(ResumeArgs),
     Reset(ResetArgs),
+    Save(SaveArgs),
+    Restore(RestoreArgs),
     Screenshot(ScreenshotArgs),
     Rm(RemoveArgs),
     Edit(EditArgs),
@@ -148,6 +150,8 @@ mod tests {
           pause        Have guests stand still
           resume       Have guests go on that stand still
           reset        Press machines' reset buttons
+          save         Save a machine's state and end it
+          restore      Start a machine where it was when it was saved
           screenshot   Take a picture of what a machine shows
           rm           Remove the definitions of machines that do not run
           edit         Change a machine's definition

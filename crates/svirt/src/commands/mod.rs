@@ -11,6 +11,7 @@ mod plan;
 mod policy;
 mod restore;
 mod run;
+mod save;
 mod stop;
 mod verify;
 
@@ -39,6 +40,8 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Pause(args) => order::pause(&args),
         Command::Resume(args) => order::resume(&args),
         Command::Reset(args) => order::reset(&args),
+        Command::Save(args) => save::save(&args),
+        Command::Restore(args) => run::resume_saved(&args),
         Command::Screenshot(args) => order::screenshot(&args),
         Command::Rm(args) => define::remove(&args),
         Command::Edit(args) => define::edit(&args),

@@ -2,16 +2,19 @@
 
 use super::print_json;
 use crate::{
-    args::{ExecArgs, LayerArgs, RunArgs, StartArgs},
+    args::{ExecArgs, LayerArgs, RestoreArgs, RunArgs, StartArgs},
     console::{Left, Manner, Terminal, attend},
-    error::{Outcome, explain},
+    error::{self, Outcome, explain},
     output::{print, say},
     progress::Progress,
     render::{json, layers::warn},
     signals::Signals,
     specification,
 };
-use std::io::{self, IsTerminal};
+use std::{
+    fs::File,
+    io::{self, IsTerminal},
+};
 use svirt_engine::{Code, Engine, Failure, Labelling, StartOptions, Started, Streams, spec::Spec};
 use svirt_model::MachineName;
 
@@ -22,7 +25,18 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
 }
 
 fn paused(paused: bool) -> StartOptions {
-    StartOptions { paused }
+    StartOptions { paused, saved: None }
+}
+
+/// `svirt restore`.
+pub(crate) fn resume_saved(args: &RestoreArgs) -> Outcome {
+    let engine = Engine::new()?;
+    let file = File::open(&args.file).map_err(|e| error::file("open", &args.file, &e))?;
+    let spec = engine.saved(&file)?.spec;
+    let here = Here::before_the_start()?;
+    let given_up = Some(here.signals.ending());
+    let started = here.patiently(&spec, || engine.restore(file, args.paused, given_up, &tell))?;
+    announce(&spec, &started, false)
 }
 
 /// `svirt exec`.

@@ -1,7 +1,6 @@
 //! What domains are.
 
 use super::{Answer, Call, domains::size};
-use crate::soon::Soon as _;
 use crate::{
     apart::{self, Task},
     daemon::{Daemon, domain},

@@ -1,7 +1,6 @@
 //! Which domains there are, and how each is.
 
 use super::{Answer, Call};
-use crate::soon::Soon as _;
 use crate::{
     daemon::{domain, no_domain},
     failure::{error, only},

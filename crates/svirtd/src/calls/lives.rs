@@ -4,7 +4,6 @@ use super::{
     Answer, Call,
     definitions::{gone, kib},
 };
-use crate::soon::Soon as _;
 use crate::{
     apart::{self, Task, What},
     conditions::Condition,

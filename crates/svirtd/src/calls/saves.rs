@@ -2,7 +2,6 @@
 
 use super::{Answer, Call};
 use crate::failure::{no_support, only};
-use crate::soon::Soon as _;
 use svirt_rpc::{Domain, JobInfo, List, Param, table};
 
 impl table::Saves for Call {

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::PathBuf,
     time::Duration,
 };
+use svirt_host::passing;
 use svirt_testkit::{Host, Process};
 
 /// A machine's run-time directory.
@@ -52,6 +53,18 @@ impl Control {
 
     pub(super) fn tell_monitor(&mut self, command: &str, arguments: &Value) {
         self.say(&json!({ "monitor": { "command": command, "arguments": arguments } }));
+    }
+
+    /// What is said next, and what comes with it.
+    pub(super) fn hear_with_descriptors(&mut self) -> (Value, Vec<OwnedFd>) {
+        let (mut line, mut descriptors, mut byte) = (Vec::new(), Vec::new(), [0]);
+        while line.last() != Some(&b'\n') {
+            let passed = passing::receive(self.0.get_ref(), &mut byte).unwrap();
+            assert_eq!(passed.length, 1, "it is there");
+            line.push(byte[0]);
+            descriptors.extend(passed.descriptors);
+        }
+        (serde_json::from_slice(&line).unwrap(), descriptors)
     }
 
     /// All that is said until nobody is there.

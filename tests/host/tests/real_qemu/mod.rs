@@ -11,5 +11,6 @@ mod held;
 mod images;
 mod monitor;
 mod network;
+mod saved;
 mod supervised;
 mod verified;

@@ -1,7 +1,7 @@
 //! What the monitor was asked and has not answered: who asked each, and for how long that is waited
 //! for. Whoever asked may be gone when the answer comes, which changes nothing for the others.
 
-use super::{Reply, Role, Service};
+use super::{Reply, Role, Service, save::Step};
 use crate::{
     Code, Failure,
     qmp::{MESSAGE_MAX, Message},
@@ -35,6 +35,8 @@ pub(super) enum Purpose {
     Client,
     /// What is known of the guest.
     State,
+    /// The machine that is being saved.
+    Save(Step),
 }
 
 impl Asked {
@@ -128,6 +130,7 @@ impl Service {
                 let reply = answer.map_or_else(Reply::Failed, Reply::Returned);
                 self.reply_to(number, &reply);
             }
+            Purpose::Save(step) => self.save_goes_on(step, answer),
             Purpose::State => answer.iter().for_each(|status| self.learned(status)),
         }
     }

@@ -12,6 +12,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use svirt_host::passing;
 
 /// A listener may be this far behind, in bytes, before more is said to it.
 const BEHIND_MAX: usize = 1 << 20;
@@ -34,6 +35,8 @@ pub(super) enum Role {
     Open,
     /// It has asked the monitor: its number among those who have.
     Asked(u64),
+    /// It has the machine's state, and shall say that it is kept.
+    Saver,
     /// It waits for the end.
     Waiting,
     /// It is told what happens.
@@ -77,7 +80,7 @@ impl Client {
     pub(super) fn is_busy(&self) -> bool {
         match self.role {
             Role::Asked(_) => true,
-            Role::Open => self.has_pending(),
+            Role::Open | Role::Saver => self.has_pending(),
             _ => false,
         }
     }
@@ -124,6 +127,21 @@ impl Client {
         let mut line = serde_json::to_vec(reply).unwrap_or_default();
         line.push(b'\n');
         self.say(&line);
+    }
+
+    /// Answers with a descriptor, which goes with the first byte, to one that has taken everything
+    /// before.
+    pub(super) fn reply_with(&mut self, reply: &Reply, descriptor: BorrowedFd<'_>) {
+        let mut line = serde_json::to_vec(reply).unwrap_or_default();
+        line.push(b'\n');
+        let sent = match self.has_pending() {
+            true => Err(ErrorKind::WouldBlock.into()),
+            false => passing::send(&self.stream, &line, &[descriptor]),
+        };
+        match sent {
+            Ok(taken) => self.say(line.get(taken..).unwrap_or_default()),
+            Err(_) => self.role = Role::Gone,
+        }
     }
 
     /// Tells it what happened.

@@ -43,7 +43,7 @@ impl Service {
         let mut bytes = [0; 4096];
         let Some(said) = client.read(&mut bytes) else { return };
         match &client.role {
-            Role::New(_) | Role::Open | Role::Asked(_) => {
+            Role::New(_) | Role::Open | Role::Asked(_) | Role::Saver => {
                 client.keep(said);
                 self.asked(index);
             }
@@ -60,7 +60,7 @@ impl Service {
     /// Grants what a client asks for, one thing after the other.
     pub(super) fn asked(&mut self, index: usize) {
         while let Some(client) = self.clients.get_mut(index)
-            && matches!(client.role, Role::New(_) | Role::Open)
+            && matches!(client.role, Role::New(_) | Role::Open | Role::Saver)
         {
             match client.line() {
                 Line::Part => return,
@@ -83,6 +83,8 @@ impl Service {
                 self.turn_into(index, Role::Waiting, &Reply::Granted);
             }
             Request::Watch => self.show(index),
+            Request::Save => self.save(index),
+            Request::Saved { managed } => self.end_saved(index, managed),
             Request::Console => self.attach(index),
             Request::Monitor { command, arguments } => self.ask(index, &command, &arguments),
         }
@@ -106,7 +108,7 @@ impl Service {
         }
     }
 
-    fn refuse(&mut self, index: usize, why: &str) {
+    pub(super) fn refuse(&mut self, index: usize, why: &str) {
         self.turn_into(index, Role::Gone, &Reply::Refused(why.to_owned()));
     }
 

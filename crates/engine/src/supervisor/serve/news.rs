@@ -32,6 +32,11 @@ impl News {
         Self { state, cause: None, stored: state.stands_still(), tell_at: None }
     }
 
+    /// It will stand still in a moment, for this reason.
+    pub(super) fn stops_for(&mut self, cause: RunState) {
+        self.cause = Some(cause);
+    }
+
     /// When the store is to be told something.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.tell_at
@@ -66,6 +71,7 @@ impl Service {
         match happened {
             Happened::Panicked { .. } => self.live.note_panic(),
             Happened::ShutDown { .. } => self.is_now(RunState::Off),
+            Happened::Migration(status) => self.migration(status),
             Happened::Slept { disk: false } => self.is_now(RunState::Asleep),
             Happened::Woke | Happened::Reset { .. } if !self.news.state.stands_still() => {
                 self.is_now(RunState::Running);
