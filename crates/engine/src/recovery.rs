@@ -4,7 +4,7 @@
 use crate::{
     Code, Engine, Failure,
     start::new_id,
-    supervisor::{again, boot_id, end_what_it_left, finish_dead, is_alive, means},
+    supervisor::{Home, again, boot_id, end_what_it_left, finish_dead, is_alive, means},
 };
 use serde::Serialize;
 use std::{
@@ -108,8 +108,16 @@ impl Engine {
     fn recover_of(&self, store: &mut Store, runs: Vec<Run>) -> Result<Recovery, Failure> {
         let (mut recovery, mut dead, boot) = (Recovery::default(), Vec::new(), boot_id()?);
         for run in runs {
-            if !is_alive(self, &run, &boot)? {
-                dead.push(run);
+            if is_alive(self, &run, &boot)? {
+                continue;
+            }
+            let object = self.paths.place(&run.name, run.id).run;
+            match Home::is_taken(&object)? {
+                true => {
+                    let (machine, why) = (run.name.to_string(), Home::TAKEN.to_owned());
+                    recovery.rest.push(Rest { machine, object, why, later: true });
+                }
+                false => dead.push(run),
             }
         }
         // What is damaged may hide what they left.
@@ -145,7 +153,8 @@ impl Engine {
         let (mut store, profiles) = (self.store()?, self.paths.profiles());
         let (mut entries, mut damaged, boot) = (Vec::new(), Vec::new(), boot_id()?);
         for run in store.holders()? {
-            if !is_alive(self, &run, &boot)? {
+            let home = self.paths.place(&run.name, run.id).run;
+            if !is_alive(self, &run, &boot)? && !Home::is_taken(&home)? {
                 // What is not committed has not happened.
                 let due = store.finish(run.id, &boot)?.due()?;
                 entries.extend(due.entries);

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod census;
+mod copies;
 mod cycles;
 mod damage;
 mod drills;

@@ -1,7 +1,11 @@
 //! Which process supervises a machine, and whether it still does.
 
 use crate::{Engine, Failure};
-use std::fs;
+use rustix::{
+    fs::{FlockOperation, Mode, OFlags, flock},
+    io::Errno,
+};
+use std::{fs, os::fd::OwnedFd, path::Path};
 use svirt_host::{
     Doing,
     launch::Running,
@@ -48,6 +52,45 @@ fn place(id: Uuid, supervisor: &Supervisor) -> u64 {
     let (high, low) = id.as_u64_pair();
     let process = u64::from(supervisor.pid) << 40 ^ supervisor.start_time;
     (high ^ low).wrapping_add(process.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// A machine's run-time directory, as long as its supervisor has this. A copy of the state directory, or one that was
+/// put back from a backup, knows nothing of a machine that was started since, which has the same identity and so
+/// the same places on the host.
+#[derive(Debug)]
+pub(crate) struct Home {
+    #[allow(dead_code, reason = "it is held: closing it ends the lock")]
+    directory: OwnedFd,
+}
+
+impl Home {
+    /// Takes the directory, which has just been made.
+    pub(crate) fn take(path: &Path) -> Result<Self, Failure> {
+        let directory = open(path).on("open", path)?;
+        flock(&directory, FlockOperation::NonBlockingLockExclusive).on("lock", path)?;
+        Ok(Self { directory })
+    }
+
+    /// Whether somebody lives there.
+    pub(crate) fn is_taken(path: &Path) -> Result<bool, Failure> {
+        let directory = match open(path) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+            directory => directory.on("open", path)?,
+        };
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            locked => Ok(locked.map(|()| false).on("lock", path)?),
+        }
+    }
+
+    /// Why nothing is done there.
+    pub(crate) const TAKEN: &str =
+        "a machine with this identity runs, of another state directory or another copy of this one";
+}
+
+fn open(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
 }
 
 /// The processes of a machine that runs, for whoever has to end them in its supervisor's place. One

@@ -77,6 +77,11 @@ pub(crate) struct Live {
     debug_exit: bool,
     /// Whether this process has no children but the machine's.
     alone: bool,
+    #[allow(
+        dead_code,
+        reason = "it is held so that no copy of the store takes the machine for dead"
+    )]
+    home: Option<alive::Home>,
     /// What this machine has to itself on the whole host, until everything is put back.
     #[allow(dead_code, reason = "it is held so that nobody else gets the machine's user or label")]
     reserved: Option<Kept>,
@@ -121,8 +126,11 @@ impl Live {
         };
         let (plan, reserved, first) = reserved?;
         let logs = if transient { place.run.clone() } else { engine.paths.logs(&machine.name)? };
-        let begun = make(engine, &plan.ops, &long)
-            .and_then(|()| Self::launch(engine, plan, logs, streams, beginning, first));
+        let made = make(engine, &plan.ops, &long).and_then(|()| alive::Home::take(&place.run));
+        let begun = made.and_then(|home| {
+            let live = Self::launch(engine, plan, logs, streams, beginning, first)?;
+            Ok(Self { home: Some(home), ..live })
+        });
         drop(pins);
         // Who reads in the store that it runs finds it listening, and is heard when all is done.
         let begun = begun.and_then(|live| live.listen(engine));
@@ -184,6 +192,7 @@ impl Live {
             guest,
             debug_exit,
             alone: false,
+            home: None,
             reserved: None,
             plan,
         };

@@ -24,7 +24,7 @@ mod trees;
 mod undo;
 mod users;
 
-pub(crate) use alive::{boot_id, end_what_it_left, is_alive, lease, this_process};
+pub(crate) use alive::{Home, boot_id, end_what_it_left, is_alive, lease, this_process};
 pub(crate) use labels::is_somebodys;
 pub(crate) use live::{Live, agree_before_running, hold, launcher, make, means, timespec};
 pub(crate) use request::{ANSWER_MAX, ANSWER_TIME, Reply, Request};

@@ -3,7 +3,7 @@
 //! on is still true then.
 
 use super::{
-    alive::{lease, this_process},
+    alive::{Home, lease, this_process},
     labels, shared,
     trees::Trees,
     users::reserve_user,
@@ -64,6 +64,12 @@ pub(crate) fn reserve<T>(
     let request = request.to_owned();
     let run = NewRun { id, name, supervisor, transient, drill: false, request };
     let start = store.start(run)?;
+    if Home::is_taken(&place.run)? {
+        let failure = Failure::new(Code::InUse, format!("{}: {}", machine.name, Home::TAKEN));
+        return Err(
+            failure.hint("stop that one first: `svirt ps` with its state directory shows it")
+        );
+    }
     let user = reserve_user(engine, &start)?;
     let (pair, groups, mut held) = labels::reserve_labels(&start, &needs, &aliens)?;
     let reserved = Reserved { user: user.as_ref().map(|(user, _)| *user), pair, groups };
