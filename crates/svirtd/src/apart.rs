@@ -7,8 +7,10 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
+    fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     os::fd::AsFd,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
 };
 use svirt_engine::{Code, Engine, Failure, StartOptions, Streams, XmlFlags, spec::Spec};
@@ -26,6 +28,13 @@ pub(crate) enum Task {
         /// Which.
         what: What,
         /// Whether it is held before its guest has run.
+        paused: bool,
+    },
+    /// Let a machine go on that was saved in a file; its identity is the answer.
+    Restore {
+        /// The file.
+        path: PathBuf,
+        /// Whether it is held, whatever it did when it was saved.
         paused: bool,
     },
     /// Which version QEMU has.
@@ -116,6 +125,7 @@ fn task() -> Result<Task, Failure> {
 fn done(engine: &Engine, task: Task) -> Result<serde_json::Value, Failure> {
     match task {
         Task::Start { what, paused } => value(&start(engine, what, paused)?),
+        Task::Restore { path, paused } => value(&restore(engine, &path, paused)?),
         Task::Version => value(&engine.emulator_version()?),
         Task::Capabilities => value(&engine.capabilities()?),
         Task::DomainCapabilities(asked) => {
@@ -142,6 +152,15 @@ fn start(engine: &Engine, what: What, paused: bool) -> Result<uuid::Uuid, Failur
         }
     };
     Ok(started?.id)
+}
+
+fn restore(engine: &Engine, path: &Path, paused: bool) -> Result<uuid::Uuid, Failure> {
+    let file = File::open(path).map_err(|e| {
+        let message = format!("cannot open {}", path.display());
+        Failure { causes: vec![e.to_string()], ..Failure::new(Code::NotFound, message) }
+    })?;
+    let stdin = io::stdin();
+    Ok(engine.restore(file, paused, Some(stdin.as_fd()), &|_| {})?.id)
 }
 
 fn named(name: &str) -> Result<svirt_engine::model::MachineName, Failure> {

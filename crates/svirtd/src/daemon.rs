@@ -1,6 +1,6 @@
 //! What all connections share: the machines, what is known of those that run, and who is to be told.
 
-use crate::{client::Client, conditions::Condition, failure};
+use crate::{client::Client, conditions::Condition, failure, jobs::Jobs};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -20,6 +20,8 @@ pub(crate) struct Daemon {
     pub(crate) system: bool,
     /// Wakes whoever looks for what has changed.
     pub(crate) changed: Notify,
+    /// What takes long.
+    pub(crate) jobs: Jobs,
     inventory: Mutex<Inventory>,
     conditions: Mutex<BTreeMap<Uuid, Condition>>,
     /// The lives of machines that were ended from here, by their supervisors, until they are told to be over.
@@ -39,6 +41,7 @@ impl Daemon {
             engine,
             system,
             changed: Notify::new(),
+            jobs: Jobs::default(),
             inventory,
             conditions: Mutex::default(),
             destroyed: Mutex::default(),

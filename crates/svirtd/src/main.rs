@@ -15,6 +15,7 @@ mod config;
 mod connection;
 mod daemon;
 mod failure;
+mod jobs;
 mod listen;
 mod notify;
 mod observe;

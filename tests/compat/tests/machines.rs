@@ -63,4 +63,38 @@ claims! {
             std::fs::remove_file(socket).unwrap();
         }
     }
+
+    /// A machine that is saved goes on where it was: from a file, and from where its next start finds it.
+    fn a_saved_machine_goes_on(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("saved");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        let file = host.path("home").join("memory");
+        let file = file.to_str().unwrap();
+        daemon.virsh(&["define", document.to_str().unwrap()]).exits(0);
+        daemon.virsh(&["start", &name]).exits(0);
+        daemon.virsh(&["save", &name, file]).exits(0);
+        assert_eq!(host.running(), Vec::<String>::new());
+        let state = daemon.virsh(&["domstate", "--reason", &name]).exits(0).out;
+        assert_eq!(state.trim(), "shut off (saved)");
+        let document = daemon.virsh(&["save-image-dumpxml", file]).exits(0).out;
+        assert!(document.contains(&format!("<name>{name}</name>")), "{document}");
+        daemon.virsh(&["restore", file, "--paused"]).exits(0);
+        assert_eq!(daemon.virsh(&["domstate", &name]).exits(0).out.trim(), "paused");
+        daemon.virsh(&["resume", &name]).exits(0);
+        host.run(&["verify", &name]).exits(0);
+        // What is there already is not written over.
+        daemon.virsh(&["save", &name, file]).exits(1).complains("that is not there yet");
+        daemon.virsh(&["managedsave", &name]).exits(0);
+        let listed = daemon.virsh(&["list", "--all", "--with-managed-save", "--name"]).exits(0).out;
+        assert_eq!(listed.trim(), name);
+        daemon.virsh(&["undefine", &name]).exits(1).complains("managed save image exists");
+        daemon.virsh(&["start", &name]).exits(0);
+        assert_eq!(daemon.virsh(&["domstate", &name]).exits(0).out.trim(), "running");
+        daemon.virsh(&["domjobinfo", &name]).exits(0);
+        daemon.virsh(&["domjobabort", &name]).exits(1).complains("no job is active");
+        daemon.virsh(&["destroy", &name]).exits(0);
+        daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.end();
+    }
 }
