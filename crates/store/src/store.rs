@@ -109,7 +109,10 @@ impl Store {
     /// SQLite's.
     pub fn version(&self) -> Result<i64, StoreError> {
         // <https://sqlite.org/pragma.html#pragma_data_version>
-        self.read(|c| Ok(c.pragma_query_value(None, "data_version", |row| row.get(0))?))
+        self.read(|c| {
+            let mut version = c.prepare_cached("PRAGMA data_version")?;
+            Ok(version.query_row([], |row| row.get(0))?)
+        })
     }
 
     /// Gives back the memory that only speed needs, of somebody who will not need the store soon.
