@@ -373,6 +373,8 @@ fn the_guest_is_saved_into_a_passed_file_and_goes_on() {
     machine.run("stop", json!({}));
     save(&mut machine, &state);
     machine.monitor.read(|m| m["data"]["status"] == "completed");
+    // Of the end of its work it tells nothing, and until then no guest goes on.
+    while machine.run("query-status", json!({}))["status"] == "finish-migrate" {}
     // It takes its disk again.
     machine.run("cont", json!({}));
     machine.say("echo");

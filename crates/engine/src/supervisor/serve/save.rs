@@ -14,12 +14,15 @@ use serde_json::{Value, json};
 use std::{
     fs,
     os::fd::{AsFd, OwnedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use svirt_host::Doing;
 
 /// Faster than any pipe, in bytes a second: QEMU's own limit is for networks that others use.
 const UNLIMITED: u64 = 1 << 40;
+/// How long QEMU may take to be done with what it has called completed: until then no guest goes on, and
+/// nothing tells that it is over.
+const FINALIZED: Duration = Duration::from_secs(2);
 /// What QEMU calls the descriptor.
 const NAME: &str = "saved";
 
@@ -50,6 +53,8 @@ pub(super) enum Step {
     Write,
     /// Say why you did not.
     Why,
+    /// Have the guest go on; it is tried until then.
+    GoOn(Instant),
 }
 
 impl Service {
@@ -83,6 +88,12 @@ impl Service {
 
     /// QEMU has done a step, or has not.
     pub(super) fn save_goes_on(&mut self, step: Step, answer: Result<Value, Failure>) {
+        if let Step::GoOn(until) = step {
+            if answer.is_err() && Instant::now() < until {
+                self.cont(until);
+            }
+            return;
+        }
         let answer = match (step, answer) {
             // What it says then is why it failed before.
             (Step::Why, answer) => Err(self.why_not(answer.ok().as_ref())),
@@ -103,7 +114,7 @@ impl Service {
                 self.tell_save(Step::Write, "migrate", &json!({ "uri": format!("fd:{NAME}") }))
             }
             // The rest follows from what it says by itself.
-            Step::Write | Step::Why => Ok(()),
+            Step::Write | Step::Why | Step::GoOn(_) => Ok(()),
         });
         if let Err(failure) = told {
             self.save_failed(failure);
@@ -151,10 +162,14 @@ impl Service {
 
     /// As it was before.
     fn go_on(&mut self, saving: &Saving) {
-        if let Some(monitor) = self.live.monitor.as_mut().filter(|_| saving.ran) {
-            // One that does not take this has ended, or is found not to listen.
-            let _ = monitor.send("cont", &json!({}));
+        if saving.ran {
+            self.cont(Instant::now() + FINALIZED);
         }
+    }
+
+    fn cont(&mut self, until: Instant) {
+        // One that does not take this has ended, or is found not to listen.
+        let _ = self.ask_for(Purpose::Save(Step::GoOn(until)), "cont", &json!({}), None);
     }
 
     /// Whoever has its state says that it is there for good.
