@@ -31,12 +31,14 @@ impl Engine {
     /// There is none of that name, or disks that sVirt made would be lost sight of.
     pub fn forget(&self, name: &MachineName) -> Result<(), Failure> {
         let request = self.defined(name)?.request;
+        // Whoever forgets a definition this way does not expect disks to go with it.
+        if makes_disks(&spec::read(request.as_bytes())?) {
+            let message = format!("machine {name} has disks that sVirt made for it");
+            let hint = format!("svirt rm {name} removes it together with them");
+            return Err(Failure::new(Code::InUse, message).hint(hint));
+        }
         if self.store()?.run(name)?.is_none() {
             return self.remove(name);
-        }
-        if makes_disks(&spec::read(request.as_bytes())?) {
-            let message = format!("machine {name} runs on disks that sVirt made for it");
-            return Err(Failure::new(Code::InUse, message).hint(format!("svirt stop {name} first")));
         }
         Ok(self.store()?.forget(name)?)
     }

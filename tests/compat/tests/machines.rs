@@ -97,4 +97,16 @@ claims! {
         daemon.virsh(&["undefine", &name]).exits(0);
         daemon.end();
     }
+
+    /// Nobody who undefines a domain expects its disks to go with it.
+    fn disks_that_svirt_made_are_not_undefined(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("disks");
+        host.run(&["create", "--name", &name, "--memory", "64M", "--net", "none", "--disk", "new:1M"]).exits(0);
+        daemon.virsh(&["undefine", &name]).exits(1).complains("svirt rm");
+        let kept = std::fs::read_dir(host.state().join("images")).unwrap().count();
+        assert_eq!(kept, 1);
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
 }

@@ -22,10 +22,6 @@ mod shown {
 /// never any: snapshots, checkpoints, a TPM's state; NVRAM is the user's own file and is left where it is.
 mod undefined {
     pub(super) const MANAGED_SAVE: u32 = 1;
-    pub(super) const SNAPSHOTS: u32 = 1 << 1;
-    pub(super) const NVRAM: u32 = 1 << 2;
-    pub(super) const KEEP_NVRAM: u32 = 1 << 3;
-    pub(super) const CHECKPOINTS: u32 = 1 << 4;
     pub(super) const ALL: u32 = (1 << 7) - 1;
 }
 
@@ -141,16 +137,12 @@ impl table::Definitions for Call {
             return Err(invalid("cannot undefine transient domain"));
         }
         let engine = &self.daemon.engine;
-        if engine.has_managed_save(&known.name) {
-            if flags & MANAGED_SAVE == 0 {
-                let why = "Refusing to undefine while domain managed save image exists";
-                return Err(invalid(why));
-            }
-            engine.forget_managed_save(&known.name).map_err(|failure| error(&failure))?;
+        // It goes with the definition, once nothing else is in the way.
+        if flags & MANAGED_SAVE == 0 && engine.has_managed_save(&known.name) {
+            return Err(invalid("Refusing to undefine while domain managed save image exists"));
         }
         engine.forget(&known.name).map_err(|failure| error(&failure))?;
         self.daemon.changed.notify_one();
-        let _ = (SNAPSHOTS, NVRAM, KEEP_NVRAM, CHECKPOINTS);
         Ok(())
     }
 
