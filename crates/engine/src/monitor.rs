@@ -122,7 +122,52 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::monitor`].
     pub fn press_power_button(&self, name: &MachineName) -> Result<(), Failure> {
-        self.order(name, "system_powerdown", &Value::Null)
+        self.press(name, false)
+    }
+
+    /// Presses a machine's power button once, and has the guest begin anew when it has switched itself
+    /// off, instead of ending it. Returns when the button is pressed; a guest that does not heed it goes
+    /// on. That it begins anew holds until it has, by itself too, or until somebody wants its end
+    /// ([`Engine::press_power_button`], [`Engine::stop`]).
+    ///
+    /// # Errors
+    /// Those of [`Engine::monitor`]; it is being saved or ended.
+    pub fn reboot(&self, name: &MachineName) -> Result<(), Failure> {
+        self.press(name, true)
+    }
+
+    fn press(&self, name: &MachineName, anew: bool) -> Result<(), Failure> {
+        let mut monitor = self.open_monitor(name)?;
+        send(monitor.0.get_mut(), &Request::Press { anew })?;
+        returned(reply(&mut monitor.0)?).map(drop)
+    }
+
+    /// Presses keys of a guest's keyboard together, each by QEMU's number for it, and holds them for so
+    /// long; nothing is the usual tenth of a second.
+    ///
+    /// # Errors
+    /// Those of [`Engine::monitor`]; the machine has no keyboard.
+    pub fn press_keys(
+        &self,
+        name: &MachineName,
+        keys: &[u16],
+        hold: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let keys: Vec<_> =
+            keys.iter().map(|key| json!({ "type": "number", "data": key })).collect();
+        let mut arguments = json!({ "keys": keys });
+        if let Some(hold) = hold {
+            arguments["hold-time"] = json!(hold.as_millis());
+        }
+        self.order(name, "send-key", &arguments)
+    }
+
+    /// Interrupts a guest in a way that it cannot mask: many write down then what they do.
+    ///
+    /// # Errors
+    /// Those of [`Engine::monitor`].
+    pub fn inject_nmi(&self, name: &MachineName) -> Result<(), Failure> {
+        self.order(name, "inject-nmi", &Value::Null)
     }
 
     /// Asks a guest to make do with so much memory, through its balloon.

@@ -322,6 +322,8 @@ programs! {
             196 domain_create_with_flags(domain: Domain, flags: u32) -> Domain, Run;
             /// What memory it has, in KiB.
             204 domain_set_memory_flags(domain: Domain, memory: u64, flags: u32) -> (), Run;
+            /// Interrupts the guest in a way that it cannot mask.
+            210 domain_inject_nmi(domain: Domain, flags: u32) -> (), Run;
             /// Ends a domain at once, or politely.
             234 domain_destroy_flags(domain: Domain, flags: u32) -> (), Run;
             /// Starts the guest again without asking it.

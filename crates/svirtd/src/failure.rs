@@ -36,6 +36,12 @@ pub(crate) fn no_support(call: &str) -> Error {
     Error::new(Code::NoSupport, message)
 }
 
+/// No guest is asked that way.
+pub(crate) fn no_agent() -> Error {
+    let message = "argument unsupported: QEMU guest agent is not configured";
+    Error::new(Code::ArgumentUnsupported, message)
+}
+
 /// The host refuses something that an answer needs.
 pub(crate) fn system(cause: &std::io::Error) -> Error {
     Error::new(Code::System, format!("the host refuses what the answer needs: {cause}"))

@@ -1,5 +1,7 @@
 //! The life of a machine, as virsh leads it. Every test here starts real QEMU.
 
+mod lives;
+
 use crate::domains::plain;
 use svirt_testkit::{Daemon, claims};
 

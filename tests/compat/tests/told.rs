@@ -8,7 +8,7 @@ use std::{
 use svirt_testkit::{Daemon, Host, Talk, claims};
 
 /// Has something happen until it is told: whoever listens does not say when he begins.
-fn until_heard(daemon: &Daemon<'_>, ears: &mut Talk, host: &Host) {
+pub(crate) fn until_heard(daemon: &Daemon<'_>, ears: &mut Talk, host: &Host) {
     let name = host.name("first");
     let document = host.file("first.xml", plain(&name).as_bytes());
     let heard = AtomicBool::new(false);

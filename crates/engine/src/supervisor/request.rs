@@ -36,6 +36,12 @@ pub(crate) enum Request {
         /// How long the VMM may take after that.
         terminate: Duration,
     },
+    /// Press its power button once. What the guest's switching itself off leads to then is said with it:
+    /// its end, or that it begins anew.
+    Press {
+        /// Whether it begins anew.
+        anew: bool,
+    },
     /// Have its guest stand still and give me a pipe that its state comes from; tell me when all of it
     /// is there.
     Save,

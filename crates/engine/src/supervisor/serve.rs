@@ -1,5 +1,6 @@
 //! A machine's life between its start and its end: one loop that waits for whatever happens next.
 
+mod anew;
 mod asked;
 mod client;
 mod clients;
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::Happened;
 use crate::{Engine, start::Starter};
+use anew::Anew;
 use asked::Asked;
 use client::{Client, Role};
 use news::News;
@@ -57,6 +59,7 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
         news,
         saving: None,
         saved: false,
+        anew: Anew::default(),
         stopping: None,
         log,
         signals,
@@ -73,6 +76,7 @@ struct Service {
     saving: Option<Saving>,
     /// Whether it ends because it is saved.
     saved: bool,
+    anew: Anew,
     stopping: Option<Stopping>,
     log: Option<LogFile>,
     signals: Option<OwnedFd>,
@@ -206,6 +210,7 @@ impl Service {
         // What has no monitor has no power button.
         let button = self.live.monitor.is_some() && !acpi.is_zero();
         let terminate_at = if button { now + acpi } else { now };
+        self.end_when_off();
         // Who asks again may hasten the end, never put it off.
         let before = self.stopping.take();
         let earlier = |at: Instant, was: Option<Instant>| was.map_or(at, |was| was.min(at));

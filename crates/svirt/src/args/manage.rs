@@ -127,6 +127,20 @@ pub(crate) struct ResetArgs {
     pub(crate) name: Vec<MachineName>,
 }
 
+/// Ask guests to begin anew
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Ask guests to begin anew: the power button is pressed, and when a guest has switched \
+    itself off, it begins anew instead of ending, with the same processes and the same confinement. One \
+    that does not heed the button goes on; when it switches itself off later, it begins anew, unless \
+    'svirt stop' wanted its end in between."
+)]
+pub(crate) struct RebootArgs {
+    /// The machines
+    #[arg(required = true)]
+    pub(crate) name: Vec<MachineName>,
+}
+
 /// Save a machine's state and end it
 #[derive(Debug, Args)]
 #[command(

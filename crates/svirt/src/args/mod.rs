@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Pause(PauseArgs),
     Resume(ResumeArgs),
     Reset(ResetArgs),
+    Reboot(RebootArgs),
     Save(SaveArgs),
     Restore(RestoreArgs),
     Screenshot(ScreenshotArgs),
@@ -150,6 +151,7 @@ mod tests {
           pause        Have guests stand still
           resume       Have guests go on that stand still
           reset        Press machines' reset buttons
+          reboot       Ask guests to begin anew
           save         Save a machine's state and end it
           restore      Start a machine where it was when it was saved
           screenshot   Take a picture of what a machine shows

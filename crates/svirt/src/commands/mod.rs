@@ -40,6 +40,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Pause(args) => order::pause(&args),
         Command::Resume(args) => order::resume(&args),
         Command::Reset(args) => order::reset(&args),
+        Command::Reboot(args) => order::reboot(&args),
         Command::Save(args) => save::save(&args),
         Command::Restore(args) => run::resume_saved(&args),
         Command::Screenshot(args) => order::screenshot(&args),

@@ -2,7 +2,7 @@
 
 use super::worst;
 use crate::{
-    args::{PauseArgs, ResetArgs, ResumeArgs, ScreenshotArgs},
+    args::{PauseArgs, RebootArgs, ResetArgs, ResumeArgs, ScreenshotArgs},
     error::{self, Error, Outcome},
     output::say,
 };
@@ -26,6 +26,11 @@ pub(crate) fn resume(args: &ResumeArgs) -> Outcome {
 /// `svirt reset`.
 pub(crate) fn reset(args: &ResetArgs) -> Outcome {
     tell_all(&args.name, "reset", Engine::reset)
+}
+
+/// `svirt reboot`.
+pub(crate) fn reboot(args: &RebootArgs) -> Outcome {
+    tell_all(&args.name, "asked to begin anew", Engine::reboot)
 }
 
 /// `svirt screenshot`.

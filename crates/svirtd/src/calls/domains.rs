@@ -3,11 +3,11 @@
 use super::{Answer, Call};
 use crate::{
     daemon::{domain, no_domain},
-    failure::{error, only},
+    failure::{error, no_agent, only},
 };
 use std::sync::Arc;
 use svirt_engine::Known;
-use svirt_rpc::{Chars, Code, Domain, DomainInfo, Error, List, SecurityLabel, table};
+use svirt_rpc::{Chars, Domain, DomainInfo, List, SecurityLabel, table};
 use uuid::Uuid;
 
 /// `virConnectListAllDomainsFlags`: of each group, a domain must have one that is asked for.
@@ -138,8 +138,7 @@ impl table::Domains for Call {
 
     fn domain_get_hostname(&mut self, domain: Domain, _flags: u32) -> Answer<String> {
         self.daemon.running(&domain)?;
-        let message = "argument unsupported: QEMU guest agent is not configured";
-        Err(Error::new(Code::ArgumentUnsupported, message))
+        Err(no_agent())
     }
 
     fn domain_get_security_label_list(

@@ -8,7 +8,7 @@ use crate::{
     apart::{self, Task, What},
     conditions::Condition,
     daemon::domain,
-    failure::{error, invalid, only, unsupported},
+    failure::{error, invalid, no_agent, only, unsupported},
 };
 use std::{sync::Arc, time::Duration};
 use svirt_engine::{Failure, Known, StopLimits};
@@ -28,8 +28,11 @@ mod created {
 const GRACEFUL: u32 = 1;
 /// How long a VMM may take to end that was told to.
 const GRACE: Duration = Duration::from_secs(15);
-/// Ways to ask a guest (`virDomainShutdownFlagValues`): the power button is the one that there is.
-const POWER_BUTTON: u32 = 1;
+/// Ways to ask a guest (`virDomainShutdownFlagValues`, and `virDomainRebootFlagValues`, which say the same).
+mod asked {
+    pub(super) const POWER_BUTTON: u32 = 1;
+    pub(super) const AGENT: u32 = 1 << 1;
+}
 
 impl table::Lives for Call {
     fn domain_create(&mut self, domain: Domain) -> Answer<()> {
@@ -60,11 +63,9 @@ impl table::Lives for Call {
     }
 
     fn domain_reboot(&mut self, domain: Domain, flags: u32) -> Answer<()> {
-        only(flags, POWER_BUTTON)?;
-        self.daemon.running(&domain)?;
-        Err(unsupported(
-            "only a guest can begin anew in order; shut it down and start it, or reset it",
-        ))
+        by_the_button(flags)?;
+        let known = self.daemon.running(&domain)?;
+        self.daemon.engine.reboot(&known.name).map_err(|failure| error(&failure))
     }
 
     fn domain_resume(&mut self, domain: Domain) -> Answer<()> {
@@ -123,6 +124,12 @@ impl table::Lives for Call {
         Ok(())
     }
 
+    fn domain_inject_nmi(&mut self, domain: Domain, flags: u32) -> Answer<()> {
+        only(flags, 0)?;
+        let known = self.daemon.running(&domain)?;
+        self.daemon.engine.inject_nmi(&known.name).map_err(|failure| error(&failure))
+    }
+
     fn domain_destroy_flags(&mut self, domain: Domain, flags: u32) -> Answer<()> {
         only(flags, GRACEFUL)?;
         let known = self.daemon.running(&domain)?;
@@ -144,7 +151,7 @@ impl table::Lives for Call {
     }
 
     fn domain_shutdown_flags(&mut self, domain: Domain, flags: u32) -> Answer<()> {
-        only(flags, POWER_BUTTON)?;
+        by_the_button(flags)?;
         let known = self.daemon.running(&domain)?;
         let pressed = self.daemon.engine.press_power_button(&known.name);
         pressed.map_err(|failure| error(&failure))
@@ -165,6 +172,15 @@ impl Call {
         }
         let known: Option<Arc<Known>> = self.daemon.machines()?.get(&id).cloned();
         known.map(|known| domain(&known)).ok_or_else(gone)
+    }
+}
+
+/// The power button is the one way to ask a guest; whoever names another besides is content with it.
+fn by_the_button(flags: u32) -> Answer<()> {
+    only(flags, asked::POWER_BUTTON | asked::AGENT)?;
+    match flags {
+        asked::AGENT => Err(no_agent()),
+        _ => Ok(()),
     }
 }
 

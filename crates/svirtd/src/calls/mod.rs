@@ -7,6 +7,7 @@ mod elsewhere;
 mod events;
 mod figures;
 mod host;
+mod keys;
 mod lives;
 mod monitor;
 mod saves;

@@ -1,11 +1,12 @@
 //! What a person sees of a domain, and types.
 
-use super::{Answer, Call};
-use crate::failure::{error, no_support, only, system};
+use super::{Answer, Call, keys};
+use crate::failure::{error, only, system};
 use std::{
     io::{self, Write},
     os::unix::net::UnixStream,
     thread,
+    time::Duration,
 };
 use svirt_rpc::{Domain, List, table};
 
@@ -47,13 +48,19 @@ impl table::Screens for Call {
 
     fn domain_send_key(
         &mut self,
-        _: Domain,
-        _: u32,
-        _: u32,
-        _: List<u32, 16>,
-        _: u32,
+        domain: Domain,
+        set: u32,
+        hold: u32,
+        keys: List<u32, 16>,
+        flags: u32,
     ) -> Answer<()> {
-        Err(no_support("virDomainSendKey"))
+        only(flags, 0)?;
+        let keys: Vec<u16> =
+            keys.0.into_iter().map(|key| keys::of(set, key)).collect::<Result<_, _>>()?;
+        let known = self.daemon.running(&domain)?;
+        let hold = (hold > 0).then(|| Duration::from_millis(hold.into()));
+        let pressed = self.daemon.engine.press_keys(&known.name, &keys, hold);
+        pressed.map_err(|failure| error(&failure))
     }
 
     fn domain_open_graphics_fd(&mut self, domain: Domain, index: u32, flags: u32) -> Answer<()> {

@@ -1,7 +1,7 @@
 //! What the monitor was asked and has not answered: who asked each, and for how long that is waited
 //! for. Whoever asked may be gone when the answer comes, which changes nothing for the others.
 
-use super::{Reply, Role, Service, save::Step};
+use super::{Reply, Role, Service, anew, save::Step};
 use crate::{
     Code, Failure,
     qmp::{MESSAGE_MAX, Message},
@@ -37,6 +37,8 @@ pub(super) enum Purpose {
     State,
     /// The machine that is being saved.
     Save(Step),
+    /// What the guest's switching itself off leads to.
+    Anew(anew::Step),
 }
 
 impl Asked {
@@ -131,6 +133,7 @@ impl Service {
                 self.reply_to(number, &reply);
             }
             Purpose::Save(step) => self.save_goes_on(step, answer),
+            Purpose::Anew(step) => self.anew_goes_on(step, number, answer),
             Purpose::State => answer.iter().for_each(|status| self.learned(status)),
         }
     }

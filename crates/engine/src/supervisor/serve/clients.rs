@@ -82,6 +82,7 @@ impl Service {
                 self.stop(acpi, terminate);
                 self.turn_into(index, Role::Waiting, &Reply::Granted);
             }
+            Request::Press { anew } => self.press(index, anew),
             Request::Watch => self.show(index),
             Request::Save => self.save(index),
             Request::Saved { managed } => self.end_saved(index, managed),

@@ -48,7 +48,7 @@ impl Service {
     pub(super) fn event(&mut self, name: &str, data: &Value) {
         match name {
             // An end begins with that as well.
-            "STOP" if self.news.state == RunState::Off => {}
+            "STOP" if self.news.state == RunState::Off || self.anew.is_on() => {}
             "STOP" => {
                 let state = self.news.cause.take().unwrap_or(RunState::Paused);
                 self.is_now(state);
@@ -60,6 +60,9 @@ impl Service {
             }
             _ => {
                 let happened = with_path(Happened::from_event(name, data), &self.live.plan);
+                if self.begins_anew(&happened) {
+                    return;
+                }
                 self.news.cause = happened.stops_it().or(self.news.cause);
                 self.tell(&happened);
                 self.follow(&happened);

@@ -72,7 +72,7 @@ impl Service {
     }
 
     fn begin_save(&mut self) -> Result<(u64, OwnedFd), Failure> {
-        if self.saving.is_some() || self.stopping.is_some() {
+        if self.saving.is_some() || self.stopping.is_some() || self.anew.is_on() {
             let text = format!("machine {} is being saved or ended", self.live.plan.name);
             return Err(Failure::new(Code::InUse, text));
         }

@@ -1,0 +1,103 @@
+//! What guests are asked, and what is done to them.
+
+use crate::{domains::plain, told::until_heard};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+use svirt_testkit::{Daemon, Host, Process, Talk, claims};
+
+/// A guest that answers at its console, and that console.
+fn guest(daemon: &Daemon<'_>, host: &Host, name: &str) -> Talk {
+    host.run(&["create", "--name", name, "--memory", "32M", "--accel", "tcg"]).exits(0);
+    daemon.virsh(&["start", name]).exits(0);
+    let console = format!("virsh -q console {name}");
+    let mut console = Talk::start(daemon.client("script", &["-qefc", &console, "/dev/null"]));
+    console.wait_for("svirt guest: ready");
+    console
+}
+
+claims! {
+    /// The guest switches itself off and begins anew in the same confined process, also when the daemon that
+    /// was told so is no more; whoever wants its end afterwards gets that.
+    fn a_guest_that_is_asked_to_begin_anew_does(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("anew");
+        let mut console = guest(&daemon, host, &name);
+        let number = daemon.virsh(&["domid", &name]).exits(0).out;
+        let mut ears = Talk::start(daemon.virsh_command(&["event", "--all", "--loop"]));
+        until_heard(&daemon, &mut ears, host);
+        daemon.virsh(&["reboot", &name, "--mode", "agent"]).exits(1).complains("guest agent");
+        daemon.virsh(&["reboot", &name]).exits(0);
+        console.wait_for("power button, powering off");
+        console.wait_for("svirt guest: ready");
+        let before = ears.wait_for(&format!("event 'reboot' for domain '{name}'"));
+        assert!(!before.contains("Shutdown") && !before.contains("Suspended"), "{before}");
+        assert_eq!(daemon.virsh(&["domid", &name]).exits(0).out, number);
+        host.run(&["verify", &name]).exits(0);
+        // What was wanted last counts.
+        daemon.virsh(&["suspend", &name]).exits(0);
+        daemon.virsh(&["reboot", &name, "--mode", "acpi"]).exits(0);
+        daemon.process().kill();
+        drop(daemon);
+        host.run(&["resume", &name]).exits(0);
+        let mut console = Talk::start(host.svirt(&["console", &name]));
+        for said in ["powering off", "powering off", "svirt guest: ready"] {
+            console.wait_for(said);
+        }
+        let daemon = Daemon::start(host);
+        assert_eq!(daemon.virsh(&["domid", &name]).exits(0).out, number);
+        for order in ["suspend", "reboot", "shutdown", "resume"] {
+            daemon.virsh(&[order, &name]).exits(0);
+        }
+        console.wait_for("powering off");
+        // A domain's number is its supervisor's.
+        Process(number.trim().parse().unwrap()).ends();
+        let state = daemon.virsh(&["domstate", &name]).exits(0).out;
+        assert_eq!(state.trim(), "shut off");
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// From the command line as well; a guest that does not heed the button goes on, until it is ended.
+    fn svirt_asks_a_guest_to_begin_anew(host) {
+        let mut machine = host.boot("asked", &["--net", "none", "--append", "plain"]);
+        machine.ready();
+        let name = machine.name().to_owned();
+        host.run(&["reboot", &name]).exits(0).complains("asked to begin anew");
+        machine.talk().wait_for("power button");
+        machine.talk().wait_for("svirt guest: ready");
+        machine.ready();
+        machine.talk().send(b"hang\r");
+        host.run(&["reboot", &name]).exits(0);
+        host.run(&["stop", "--timeout", "1", &name]).exits(0);
+        machine.finish();
+        assert_eq!(host.running(), Vec::<String>::new());
+    }
+
+    /// The firmware hears three keys at once, and begins anew.
+    fn keys_are_pressed(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("typed");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        let mut ears = Talk::start(daemon.virsh_command(&["event", "--all", "--loop"]));
+        until_heard(&daemon, &mut ears, host);
+        daemon.virsh(&["create", document.to_str().unwrap()]).exits(0);
+        daemon.virsh(&["inject-nmi", &name]).exits(0);
+        daemon.virsh(&["send-key", &name, "--codeset", "usb", "4"]).exits(1).complains("codeset usb");
+        let heard = AtomicBool::new(false);
+        let keys = ["send-key", &name, "KEY_LEFTCTRL", "KEY_LEFTALT", "KEY_DELETE"];
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // The firmware does not say when it listens.
+                while !heard.load(Ordering::Relaxed) {
+                    daemon.virsh(&keys).exits(0);
+                }
+            });
+            ears.wait_for(&format!("event 'reboot' for domain '{name}'"));
+            heard.store(true, Ordering::Relaxed);
+        });
+        daemon.virsh(&["destroy", &name]).exits(0);
+        daemon.end();
+    }
+}
