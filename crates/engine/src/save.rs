@@ -4,7 +4,7 @@
 //! machine goes on as it was; it ends only when the file is whole and synced.
 
 use crate::{
-    Code, Engine, Failure,
+    Code, Engine, Failure, Known,
     client::{gone, no_machine, reply, send, understand},
     supervisor::{ANSWER_MAX, Reply, Request},
 };
@@ -157,9 +157,8 @@ impl Engine {
 
     /// Whether a machine's next start takes it from where it was saved; not that of one that has no
     /// definition.
-    pub fn has_managed_save(&self, name: &MachineName) -> bool {
-        let place = self.defined(name).and_then(|defined| self.managed(defined.id));
-        place.is_ok_and(|path| path.exists())
+    pub fn has_managed_save(&self, known: &Known) -> bool {
+        known.kept.is_some() && self.saved_states().join(known.id.to_string()).exists()
     }
 
     /// Has a machine's next start begin anew. It may have been so before.
@@ -187,9 +186,13 @@ impl Engine {
     /// Where the state of a machine is for its next start.
     pub(crate) fn managed(&self, id: Uuid) -> Result<PathBuf, Failure> {
         self.paths.make_state()?;
-        let directory = self.paths.state.join("saved");
+        let directory = self.saved_states();
         private_directory(&directory)?;
         Ok(directory.join(id.to_string()))
+    }
+
+    fn saved_states(&self) -> PathBuf {
+        self.paths.state.join("saved")
     }
 }
 

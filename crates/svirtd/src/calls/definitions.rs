@@ -138,7 +138,7 @@ impl table::Definitions for Call {
         }
         let engine = &self.daemon.engine;
         // It goes with the definition, once nothing else is in the way.
-        if flags & MANAGED_SAVE == 0 && engine.has_managed_save(&known.name) {
+        if flags & MANAGED_SAVE == 0 && engine.has_managed_save(&known) {
             return Err(invalid("Refusing to undefine while domain managed save image exists"));
         }
         engine.forget(&known.name).map_err(|failure| error(&failure))?;

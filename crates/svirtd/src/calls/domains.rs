@@ -183,12 +183,13 @@ impl Call {
     pub(super) fn is_one_of(&self, known: &Known, flags: u32) -> bool {
         let asked = |group: &&u32| flags & **group != 0;
         let mut groups = wanted::GROUPS.iter().filter(asked).peekable();
-        let has = groups.peek().map_or(0, |_| self.has(known));
+        let has = groups.peek().map_or(0, |_| self.has(known, flags));
         groups.all(|group| flags & group & has != 0)
     }
 
-    /// Of each group of flags, the one that a machine has.
-    fn has(&self, known: &Known) -> u32 {
+    /// Of each group of flags, the one that a machine has. For its saved state its file is looked for, which is
+    /// done for whoever asks for that only.
+    fn has(&self, known: &Known, asked: u32) -> u32 {
         use wanted::*;
         let either = |is, yes, no| if is { yes } else { no };
         let state = match self.daemon.condition(known).state {
@@ -198,7 +199,7 @@ impl Call {
             _ => OTHER,
         };
         let autostart = known.kept.as_ref().is_some_and(|kept| kept.autostart);
-        let saved = known.kept.is_some() && self.daemon.engine.has_managed_save(&known.name);
+        let saved = asked & (SAVED | NOT_SAVED) != 0 && self.daemon.engine.has_managed_save(known);
         state
             | either(known.is_running(), ACTIVE, INACTIVE)
             | either(known.kept.is_some(), PERSISTENT, TRANSIENT)

@@ -80,7 +80,7 @@ impl table::Saves for Call {
     fn domain_has_managed_save_image(&mut self, domain: Domain, flags: u32) -> Answer<i32> {
         only(flags, 0)?;
         let known = self.daemon.machine(&domain)?;
-        Ok((known.kept.is_some() && self.daemon.engine.has_managed_save(&known.name)).into())
+        Ok(self.daemon.engine.has_managed_save(&known).into())
     }
 
     fn domain_managed_save_remove(&mut self, domain: Domain, flags: u32) -> Answer<()> {
