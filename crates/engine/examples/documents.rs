@@ -5,7 +5,7 @@
 //! `documents title NAME [TEXT]`, `documents vcpus NAME COUNT`.
 
 use std::process::ExitCode;
-use svirt_engine::{Amendment, Code, Engine, Failure, XmlFlags, model::MachineName};
+use svirt_engine::{Amendment, Code, Described, Engine, Failure, XmlFlags, model::MachineName};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,7 +33,7 @@ fn said(words: &[&str]) -> Result<String, Failure> {
         ["check"] => engine.check_domain(&given()?).map(|read| format!("{read:?}")),
         ["native"] => engine.domain_to_native(&given()?),
         ["domain", name, how @ ..] => engine.domain_xml(&named(name)?, flags(how)),
-        ["title", name] => Ok(engine.title(&named(name)?)?.unwrap_or_default()),
+        ["title", name] => Ok(engine.title(&named(name)?, Described::Defined)?.unwrap_or_default()),
         ["title", name, text] => changed(&engine, name, &Amendment::Title(Some((*text).into()))),
         ["vcpus", name, count] => {
             let count = count.parse().map_err(|e| Failure::from_error(Code::Usage, &e))?;

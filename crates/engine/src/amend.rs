@@ -8,6 +8,15 @@ use svirt_formats::{
 };
 use svirt_model::MachineName;
 
+/// Which of a machine's two descriptions is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Described {
+    /// As it runs: gone when it ends.
+    Running,
+    /// As it is defined.
+    Defined,
+}
+
 /// So often somebody else may be faster: each try takes a millisecond.
 const TRIES: u32 = 64;
 
@@ -19,40 +28,79 @@ impl Engine {
     /// There is no machine of that name that is kept, its definition has no place for such a thing, or no
     /// machine would come of it.
     pub fn amend(&self, name: &MachineName, amendment: &Amendment) -> Result<(), Failure> {
-        for _ in 0..TRIES {
+        try_often(name, || {
             let was = self.defined(name)?.request;
             let now = definitions::text(&amended(name, &was, amendment)?)?;
-            if self.store()?.redefine_from(name, &was, &now)? {
-                return Ok(());
-            }
+            Ok(self.store()?.redefine_from(name, &was, &now)?)
+        })
+    }
+
+    /// Notes something about a machine that runs, which is gone when it ends; its definition stays as it
+    /// is.
+    ///
+    /// # Errors
+    /// It does not run, or has no place for such a thing; the change is none of a note.
+    pub fn note(&self, name: &MachineName, amendment: &Amendment) -> Result<(), Failure> {
+        use Amendment::{Description, Metadata, Title};
+        if !matches!(amendment, Title(_) | Description(_) | Metadata { .. }) {
+            let message = format!("machine {name} runs as what it was started");
+            return Err(Failure::new(Code::Usage, message));
         }
-        let message = format!("machine {name} is changed by others all the time");
-        Err(Failure::new(Code::InUse, message).hint("try again"))
+        try_often(name, || {
+            let mut store = self.store()?;
+            let run = store.run(name)?.ok_or_else(|| self.not_running(name))?;
+            let was = self.request_of(&store, &run)?;
+            let now = definitions::text(&amended(name, &was, amendment)?)?;
+            Ok(store.ask_again(run.id, &was, &now)?)
+        })
     }
 
     /// A machine's title.
     ///
     /// # Errors
-    /// There is no machine of that name.
-    pub fn title(&self, name: &MachineName) -> Result<Option<String>, Failure> {
-        Ok(self.own_document(name)?.and_then(|document| domain::title(&document)))
+    /// There is no machine of that name, or it is not so described.
+    pub fn title(&self, name: &MachineName, how: Described) -> Result<Option<String>, Failure> {
+        Ok(self.own_document(name, how)?.and_then(|document| domain::title(&document)))
     }
 
     /// What somebody says of a machine.
     ///
     /// # Errors
-    /// There is no machine of that name.
-    pub fn description(&self, name: &MachineName) -> Result<Option<String>, Failure> {
-        Ok(self.own_document(name)?.and_then(|document| domain::described_as(&document)))
+    /// There is no machine of that name, or it is not so described.
+    pub fn description(
+        &self,
+        name: &MachineName,
+        how: Described,
+    ) -> Result<Option<String>, Failure> {
+        Ok(self.own_document(name, how)?.and_then(|document| domain::described_as(&document)))
     }
 
     /// The notes that another program keeps with a machine, in this namespace: an element, in none.
     ///
     /// # Errors
-    /// There is no machine of that name.
-    pub fn metadata(&self, name: &MachineName, uri: &str) -> Result<Option<String>, Failure> {
-        Ok(self.own_document(name)?.and_then(|document| domain::metadata(&document, uri)))
+    /// There is no machine of that name, or it is not so described.
+    pub fn metadata(
+        &self,
+        name: &MachineName,
+        how: Described,
+        uri: &str,
+    ) -> Result<Option<String>, Failure> {
+        Ok(self.own_document(name, how)?.and_then(|document| domain::metadata(&document, uri)))
     }
+}
+
+/// Tries until nobody else was faster.
+fn try_often(
+    name: &MachineName,
+    mut once: impl FnMut() -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    for _ in 0..TRIES {
+        if once()? {
+            return Ok(());
+        }
+    }
+    let message = format!("machine {name} is changed by others all the time");
+    Err(Failure::new(Code::InUse, message).hint("try again"))
 }
 
 /// What is kept, with the change.

@@ -2,8 +2,9 @@
 
 use crate::{
     Code, Engine, Failure,
-    supervisor::{ANSWER_MAX, Reply, Request},
+    supervisor::{ANSWER_MAX, Reply, Request, timespec},
 };
+use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     os::{
@@ -67,12 +68,38 @@ impl Engine {
     /// There is no such machine, or it does not run.
     pub fn stop(&self, name: &MachineName, limits: StopLimits) -> Result<Ending, Failure> {
         let StopLimits { acpi, terminate } = limits;
-        let (answer, reader) = self.answer(name, &Request::Stop { acpi, terminate })?;
+        let (answer, reader) =
+            self.answer(name, &Request::Stop { acpi, terminate: Some(terminate) })?;
         match answer {
             // It ended in this moment by itself, or because somebody else had asked.
             Reply::Ended(ending) => Ok(ending),
             answer => granted(answer).and_then(|()| Waiter(reader).ended()),
         }
+    }
+
+    /// Tells a machine's VMM to end and waits for that, but no longer than this: `None` is that it is still
+    /// there. It is not killed.
+    ///
+    /// # Errors
+    /// There is no such machine, or it does not run.
+    pub fn terminate(
+        &self,
+        name: &MachineName,
+        patience: Duration,
+    ) -> Result<Option<Ending>, Failure> {
+        let request = Request::Stop { acpi: Duration::ZERO, terminate: None };
+        let (answer, reader) = self.answer(name, &request)?;
+        if let Reply::Ended(ending) = answer {
+            return Ok(Some(ending));
+        }
+        granted(answer)?;
+        let mut watched = [PollFd::new(reader.get_ref(), PollFlags::IN)];
+        let limit = timespec(patience);
+        let ended = !reader.buffer().is_empty()
+            || rustix::io::retry_on_intr(|| poll(&mut watched, Some(&limit)))
+                .doing(|| "wait for the machine's end")?
+                > 0;
+        if ended { Waiter(reader).ended().map(Some) } else { Ok(None) }
     }
 
     /// Kills a machine and returns when it is gone.

@@ -1,7 +1,7 @@
 //! A machine as libvirt describes it: its own document where it was defined by one, with what is
 //! known while it runs; of any other one, the document that describes it.
 
-use crate::{Code, Engine, Failure, accelerator, emulator, program};
+use crate::{Code, Described, Engine, Failure, accelerator, emulator, program};
 use std::path::PathBuf;
 use svirt_formats::{
     domain::{
@@ -79,11 +79,17 @@ impl Engine {
         Ok(document.write())
     }
 
-    /// The document that a machine was described by, if it was: its definition's, or of one that has none,
-    /// the one that it was started with.
-    pub(crate) fn own_document(&self, name: &MachineName) -> Result<Option<Document>, Failure> {
+    /// The document that a machine is described by, if it is.
+    pub(crate) fn own_document(
+        &self,
+        name: &MachineName,
+        how: Described,
+    ) -> Result<Option<Document>, Failure> {
         let store = self.store()?;
-        let run = store.run(name)?.filter(|run| run.transient);
+        let run = match how {
+            Described::Running => Some(store.run(name)?.ok_or_else(|| self.not_running(name))?),
+            Described::Defined => None,
+        };
         let kept = self.kept(&store, name, run.as_ref())?;
         let document = kept.spec.domain.map(|domain| Document::read(domain.xml.as_bytes()));
         document.transpose().map_err(impossible)
@@ -150,7 +156,7 @@ impl Engine {
         })
     }
 
-    fn request_of(&self, store: &Store, run: &Run) -> Result<String, Failure> {
+    pub(crate) fn request_of(&self, store: &Store, run: &Run) -> Result<String, Failure> {
         match store.request(run.id)? {
             Some(request) => Ok(request),
             None if run.transient => {

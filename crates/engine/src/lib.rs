@@ -43,6 +43,7 @@ mod supervisor;
 mod verify;
 mod watch;
 
+pub use amend::Described;
 pub use client::{StopLimits, Waiter};
 pub use definitions::{Logs, Outcome};
 pub use doctor::Diagnosis;

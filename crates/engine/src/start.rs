@@ -97,6 +97,8 @@ pub(crate) struct Birth {
     pub(crate) beginning: Beginning,
     /// Where its state comes from, if it does not begin anew.
     pub(crate) restored: Option<Restored>,
+    /// What it ends with.
+    pub(crate) bond: Option<OwnedFd>,
 }
 
 /// How a machine is started, where that is not as usual.
@@ -107,6 +109,12 @@ pub struct StartOptions {
     /// It goes on where it was when its state was saved in this file ([`Engine::save`]). A machine that
     /// is defined then is what it was when it was saved.
     pub saved: Option<File>,
+    /// It is started as this, this once: one that is defined stays what it is, and a state of it that is
+    /// kept for its next start stays there.
+    pub instead: Option<Box<Spec>>,
+    /// It ends when this becomes readable, or its other end is closed: with whoever has that open, also if
+    /// he is killed.
+    pub bond: Option<OwnedFd>,
 }
 
 /// How a machine comes to run, in this way.
@@ -205,8 +213,8 @@ impl Engine {
                 Identity { id, name }
             }
         };
-        let (transient, alone) = (true, true);
-        let birth = Birth { spec, request, identity, transient, alone, beginning, restored };
+        let (transient, alone, bond) = (true, true, options.bond);
+        let birth = Birth { spec, request, identity, transient, alone, beginning, restored, bond };
         self.fork(birth, streams, given_up, told)
     }
 
@@ -235,15 +243,19 @@ impl Engine {
         told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
         let Definition { id, name, mut request, .. } = self.defined(name)?;
-        let (saved, restored) = self.state_of(id, options.saved)?.unzip();
-        if let Some(saved) = &saved {
-            request = definitions::text(&saved.spec)?;
+        let (saved, restored) = match &options.instead {
+            Some(_) => (None, None),
+            None => self.state_of(id, options.saved)?.unzip(),
+        };
+        let saved_as = saved.as_ref().map(|saved| &saved.spec);
+        if let Some(spec) = options.instead.as_deref().or(saved_as) {
+            request = definitions::text(spec)?;
         }
         let spec = spec::read(request.as_bytes())?.expanded()?.spec;
         let beginning = beginning(&spec, options.paused, saved.as_ref())?;
         let identity = Identity { id, name };
-        let (transient, alone) = (false, true);
-        let birth = Birth { spec, request, identity, transient, alone, beginning, restored };
+        let (transient, alone, bond) = (false, true, options.bond);
+        let birth = Birth { spec, request, identity, transient, alone, beginning, restored, bond };
         self.fork(birth, Streams::none(), given_up, told)
     }
 
@@ -259,7 +271,7 @@ impl Engine {
         told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
         let Saved { id, name, spec, .. } = self.saved(&file)?;
-        let options = StartOptions { paused, saved: Some(file) };
+        let options = StartOptions { paused, saved: Some(file), ..StartOptions::default() };
         // No store is open across a fork.
         let defined = self.store()?.definition(&name)?;
         match defined {
@@ -452,7 +464,8 @@ pub(crate) fn run_for(
 ) -> Result<Option<Ending>, Failure> {
     let (spec, request) = (spec.clone(), definitions::text(spec)?);
     let (transient, alone, beginning) = (true, false, Beginning::AtOnce);
-    let birth = Birth { spec, request, identity, transient, alone, beginning, restored: None };
+    let (restored, bond) = (None, None);
+    let birth = Birth { spec, request, identity, transient, alone, beginning, restored, bond };
     let launcher = launcher(engine)?.prepare()?;
     let mut live = Live::begin(engine, birth, streams, launcher, &|_| {})?;
     let ending = live.ends_within(Instant::now() + limit);

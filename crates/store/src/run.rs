@@ -150,6 +150,19 @@ impl Store {
         Ok(found)
     }
 
+    /// Notes otherwise what the user of a live machine asked for, where nobody has changed that since it was
+    /// read as `was`; else nothing, and `false`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`].
+    pub fn ask_again(&mut self, id: Uuid, was: &str, request: &str) -> Result<bool, StoreError> {
+        self.write_as(Durability::Lazy, |tx| {
+            name_of(tx, id)?;
+            let update = "UPDATE plans SET request = ?3 WHERE run = ?1 AND request = ?2";
+            Ok(tx.execute(update, params![Word(id), was, request])? > 0)
+        })
+    }
+
     /// What was read back from the kernel when the machine started; empty until it runs.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 //! program once more, which does one thing, says how that went, and ends.
 //!
 //! What is asked comes on its standard input, which ends with the daemon: a start whose daemon has died is
-//! given up and undone.
+//! given up and undone. Where a machine is to end with a connection, its supervisor keeps that end of the pipe:
+//! the daemon's, which it then keeps as well, is the bond.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -11,7 +12,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::fd::AsFd,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, ChildStdin, Command, ExitCode, Stdio},
 };
 use svirt_engine::{Code, Engine, Failure, StartOptions, Streams, XmlFlags, spec::Spec};
 
@@ -29,6 +30,8 @@ pub(crate) enum Task {
         what: What,
         /// Whether it is held before its guest has run.
         paused: bool,
+        /// Whether it ends with the other end of what this is read from.
+        bound: bool,
     },
     /// Let a machine go on that was saved in a file; its identity is the answer.
     Restore {
@@ -65,13 +68,26 @@ pub(crate) enum What {
     Defined(String),
     /// One that is forgotten when it ends.
     Transient(Box<Spec>),
+    /// The one that is defined under this name, this once as something else.
+    Instead(String, Box<Spec>),
 }
+
+/// What keeps a machine alive that was started to end with it.
+pub(crate) type Bond = ChildStdin;
 
 /// Has something done, and returns the answer.
 ///
 /// # Errors
 /// Whatever the process says; it could not be run, or died.
 pub(crate) fn ask<T: DeserializeOwned>(task: &Task) -> Result<T, Failure> {
+    bind(task).map(|(answer, _)| answer)
+}
+
+/// The same, and what a machine is bound to that was started so.
+///
+/// # Errors
+/// Whatever the process says; it could not be run, or died.
+pub(crate) fn bind<T: DeserializeOwned>(task: &Task) -> Result<(T, Bond), Failure> {
     // The program that runs, even if another one was installed at its path since.
     let child = Command::new("/proc/self/exe")
         .arg(WORD)
@@ -83,15 +99,16 @@ pub(crate) fn ask<T: DeserializeOwned>(task: &Task) -> Result<T, Failure> {
         let talked = talk(&mut child, task);
         child.wait().and(talked)
     });
-    let answer = answer.map_err(|e| {
+    let (answer, bond) = answer.map_err(|e| {
         let message = "what is done in a process of its own broke off";
         Failure { causes: vec![e.to_string()], ..Failure::new(Code::Host, message) }
     })?;
     let died = |_| Err(Failure::new(Code::Internal, "what does this in a process of its own died"));
-    serde_json::from_slice(&answer).unwrap_or_else(died)
+    let answer: Result<T, Failure> = serde_json::from_slice(&answer).unwrap_or_else(died);
+    answer.map(|answer| (answer, bond))
 }
 
-fn talk(child: &mut Child, task: &Task) -> io::Result<Vec<u8>> {
+fn talk(child: &mut Child, task: &Task) -> io::Result<(Vec<u8>, Bond)> {
     let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
@@ -100,9 +117,8 @@ fn talk(child: &mut Child, task: &Task) -> io::Result<Vec<u8>> {
     to.write_all(&line)?;
     let mut answer = Vec::new();
     from.take(LONGEST).read_to_end(&mut answer)?;
-    // Not before: its end would be that of what is being done.
-    drop(to);
-    Ok(answer)
+    // Whose end now would have been that of what was being done.
+    Ok((answer, to))
 }
 
 /// Is what was run: does one thing.
@@ -124,7 +140,7 @@ fn task() -> Result<Task, Failure> {
 
 fn done(engine: &Engine, task: Task) -> Result<serde_json::Value, Failure> {
     match task {
-        Task::Start { what, paused } => value(&start(engine, what, paused)?),
+        Task::Start { what, paused, bound } => value(&start(engine, what, paused, bound)?),
         Task::Restore { path, paused } => value(&restore(engine, &path, paused)?),
         Task::Version => value(&engine.emulator_version()?),
         Task::Capabilities => value(&engine.capabilities()?),
@@ -140,11 +156,18 @@ fn done(engine: &Engine, task: Task) -> Result<serde_json::Value, Failure> {
     }
 }
 
-fn start(engine: &Engine, what: What, paused: bool) -> Result<uuid::Uuid, Failure> {
-    let (stdin, options) = (io::stdin(), StartOptions { paused, saved: None });
+fn start(engine: &Engine, what: What, paused: bool, bound: bool) -> Result<uuid::Uuid, Failure> {
+    let stdin = io::stdin();
+    let bond = bound.then(|| stdin.as_fd().try_clone_to_owned()).transpose();
+    let bond = bond.map_err(|e| Failure::from_error(Code::Host, &e))?;
+    let mut options = StartOptions { paused, bond, ..StartOptions::default() };
     let given_up = Some(stdin.as_fd());
     let started = match what {
         What::Defined(name) => {
+            engine.start_defined_with(&named(&name)?, options, given_up, &|_| {})
+        }
+        What::Instead(name, spec) => {
+            options.instead = Some(spec);
             engine.start_defined_with(&named(&name)?, options, given_up, &|_| {})
         }
         What::Transient(spec) => {

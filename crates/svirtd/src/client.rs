@@ -1,8 +1,8 @@
 //! What is known of one connection, by all that serve it.
 
-use crate::{access::Allowed, outgoing::Outgoing, streams::Streams};
+use crate::{access::Allowed, apart::Bond, outgoing::Outgoing, streams::Streams};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use svirt_engine::peer::Peer;
@@ -32,8 +32,8 @@ struct State {
     opened: bool,
     callbacks: BTreeMap<i32, Callback>,
     next: i32,
-    /// Machines that end with the connection.
-    bound: BTreeSet<Uuid>,
+    /// What machines end with that end with the connection: of each the life, by its supervisor.
+    bound: BTreeMap<(Uuid, u32), Bond>,
 }
 
 /// What a connection wants to be told.
@@ -102,13 +102,18 @@ impl Client {
         }
     }
 
-    /// Ends a machine with this connection.
-    pub(crate) fn bind(&self, machine: Uuid) {
-        self.state().bound.insert(machine);
+    /// Ends a machine's life with this connection.
+    pub(crate) fn bind(&self, machine: Uuid, supervisor: u32, bond: Bond) {
+        self.state().bound.insert((machine, supervisor), bond);
     }
 
-    /// The machines that end with this connection.
-    pub(crate) fn bound(&self) -> BTreeSet<Uuid> {
-        self.state().bound.clone()
+    /// That life is over.
+    pub(crate) fn unbind(&self, machine: Uuid, supervisor: u32) {
+        self.state().bound.remove(&(machine, supervisor));
+    }
+
+    /// What the machines end with that end with this connection.
+    pub(crate) fn bound(&self) -> BTreeMap<(Uuid, u32), Bond> {
+        std::mem::take(&mut self.state().bound)
     }
 }

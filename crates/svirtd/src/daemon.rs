@@ -4,9 +4,8 @@ use crate::{client::Client, conditions::Condition, failure, jobs::Jobs};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
 };
-use svirt_engine::{Engine, Failure, Inventory, Known, Machines, StopLimits};
+use svirt_engine::{Engine, Failure, Inventory, Known, Machines};
 use svirt_rpc::{Code, Domain, Error, Event};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -107,6 +106,13 @@ impl Daemon {
         };
     }
 
+    /// That life of a machine is over: nobody's connection keeps anything for it.
+    pub(crate) fn unbind(&self, known: &Known) {
+        let Some(life) = &known.life else { return };
+        let clients: Vec<_> = locked(&self.clients).iter().filter_map(Weak::upgrade).collect();
+        clients.iter().for_each(|client| client.unbind(known.id, life.supervisor));
+    }
+
     /// Whether this life of a machine was ended from here.
     pub(crate) fn is_destroyed(&self, known: &Known) -> bool {
         let life = known.life.as_ref().map(|life| (known.id, life.supervisor));
@@ -124,26 +130,16 @@ impl Daemon {
     }
 
     /// A connection is over: what was bound to it ends.
-    pub(crate) fn leave(self: &Arc<Self>, client: &Client) {
-        for machine in client.bound() {
-            let daemon = self.clone();
-            tokio::task::spawn_blocking(move || daemon.end(machine));
+    pub(crate) fn leave(&self, client: &Client) {
+        for (life, bond) in client.bound() {
+            locked(&self.destroyed).insert(life);
+            // Its supervisor hears that, and ends it.
+            drop(bond);
         }
         client.close();
         locked(&self.clients).retain(|other| {
             other.upgrade().is_some_and(|other| !std::ptr::eq(other.as_ref(), client))
         });
-    }
-
-    fn end(&self, machine: Uuid) {
-        let Some(known) = self.machines().ok().and_then(|all| all.get(&machine).cloned()) else {
-            return;
-        };
-        self.destroys(&known, true);
-        // Whatever fails is in the machine's log, and nobody is left to be told.
-        let _ = self
-            .engine
-            .stop(&known.name, StopLimits { acpi: Duration::ZERO, ..StopLimits::default() });
     }
 
     /// Tells whoever asked for a kind of event (`virDomainEventID`).

@@ -121,6 +121,7 @@ fn follow(daemon: &Arc<Daemon>, known: &Arc<Known>) {
         let _ = tokio::task::spawn_blocking(move || again.engine.recover()).await;
         let end = if daemon.is_destroyed(&known) { Condition::DESTROYED } else { end };
         daemon.destroys(&known, false);
+        daemon.unbind(&known);
         daemon.note(known.id, end);
         let (event, detail) = end.stopped();
         told::lifecycle(&daemon, &known, event, detail);

@@ -36,6 +36,16 @@ claims! {
         program.finish().exits(0);
     }
 
+    /// A domain that runs is described apart from its definition, and may be started as something else.
+    fn what_runs_is_described_apart(host) {
+        has("/usr/bin/python3", &["-c", "import libvirt"])?;
+        let daemon = Daemon::start(host);
+        let text = include_str!("../scripts/lives.py");
+        let said = program(&daemon, host, "/usr/bin/python3", text).finish().exits(0);
+        assert_eq!(said.out, "done\n", "{said:?}");
+        daemon.end();
+    }
+
     /// The older calls.
     fn a_program_in_perl_finds_libvirt(host) {
         has("/usr/bin/perl", &["-MSys::Virt", "-e", "1"])?;

@@ -33,7 +33,6 @@ pub(crate) use undo::{again, finish, finish_dead, take_back};
 
 use crate::{
     Engine, Failure,
-    save::Restored,
     start::{Birth, Starter, Streams},
 };
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
@@ -45,22 +44,24 @@ const SIGHUP: i32 = 1;
 const SIGPIPE: i32 = 13;
 
 /// Becomes the supervisor: starts the machine, reports, and serves until it ends.
-pub(crate) fn run(engine: &Engine, birth: Birth, streams: Streams, starter: Starter) -> ! {
-    let begun = detach(&streams, &starter, birth.restored.as_ref())
+pub(crate) fn run(engine: &Engine, mut birth: Birth, streams: Streams, starter: Starter) -> ! {
+    let begun = detach(&streams, &starter, &birth)
         .and_then(|()| end_with(starter.process))
         .and_then(|()| Ok(processes::become_subreaper()?))
         // It takes its time to be there, while this finds out what it is to do.
         .and_then(|()| Ok(launcher(engine)?.prepare()?))
         .and_then(|launcher| starter.hear().map(|facts| (launcher, engine.learn(facts))))
         .and_then(|(launcher, ())| {
+            let bond = birth.bond.take();
             let tell = |labelling: &_| starter.tell(labelling);
-            Live::begin(engine, birth, streams, launcher, &tell)
+            let live = Live::begin(engine, birth, streams, launcher, &tell)?;
+            Ok((live, bond))
         })
-        .and_then(|live| outlive_starter().map(|()| live));
+        .and_then(|begun| outlive_starter().map(|()| begun));
     match begun {
-        Ok(live) => {
+        Ok((live, bond)) => {
             starter.say(Ok(live.plan.unenforced().cloned().collect()));
-            serve::until_it_ends(engine, live, starter);
+            serve::until_it_ends(engine, live, bond, starter);
         }
         Err(failure) => starter.say(Err(failure)),
     }
@@ -84,18 +85,15 @@ fn outlive_starter() -> Result<(), Failure> {
 
 /// Leaves the terminal, the signals' handlers and all descriptors of the command that forked this,
 /// but for those that are its own now. What it makes from now on only its own user may touch.
-fn detach(
-    streams: &Streams,
-    starter: &Starter,
-    restored: Option<&Restored>,
-) -> Result<(), Failure> {
+fn detach(streams: &Streams, starter: &Starter, birth: &Birth) -> Result<(), Failure> {
     sys::reset_signals();
     for ignored in [SIGHUP, SIGPIPE] {
         sys::ignore_signal(ignored);
     }
     let own = [starter.report.as_raw_fd(), starter.console.as_raw_fd()];
     let mut kept: Vec<_> = streams.0.iter().map(|(_, stream)| stream.as_raw_fd()).collect();
-    kept.extend(restored.map(|restored| restored.file.as_raw_fd()));
+    kept.extend(birth.restored.as_ref().map(|restored| restored.file.as_raw_fd()));
+    kept.extend(birth.bond.as_ref().map(AsRawFd::as_raw_fd));
     kept.extend(own.into_iter().chain([0, 1, 2]));
     sys::close_all_except(&kept).doing(|| "close the descriptors of the command")?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));

@@ -29,12 +29,12 @@ pub(crate) enum Request {
     /// Tell me what happens to it, from how it is now on.
     Watch,
     /// End it: by the power button, then by SIGTERM after the first limit, then by SIGKILL after the
-    /// second. Tell me when it has ended.
+    /// second, if there is one. Tell me when it has ended.
     Stop {
         /// How long the guest may take.
         acpi: Duration,
         /// How long the VMM may take after that.
-        terminate: Duration,
+        terminate: Option<Duration>,
     },
     /// Press its power button once. What the guest's switching itself off leads to then is said with it:
     /// its end, or that it begins anew.

@@ -41,8 +41,8 @@ const STEP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const OWN_END: Duration = Duration::from_secs(10);
 
 /// Serves until the VMM ends, then puts everything back and answers those who wait: `starter`, who
-/// started the machine, first of all.
-pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
+/// started the machine, first of all. It is ended when the other end of `bond` is closed.
+pub(crate) fn until_it_ends(engine: &Engine, live: Live, bond: Option<OwnedFd>, starter: Starter) {
     let log = LogFile::open(&live.logs, "vmm.log").ok();
     let signals = sys::signal_descriptor(&[15, 2]).ok();
     let mut clients = vec![Client::new(starter.report, Role::Waiting)];
@@ -54,6 +54,7 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
     let (asked, news) = (Asked::default(), News::of(live.begins));
     let mut service = Service {
         live,
+        bond,
         clients,
         asked,
         news,
@@ -70,6 +71,8 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, starter: Starter) {
 
 struct Service {
     live: Live,
+    /// What it ends with.
+    bond: Option<OwnedFd>,
     clients: Vec<Client>,
     asked: Asked,
     news: News,
@@ -88,8 +91,8 @@ struct Stopping {
     press_at: Option<Instant>,
     /// When the VMM is asked to end.
     terminate_at: Option<Instant>,
-    /// When it is killed.
-    kill_at: Instant,
+    /// When it is killed, if it is.
+    kill_at: Option<Instant>,
 }
 
 /// Something that was waited for.
@@ -103,6 +106,8 @@ enum Ready {
     Deaf,
     Log,
     Signals,
+    /// What it ends with has ended.
+    Bond,
     Listener,
     Client(usize),
 }
@@ -119,7 +124,11 @@ impl Service {
                 Ready::Console => self.console(),
                 Ready::Deaf => self.live.console.iter_mut().for_each(Console::flush),
                 Ready::Log => self.said(),
-                Ready::Signals => self.stop(OWN_END, OWN_END),
+                Ready::Signals => self.stop(OWN_END, Some(OWN_END)),
+                Ready::Bond => {
+                    self.bond = None;
+                    self.stop(Duration::ZERO, Some(OWN_END));
+                }
                 Ready::Listener => self.accept(),
                 Ready::Client(index) => self.client(index),
             }
@@ -154,6 +163,7 @@ impl Service {
             (Ready::Console, live.console.as_ref().map(AsFd::as_fd)),
             (Ready::Log, live.log.as_ref().map(AsFd::as_fd)),
             (Ready::Signals, self.signals.as_ref().map(AsFd::as_fd)),
+            (Ready::Bond, self.bond.as_ref().map(AsFd::as_fd)),
             (Ready::Listener, live.listener.as_ref().map(AsFd::as_fd)),
         ];
         let mut all: Vec<_> =
@@ -179,7 +189,7 @@ impl Service {
 
     fn deadline(&self) -> Option<Instant> {
         let stopping = self.stopping.as_ref();
-        let steps = stopping.map(|s| [s.press_at, s.terminate_at, Some(s.kill_at)]);
+        let steps = stopping.map(|s| [s.press_at, s.terminate_at, s.kill_at]);
         let requests = self.clients.iter().filter_map(Client::deadline);
         let others = [self.asked.deadline(), self.news.deadline()].into_iter().flatten();
         steps.into_iter().flatten().flatten().chain(requests).chain(others).min()
@@ -200,12 +210,13 @@ impl Service {
             let pressed = button.map(|monitor| monitor.send("system_powerdown", &json!({})));
             stopping.press_at = pressed.and_then(Result::ok).map(|_| now + PRESS_AGAIN);
         }
-        stopping.kill_at > now
+        stopping.kill_at.is_none_or(|at| at > now)
     }
 
-    fn stop(&mut self, acpi: Duration, terminate: Duration) {
+    /// `terminate` is how long it may take to end that was told to, before it is killed; none is for ever.
+    fn stop(&mut self, acpi: Duration, terminate: Option<Duration>) {
         self.drain_signals();
-        let (acpi, terminate) = (acpi.min(STEP_MAX), terminate.min(STEP_MAX));
+        let (acpi, terminate) = (acpi.min(STEP_MAX), terminate.map(|time| time.min(STEP_MAX)));
         let now = Instant::now();
         // What has no monitor has no power button.
         let button = self.live.monitor.is_some() && !acpi.is_zero();
@@ -213,11 +224,12 @@ impl Service {
         self.end_when_off();
         // Who asks again may hasten the end, never put it off.
         let before = self.stopping.take();
-        let earlier = |at: Instant, was: Option<Instant>| was.map_or(at, |was| was.min(at));
-        let kill_at = earlier(terminate_at + terminate, before.as_ref().map(|s| s.kill_at));
+        let kill_at = [terminate.map(|time| terminate_at + time), before.and_then(|s| s.kill_at)];
+        let kill_at = kill_at.into_iter().flatten().min();
+        let terminate_at = kill_at.map_or(terminate_at, |kill_at| kill_at.min(terminate_at));
         self.stopping = Some(Stopping {
             press_at: button.then_some(now),
-            terminate_at: Some(terminate_at.min(kill_at)),
+            terminate_at: Some(terminate_at),
             kill_at,
         });
     }
@@ -266,7 +278,8 @@ impl Service {
     }
 
     fn end(mut self, engine: &Engine) {
-        let killed = self.stopping.as_ref().is_some_and(|s| s.kill_at <= Instant::now());
+        let kill_at = self.stopping.as_ref().and_then(|stopping| stopping.kill_at);
+        let killed = kill_at.is_some_and(|at| at <= Instant::now());
         if killed {
             // First of all: what is still on its way from a VMM that is gone is finite.
             self.live.kill();

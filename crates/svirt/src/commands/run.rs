@@ -25,7 +25,7 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
 }
 
 fn paused(paused: bool) -> StartOptions {
-    StartOptions { paused, saved: None }
+    StartOptions { paused, ..StartOptions::default() }
 }
 
 /// `svirt restore`.

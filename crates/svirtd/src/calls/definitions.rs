@@ -6,7 +6,7 @@ use crate::{
     daemon::{Daemon, domain},
     failure::{argument, error, invalid, no_support, only, unsupported},
 };
-use svirt_engine::{Amendment, Known};
+use svirt_engine::{Amendment, Described, Known};
 use svirt_rpc::{Code, Domain, Error, Opaque, Origin, table};
 use uuid::Uuid;
 
@@ -29,6 +29,44 @@ mod undefined {
 mod affected {
     pub(super) const LIVE: u32 = 1;
     pub(super) const CONFIG: u32 = 1 << 1;
+    pub(super) const BOTH: u32 = LIVE | CONFIG;
+}
+
+/// What a call changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Impact {
+    /// The machine that runs.
+    pub(super) live: bool,
+    /// Its definition.
+    pub(super) config: bool,
+}
+
+impl Impact {
+    /// Of a call with these flags, of which some may be its own. Who names neither means the machine that
+    /// runs, or the definition of one that does not.
+    pub(super) fn of(known: &Known, flags: u32, own: u32) -> Answer<Self> {
+        only(flags, affected::BOTH | own)?;
+        let (running, neither) = (known.is_running(), flags & affected::BOTH == 0);
+        let live = flags & affected::LIVE != 0 || neither && running;
+        let config = flags & affected::CONFIG != 0 || neither && !running;
+        match () {
+            () if live && !running => Err(invalid("domain is not running")),
+            () if config && known.kept.is_none() => {
+                Err(invalid("transient domains do not have any persistent config"))
+            }
+            () => Ok(Self { live, config }),
+        }
+    }
+
+    /// The one of the two that is asked about.
+    fn asked(known: &Known, flags: u32) -> Answer<Described> {
+        if flags & affected::BOTH == affected::BOTH {
+            let flags = "'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG'";
+            return Err(argument(&format!("Flags {flags} are mutually exclusive")));
+        }
+        let impact = Self::of(known, flags, 0)?;
+        Ok(if impact.live { Described::Running } else { Described::Defined })
+    }
 }
 
 /// `virDomainVcpuFlags`.
@@ -115,11 +153,10 @@ impl table::Definitions for Call {
     }
 
     fn domain_set_vcpus_flags(&mut self, domain: Domain, count: u32, flags: u32) -> Answer<()> {
-        only(flags, affected::LIVE | affected::CONFIG | VCPUS_MAXIMUM)?;
-        if flags & affected::CONFIG == 0 || flags & affected::LIVE != 0 {
+        let known = self.daemon.machine(&domain)?;
+        if Impact::of(&known, flags, VCPUS_MAXIMUM)?.live {
             return Err(unsupported("processors of a running machine stay as many as they are"));
         }
-        let known = self.daemon.defined(&domain)?;
         let most = flags & VCPUS_MAXIMUM != 0;
         let amendment = if most { Amendment::MaxVcpus(count) } else { Amendment::Vcpus(count) };
         self.amend(&known, &amendment)
@@ -155,15 +192,21 @@ impl table::Definitions for Call {
         uri: Option<String>,
         flags: u32,
     ) -> Answer<()> {
-        only(flags, affected::LIVE | affected::CONFIG)?;
-        let known = self.daemon.defined(&domain)?;
+        let known = self.daemon.machine(&domain)?;
+        let impact = Impact::of(&known, flags, 0)?;
         let amendment = match (kind, uri.clone()) {
             (0, _) => Amendment::Description(text),
             (1, _) => Amendment::Title(text),
             (2, Some(uri)) => Amendment::Metadata { uri, key, xml: text },
             _ => return Err(argument("unknown metadata type")),
         };
-        self.amend(&known, &amendment)?;
+        if impact.live {
+            let noted = self.daemon.engine.note(&known.name, &amendment);
+            noted.map_err(|failure| error(&failure))?;
+        }
+        if impact.config {
+            self.amend(&known, &amendment)?;
+        }
         self.daemon.tell(23, &known, |callback, domain| svirt_rpc::Event::Metadata {
             callback,
             domain,
@@ -180,13 +223,12 @@ impl table::Definitions for Call {
         uri: Option<String>,
         flags: u32,
     ) -> Answer<String> {
-        only(flags, affected::LIVE | affected::CONFIG)?;
         let known = self.daemon.machine(&domain)?;
-        let engine = &self.daemon.engine;
+        let (how, engine) = (Impact::asked(&known, flags)?, &self.daemon.engine);
         let found = match (kind, uri) {
-            (0, _) => engine.description(&known.name),
-            (1, _) => engine.title(&known.name),
-            (2, Some(uri)) => engine.metadata(&known.name, &uri),
+            (0, _) => engine.description(&known.name, how),
+            (1, _) => engine.title(&known.name, how),
+            (2, Some(uri)) => engine.metadata(&known.name, how, &uri),
             _ => return Err(argument("unknown metadata type")),
         };
         let missing = || {

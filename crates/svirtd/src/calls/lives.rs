@@ -2,13 +2,13 @@
 
 use super::{
     Answer, Call,
-    definitions::{gone, kib},
+    definitions::{Impact, gone, kib},
 };
 use crate::{
     apart::{self, Task, What},
     conditions::Condition,
     daemon::domain,
-    failure::{error, invalid, no_agent, only, unsupported},
+    failure::{error, invalid, no_agent, only},
 };
 use std::{sync::Arc, time::Duration};
 use svirt_engine::{Failure, Known, StopLimits};
@@ -24,10 +24,14 @@ mod created {
     pub(super) const VALIDATE: u32 = 1 << 4;
 }
 
+/// `VIR_DOMAIN_MEM_MAXIMUM`.
+const MOST: u32 = 1 << 2;
 /// `VIR_DOMAIN_DESTROY_GRACEFUL`.
 const GRACEFUL: u32 = 1;
 /// How long a VMM may take to end that was told to.
 const GRACE: Duration = Duration::from_secs(15);
+/// The same of one that is not killed after that.
+const POLITE: Duration = Duration::from_secs(10);
 /// Ways to ask a guest (`virDomainShutdownFlagValues`, and `virDomainRebootFlagValues`, which say the same).
 mod asked {
     pub(super) const POWER_BUTTON: u32 = 1;
@@ -44,18 +48,17 @@ impl table::Lives for Call {
         only(flags, PAUSED | AUTODESTROY | VALIDATE)?;
         let (name, uuid, spec) =
             self.daemon.engine.check_domain(&xml).map_err(|failure| error(&failure))?;
-        let machines = self.daemon.machines()?;
-        if let Some(known) = machines.values().find(|known| known.name == name) {
-            // Without an identity of its own, the document is not about this one.
-            self.daemon.refuse_another(&name, uuid.unwrap_or(Uuid::nil()))?;
-            return match known.is_running() {
-                true => Err(invalid(&format!("domain '{name}' is already active"))),
-                false => {
-                    Err(unsupported(&format!("domain '{name}' is defined; start it by its name")))
-                }
-            };
-        }
-        self.begin(What::Transient(Box::new(spec)), flags)
+        // Without an identity of its own, the document is about none that there is.
+        let id = uuid.unwrap_or(Uuid::nil());
+        self.daemon.refuse_another(&name, id)?;
+        let what = match self.daemon.machines()?.get(&id) {
+            Some(known) if known.is_running() => {
+                return Err(invalid(&format!("domain is already active as '{name}'")));
+            }
+            Some(_) => What::Instead(name.to_string(), Box::new(spec)),
+            None => What::Transient(Box::new(spec)),
+        };
+        self.begin(what, flags)
     }
 
     fn domain_destroy(&mut self, domain: Domain) -> Answer<()> {
@@ -108,17 +111,18 @@ impl table::Lives for Call {
     }
 
     fn domain_set_memory_flags(&mut self, domain: Domain, memory: u64, flags: u32) -> Answer<()> {
-        // Live, in the definition, and its most.
-        only(flags, 1 | 2 | 4)?;
-        let known = self.daemon.machine(&domain)?;
+        let (known, memory) = (self.daemon.machine(&domain)?, kib(memory)?);
+        let (impact, most) = (Impact::of(&known, flags, MOST)?, flags & MOST != 0);
+        if impact.live && most {
+            return Err(invalid("cannot resize the maximum memory on an active domain"));
+        }
         let engine = &self.daemon.engine;
-        let memory = kib(memory)?;
-        if flags & 2 != 0 || !known.is_running() {
+        if impact.config {
             use svirt_engine::Amendment::{MaxMemory, Memory};
-            let change = if flags & 4 != 0 { MaxMemory(memory) } else { Memory(memory) };
+            let change = if most { MaxMemory(memory) } else { Memory(memory) };
             engine.amend(&known.name, &change).map_err(|failure| error(&failure))?;
         }
-        if known.is_running() && (flags & 1 != 0 || flags & 2 == 0) {
+        if impact.live {
             engine.balloon(&known.name, memory).map_err(|failure| error(&failure))?;
         }
         Ok(())
@@ -135,13 +139,20 @@ impl table::Lives for Call {
         let known = self.daemon.running(&domain)?;
         self.daemon.destroys(&known, true);
         let limits = StopLimits { acpi: Duration::ZERO, terminate: GRACE };
-        let ended = self.daemon.engine.stop(&known.name, limits);
+        let ended = match flags & GRACEFUL {
+            0 => self.daemon.engine.stop(&known.name, limits).map(Some),
+            _ => self.daemon.engine.terminate(&known.name, POLITE),
+        };
+        let ended = ended.map_err(|failure| error(&failure)).and_then(|ended| match ended {
+            Some(_) => Ok(()),
+            None => Err(still_there(&known)),
+        });
         match &ended {
             Ok(_) => self.daemon.note(known.id, Condition::DESTROYED),
             Err(_) => self.daemon.destroys(&known, false),
         }
         self.daemon.changed.notify_one();
-        ended.map(|_| ()).map_err(|failure| error(&failure))
+        ended
     }
 
     fn domain_reset(&mut self, domain: Domain, flags: u32) -> Answer<()> {
@@ -161,16 +172,17 @@ impl table::Lives for Call {
 impl Call {
     /// Starts a machine and answers what it is called then.
     fn begin(&self, what: What, flags: u32) -> Answer<Domain> {
-        let paused = flags & created::PAUSED != 0;
-        let begun = apart::ask::<Uuid>(&Task::Start { what, paused });
+        let asks = |flag| flags & flag != 0;
+        let (paused, bound) = (asks(created::PAUSED), asks(created::AUTODESTROY));
+        let begun = apart::bind::<Uuid>(&Task::Start { what, paused, bound });
         self.daemon.changed.notify_one();
-        let id = begun.map_err(|failure| refused(&failure))?;
+        let (id, bond) = begun.map_err(|failure| refused(&failure))?;
         let condition = if paused { Condition::STARTED_HELD } else { Condition::BOOTED };
         self.daemon.note(id, condition);
-        if flags & created::AUTODESTROY != 0 {
-            self.client.bind(id);
-        }
         let known: Option<Arc<Known>> = self.daemon.machines()?.get(&id).cloned();
+        if let Some(life) = known.as_ref().and_then(|known| known.life.as_ref()).filter(|_| bound) {
+            self.client.bind(id, life.supervisor, bond);
+        }
         known.map(|known| domain(&known)).ok_or_else(gone)
     }
 }
@@ -182,6 +194,13 @@ fn by_the_button(flags: u32) -> Answer<()> {
         asked::AGENT => Err(no_agent()),
         _ => Ok(()),
     }
+}
+
+/// A VMM that did not end when it was told to.
+fn still_there(known: &Known) -> Error {
+    let vmm = known.life.as_ref().and_then(|life| life.vmm).unwrap_or(0);
+    let what = format!("Failed to terminate process {vmm} with SIGTERM: Device or resource busy");
+    Error::new(Code::System, what)
 }
 
 /// A start that did not come to be.

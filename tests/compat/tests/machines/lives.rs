@@ -1,6 +1,7 @@
 //! What guests are asked, and what is done to them.
 
 use crate::{domains::plain, told::until_heard};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -73,6 +74,53 @@ claims! {
         host.run(&["stop", "--timeout", "1", &name]).exits(0);
         machine.finish();
         assert_eq!(host.running(), Vec::<String>::new());
+    }
+
+    /// However the daemon ends, so does what was to end with a connection; nothing else does.
+    fn what_is_bound_ends_with_the_daemon(host) {
+        let (bound, free) = (host.name("bound"), host.name("free"));
+        for orderly in [false, true] {
+            let daemon = Daemon::start(host);
+            let documents = [&bound, &free].map(|name| host.file(name, plain(name).as_bytes()));
+            let [bound_document, free_document] = documents.each_ref().map(|path| path.to_str().unwrap());
+            daemon.virsh(&["create", free_document]).exits(0);
+            let mut session = Talk::start(daemon.client("virsh", &[]));
+            session.send(format!("create {bound_document} --autodestroy\n").as_bytes());
+            session.wait_for("created from");
+            let number = daemon.virsh(&["domid", &bound]).exits(0).out;
+            match orderly {
+                true => daemon.end(),
+                false => daemon.process().kill(),
+            }
+            Process(number.trim().parse().unwrap()).ends();
+            assert_eq!(host.running(), std::slice::from_ref(&free));
+            drop(session);
+            host.run(&["kill", &free]).exits(0);
+        }
+    }
+
+    /// Who asks politely is told that it did not help.
+    fn a_machine_that_does_not_hear_is_not_killed_politely(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("deaf");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        daemon.virsh(&["create", document.to_str().unwrap()]).exits(0);
+        let vmm = Process(host.status(&name).evidence.last().unwrap().pid);
+        let signal = |signal| {
+            let pid = Pid::from_raw(i32::try_from(vmm.0).unwrap()).unwrap();
+            kill_process(pid, signal).unwrap();
+        };
+        let number = daemon.virsh(&["domid", &name]).exits(0).out;
+        signal(Signal::STOP);
+        let polite = daemon.virsh(&["destroy", "--graceful", &name]).exits(1);
+        polite.complains("with SIGTERM: Device or resource busy");
+        assert_eq!(host.running(), std::slice::from_ref(&name));
+        signal(Signal::CONT);
+        vmm.ends();
+        Process(number.trim().parse().unwrap()).ends();
+        daemon.virsh(&["create", document.to_str().unwrap()]).exits(0);
+        daemon.virsh(&["destroy", "--graceful", &name]).exits(0);
+        daemon.end();
     }
 
     /// The firmware hears three keys at once, and begins anew.

@@ -109,7 +109,7 @@ impl Service {
     /// Its guest is off, and nothing else would end it.
     fn end_it(&mut self) {
         self.anew.on = false;
-        self.stop(Duration::ZERO, OWN_END);
+        self.stop(Duration::ZERO, Some(OWN_END));
     }
 
     fn press_for(&mut self, number: u64) {

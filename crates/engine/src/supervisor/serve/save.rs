@@ -192,7 +192,7 @@ impl Service {
         if managed && !self.saved {
             let _ = fs::rename(&place, halfway(&place));
         }
-        self.stop(Duration::ZERO, Duration::ZERO);
+        self.stop(Duration::ZERO, Some(Duration::ZERO));
         self.turn_into(index, Role::Waiting, &Reply::Granted);
     }
 
