@@ -76,6 +76,8 @@ impl Engine {
         if !how.secure {
             without_secrets(&mut document);
         }
+        // Some clients take for the domain whatever comes first.
+        document.begin_with_root();
         Ok(document.write())
     }
 

@@ -275,3 +275,14 @@ fn no_edit_makes_a_document_that_cannot_be_read() {
     assert!(element.set_attribute("more", "").is_err());
     assert!(element.set_attribute("a0", "changed").is_ok());
 }
+
+#[test]
+fn a_document_can_begin_with_its_outermost_element() {
+    let text = "\u{feff}<?xml version='1.0'?>\n<!-- one -->\n\n<!-- two --><a>\n  <b/>\n</a>\n<!-- behind -->\n";
+    let mut document = Document::read(text.as_bytes()).unwrap();
+    document.begin_with_root();
+    let begun = "<a>\n  <!-- one -->\n  <!-- two -->\n  <b/>\n</a>\n<!-- behind -->\n";
+    assert_eq!(document.write(), begun);
+    document.begin_with_root();
+    assert_eq!(document.write(), begun);
+}

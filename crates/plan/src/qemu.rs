@@ -125,8 +125,9 @@ impl Line {
                 self.add("-action", format!("watchdog={}", action.word()));
             }
             DeviceKind::Vnc(_) => {
-                // Under its key: without it, what stands before a `=` in the path would be one.
-                self.add("-vnc", format!("vnc=unix:{}", value(&place(resources))));
+                // Under its key: without it, what stands before a `=` in the path would be one. Nobody has it
+                // for himself: QEMU would keep all others out, who only want a picture.
+                self.add("-vnc", format!("vnc=unix:{},share=ignore", value(&place(resources))));
                 self.add("-device", "VGA,id=video,romfile=vgabios-stdvga.bin");
                 self.add("-device", "qemu-xhci,id=usb");
                 self.add("-device", "usb-tablet,bus=usb.0");

@@ -1,6 +1,7 @@
 """What programs do with libvirt's binding for Python: a domain's document is the first argument, its name
 the second. It fails at the first thing that is otherwise."""
 
+import socket
 import sys
 import threading
 import libvirt
@@ -83,6 +84,22 @@ threads = [threading.Thread(target=ask) for _ in range(8)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 assert not wrong
+
+# A viewer that wants the screen for itself (RFC 6143, 7.3.1) keeps nobody from a picture.
+viewer = socket.socket(fileno=d.openGraphicsFD(0))
+hear_all = lambda count: viewer.recv(count, socket.MSG_WAITALL)
+viewer.sendall(hear_all(12))
+assert b"\1" in hear_all(hear_all(1)[0])
+viewer.sendall(b"\1")
+assert hear_all(4) == bytes(4)
+viewer.sendall(b"\0")
+assert hear_all(24)
+pieces, stream = [], c.newStream(0)
+assert d.screenshot(stream, 0) == "image/x-portable-pixmap"
+stream.recvAll(lambda _stream, piece, _opaque: pieces.append(piece), None)
+stream.finish()
+assert b"".join(pieces).startswith(b"P6\n")
+viewer.close()
 
 # A stream that is left before its end.
 stream = c.newStream(0)

@@ -10,8 +10,11 @@ claims! {
     fn virsh_leads_a_machine(host) {
         let daemon = Daemon::start(host);
         let name = host.name("led");
-        let document = host.file("domain.xml", plain(&name).as_bytes());
+        // libvirt's own files begin with a comment, and no client expects one of a daemon.
+        let document = host.file("domain.xml", format!("<!-- mine -->\n{}", plain(&name)).as_bytes());
         daemon.virsh(&["define", document.to_str().unwrap()]).exits(0);
+        let shown = daemon.virsh(&["dumpxml", &name]).exits(0).out;
+        assert!(shown.starts_with("<domain") && shown.contains("<!-- mine -->"), "{shown}");
         assert!(daemon.virsh(&["list", "--all", "--name"]).exits(0).out.contains(&name));
         daemon.virsh(&["start", &name, "--paused"]).exits(0);
         assert_eq!(host.running(), std::slice::from_ref(&name));

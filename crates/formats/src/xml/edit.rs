@@ -23,6 +23,17 @@ impl Document {
         let before = comments.iter().flat_map(comment).collect();
         Self { mark: false, before, root, after: vec![line("").into()] }
     }
+
+    /// Begins it with its outermost element, as libvirt's documents begin: comments that stand before that move
+    /// into it, and the declaration goes.
+    pub fn begin_with_root(&mut self) {
+        self.mark = false;
+        let before = std::mem::take(&mut self.before);
+        let is_comment = |node: &Node| matches!(node, Node::Other(raw) if raw.starts_with("<!--"));
+        let comments = before.into_iter().filter(is_comment);
+        let lines = comments.flat_map(|comment| [line(STEP).into(), comment]);
+        self.root.children.splice(..0, lines);
+    }
 }
 
 impl From<Text> for Node {
