@@ -181,8 +181,10 @@ fn disks(
 fn drives(answer: &Value) -> Vec<&Value> {
     let all = answer.as_array().map_or(&[][..], Vec::as_slice);
     let number = |drive: &Value| {
-        let path = drive["qdev"].as_str()?.strip_prefix("/machine/peripheral/disk")?;
-        path.split('/').next()?.parse::<u32>().ok()
+        let device = drive["qdev"].as_str()?;
+        // Of some devices their name is told, of others where they are in QEMU's tree.
+        let name = device.strip_prefix("/machine/peripheral/").unwrap_or(device);
+        name.strip_prefix("disk")?.split('/').next()?.parse::<u32>().ok()
     };
     let mut drives: Vec<_> = all.iter().filter_map(|drive| Some((number(drive)?, drive))).collect();
     drives.sort_by_key(|(number, _)| *number);
@@ -225,9 +227,9 @@ mod tests {
         let answer = json!([
             drive("/machine/system.flash0", 9),
             drive("/machine/peripheral/disk10/virtio-backend", 2),
-            drive("/machine/peripheral/disk3", 1),
+            drive("disk3", 1),
         ]);
-        let sizes = json!([{ "qdev": "/machine/peripheral/disk3",
+        let sizes = json!([{ "qdev": "disk3",
             "inserted": { "image": { "virtual-size": 4096, "actual-size": 512 } } }]);
         let counted = disks([true, true].into_iter(), &answer, &sizes);
         let [Some(first), Some(second)] = counted[..] else { panic!("{counted:?}") };
