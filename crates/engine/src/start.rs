@@ -92,6 +92,8 @@ pub(crate) struct Birth {
     pub(crate) identity: Identity,
     /// Whether it has no definition and is forgotten when it ends.
     pub(crate) transient: bool,
+    /// Whether it is sVirt's own, to find something out with: whoever looks for machines does not find it.
+    pub(crate) trial: bool,
     /// Whether the process that starts it does so for nothing else.
     pub(crate) alone: bool,
     pub(crate) beginning: Beginning,
@@ -213,8 +215,9 @@ impl Engine {
                 Identity { id, name }
             }
         };
-        let (transient, alone, bond) = (true, true, options.bond);
-        let birth = Birth { spec, request, identity, transient, alone, beginning, restored, bond };
+        let (transient, trial, alone, bond) = (true, false, true, options.bond);
+        let birth =
+            Birth { spec, request, identity, transient, trial, alone, beginning, restored, bond };
         self.fork(birth, streams, given_up, told)
     }
 
@@ -254,8 +257,9 @@ impl Engine {
         let spec = spec::read(request.as_bytes())?.expanded()?.spec;
         let beginning = beginning(&spec, options.paused, saved.as_ref())?;
         let identity = Identity { id, name };
-        let (transient, alone, bond) = (false, true, options.bond);
-        let birth = Birth { spec, request, identity, transient, alone, beginning, restored, bond };
+        let (transient, trial, alone, bond) = (false, false, true, options.bond);
+        let birth =
+            Birth { spec, request, identity, transient, trial, alone, beginning, restored, bond };
         self.fork(birth, Streams::none(), given_up, told)
     }
 
@@ -463,9 +467,10 @@ pub(crate) fn run_for(
     limit: Duration,
 ) -> Result<Option<Ending>, Failure> {
     let (spec, request) = (spec.clone(), definitions::text(spec)?);
-    let (transient, alone, beginning) = (true, false, Beginning::AtOnce);
+    let (transient, trial, alone, beginning) = (true, true, false, Beginning::AtOnce);
     let (restored, bond) = (None, None);
-    let birth = Birth { spec, request, identity, transient, alone, beginning, restored, bond };
+    let birth =
+        Birth { spec, request, identity, transient, trial, alone, beginning, restored, bond };
     let launcher = launcher(engine)?.prepare()?;
     let mut live = Live::begin(engine, birth, streams, launcher, &|_| {})?;
     let ending = live.ends_within(Instant::now() + limit);

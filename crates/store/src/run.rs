@@ -52,7 +52,7 @@ pub struct NewRun {
     pub supervisor: Supervisor,
     /// Whether it has no definition and is forgotten when it ends.
     pub transient: bool,
-    /// Whether it is a drill, which is no machine: whoever looks for machines does not find it.
+    /// Whether it is a drill or a trial, which is no machine: whoever looks for machines does not find it.
     pub drill: bool,
     /// What its user asked for, as JSON. The store does not look into it.
     pub request: String,

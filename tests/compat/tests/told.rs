@@ -34,8 +34,12 @@ claims! {
         let mut ears = Talk::start(daemon.virsh_command(&["event", "--all", "--loop"]));
         until_heard(&daemon, &mut ears, host);
         let step = |command: &[&str]| daemon.virsh(command).exits(0);
+        // QEMU is asked in a machine, which is nobody's.
+        step(&["version"]);
         step(&["define", document.to_str().unwrap()]);
-        ears.wait_for(&format!("event 'lifecycle' for domain '{name}': Defined Added"));
+        let before =
+            ears.wait_for(&format!("event 'lifecycle' for domain '{name}': Defined Added"));
+        assert!(!before.contains("Started"), "{before}");
         for (command, event, told) in [
             (&["start", "--paused"][..], "lifecycle", "Started Booted"),
             (&["resume"], "lifecycle", "Resumed Unpaused"),

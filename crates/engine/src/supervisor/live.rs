@@ -101,7 +101,7 @@ impl Live {
         let launcher = launcher.expect(&likely(engine.facts()))?;
         engine.paths.make_runtime()?;
         let (id, transient, alone) = (birth.identity.id, birth.transient, birth.alone);
-        let request = birth.request;
+        let (trial, request) = (birth.trial, birth.request);
         let mut store = engine.store()?;
         store.wait_at_most(PATIENCE)?;
         engine.recover_some(&mut store)?;
@@ -117,7 +117,14 @@ impl Live {
             first.map(|(process, launcher)| Ok(launcher.assign(&process.confinement)?)).transpose()
         };
         let mut reserve = |store: &mut _| {
-            reserve(engine, store, (&machine, &pins), (transient, &request), &long, &mut begin)
+            reserve(
+                engine,
+                store,
+                (&machine, &pins),
+                (transient, trial, &request),
+                &long,
+                &mut begin,
+            )
         };
         let reserved = match reserve(&mut store) {
             // What is in the way may have died.

@@ -43,7 +43,7 @@ pub(crate) fn reserve<T>(
     engine: &Engine,
     store: &mut Store,
     (machine, pins): (&Machine, &Pins),
-    (transient, request): (bool, &str),
+    (transient, trial, request): (bool, bool, &str),
     long: &Long<'_>,
     meanwhile: impl FnOnce(&Plan) -> Result<T, Failure>,
 ) -> Result<(Plan, Held, T), Failure> {
@@ -62,7 +62,7 @@ pub(crate) fn reserve<T>(
     let supervisor = this_process()?;
     let lease = lease(engine, id, &supervisor)?;
     let request = request.to_owned();
-    let run = NewRun { id, name, supervisor, transient, drill: false, request };
+    let run = NewRun { id, name, supervisor, transient, drill: trial, request };
     let start = store.start(run)?;
     if Home::is_taken(&place.run)? {
         let failure = Failure::new(Code::InUse, format!("{}: {}", machine.name, Home::TAKEN));
