@@ -1,6 +1,6 @@
 //! What is known of one connection, by all that serve it.
 
-use crate::{access::Allowed, apart::Bond, outgoing::Outgoing, streams::Streams};
+use crate::{access::Allowed, apart::Bond, outgoing::Outgoing, share::Share, streams::Streams};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -47,8 +47,8 @@ pub(crate) struct Callback {
 
 impl Client {
     /// One that has just connected.
-    pub(crate) fn new(peer: Peer, allowed: Allowed, out: Outgoing) -> Self {
-        Self { peer, allowed, out, streams: Streams::default(), state: Mutex::default() }
+    pub(crate) fn new(peer: Peer, allowed: Allowed, out: Outgoing, share: Share) -> Self {
+        Self { peer, allowed, out, streams: Streams::new(share), state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

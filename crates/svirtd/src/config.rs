@@ -22,7 +22,7 @@ pub(crate) struct Config {
     pub(crate) libvirt_socket: bool,
     /// The group that may connect, by its number, beside the daemon's own user.
     pub(crate) group: Option<u32>,
-    /// Connections at the same time.
+    /// Connections of the daemon's own user at the same time, and as many of all others together.
     pub(crate) most_clients: usize,
     /// Connections of one user at the same time, who is not the daemon's own.
     pub(crate) most_clients_of_a_user: usize,

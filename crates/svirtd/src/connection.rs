@@ -7,6 +7,7 @@ use crate::{
     client::Client,
     daemon::Daemon,
     outgoing::{Outgoing, queue},
+    share::{Share, Turn},
 };
 use std::{io, sync::Arc};
 use svirt_engine::peer::Peer;
@@ -30,15 +31,15 @@ const PING: u32 = 1;
 const PONG: u32 = 2;
 
 /// Serves a connection until its client is gone, or has said what cannot be.
-/// `share` is what all connections of its user may do at the same time.
+/// `share` is what all connections of its user may take together.
 pub(crate) async fn serve(
     daemon: Arc<Daemon>,
     stream: UnixStream,
     (peer, allowed): (Peer, Allowed),
-    share: Arc<Semaphore>,
+    share: Share,
 ) {
-    let (out, waiting) = queue();
-    let client = Arc::new(Client::new(peer, allowed, out));
+    let (out, waiting) = queue(share.clone());
+    let client = Arc::new(Client::new(peer, allowed, out, share.clone()));
     daemon.join(&client);
     let talk = Talk {
         daemon: daemon.clone(),
@@ -60,7 +61,7 @@ struct Talk {
     daemon: Arc<Daemon>,
     client: Arc<Client>,
     calls: Arc<Semaphore>,
-    share: Arc<Semaphore>,
+    share: Share,
 }
 
 impl Talk {
@@ -89,8 +90,8 @@ impl Talk {
             Kind::Call | Kind::CallWithDescriptors => {
                 // Semaphores that nobody closes.
                 let own = self.calls.clone().acquire_owned().await.map_err(io::Error::other)?;
-                let shared = self.share.clone().acquire_owned().await.map_err(io::Error::other)?;
-                self.call((header, payload), [own, shared]);
+                let turn = self.share.turn().await.ok_or(io::ErrorKind::BrokenPipe)?;
+                self.call((header, payload), own, turn);
                 Ok(())
             }
             Kind::Event if header.program == KEEPALIVE => {
@@ -110,13 +111,13 @@ impl Talk {
         }
     }
 
-    /// Of the two permits, the connection's own is given back when the answer is on its way; that which it
-    /// shares with others already when the call is done, for a client may not read.
-    fn call(&self, call: (Header, Vec<u8>), [own, shared]: [OwnedSemaphorePermit; 2]) {
+    /// The connection's own permit is given back when the answer is on its way; its user's turn already when
+    /// the call is done, for a client may not read.
+    fn call(&self, call: (Header, Vec<u8>), own: OwnedSemaphorePermit, turn: Turn) {
         let (daemon, client) = (self.daemon.clone(), self.client.clone());
         tokio::spawn(async move {
             let out = client.out.clone();
-            answer(daemon, client, call, shared, &out).await;
+            answer(daemon, client, call, turn, &out).await;
             drop(own);
         });
     }
@@ -126,18 +127,18 @@ async fn answer(
     daemon: Arc<Daemon>,
     client: Arc<Client>,
     (header, payload): (Header, Vec<u8>),
-    shared: OwnedSemaphorePermit,
+    turn: Turn,
     out: &Outgoing,
 ) {
     let procedure = match permitted(&client, &header) {
         Ok(procedure) => procedure,
         Err(error) => {
-            drop(shared);
+            drop(turn);
             return out.send(&refusal(&header, &error), Vec::new()).await;
         }
     };
     let answered = tokio::task::spawn_blocking(move || {
-        let _shared = shared;
+        let _turn = turn;
         let mut call = Call::new(daemon, client);
         let answer = dispatch(&mut call, procedure, &payload)?;
         Ok((answer, call.finish(header)?))

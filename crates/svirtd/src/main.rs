@@ -21,6 +21,7 @@ mod notify;
 mod observe;
 mod outgoing;
 mod serve;
+mod share;
 mod streams;
 mod told;
 

@@ -7,6 +7,7 @@ use crate::{
     daemon::Daemon,
     listen::{Listener, Listening},
     notify, observe,
+    share::Share,
 };
 use std::{
     collections::BTreeMap,
@@ -25,10 +26,11 @@ use tokio::{
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a thread waits for another call before it ends.
 const THREAD_KEPT: Duration = Duration::from_secs(5);
-/// Calls of all connections at the same time.
-const THREADS_MAX: usize = 64;
-/// Calls of one user's connections at the same time: nobody takes all threads.
-const SHARE: usize = THREADS_MAX / 4;
+/// Threads that calls are done on, and what the daemon does for itself.
+const THREADS_MAX: usize = 80;
+/// Calls at the same time of all users who are not the daemon's own, however many they are: to the daemon's own
+/// user and to the daemon some threads are left.
+const OTHERS: usize = 48;
 
 /// Serves until it is told to end.
 ///
@@ -47,7 +49,8 @@ pub(crate) fn run(daemon: Daemon, config: Config, listening: Listening) -> io::R
 }
 
 async fn serve(daemon: Arc<Daemon>, config: Config, listening: Listening) -> io::Result<()> {
-    let door = Arc::new(Door { daemon: daemon.clone(), config, inside: Mutex::default() });
+    let others = Arc::new(Semaphore::new(OTHERS));
+    let door = Arc::new(Door { daemon: daemon.clone(), config, others, inside: Mutex::default() });
     for Listener { socket, read_only } in &listening.listeners {
         let socket = socket.try_clone()?;
         socket.set_nonblocking(true)?;
@@ -69,6 +72,8 @@ async fn serve(daemon: Arc<Daemon>, config: Config, listening: Listening) -> io:
 struct Door {
     daemon: Arc<Daemon>,
     config: Config,
+    /// Calls of all users but the daemon's own.
+    others: Arc<Semaphore>,
     /// What of each user is inside.
     inside: Mutex<BTreeMap<u32, User>>,
 }
@@ -76,14 +81,7 @@ struct Door {
 /// A user who has connected.
 struct User {
     connections: usize,
-    /// Calls that all of them may have done at the same time.
-    share: Arc<Semaphore>,
-}
-
-impl Default for User {
-    fn default() -> Self {
-        Self { connections: 0, share: Arc::new(Semaphore::new(SHARE)) }
-    }
+    share: Share,
 }
 
 impl Door {
@@ -109,15 +107,20 @@ impl Door {
         });
     }
 
-    /// Lets one more of this user in, where there is room.
-    fn enter(&self, peer: &Peer, own: u32) -> Option<Arc<Semaphore>> {
+    /// Lets one more of this user in, where there is room: others leave room for the daemon's own user.
+    fn enter(&self, peer: &Peer, own: u32) -> Option<Share> {
+        let is_own = peer.uid == own;
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = inside.values().map(|user| user.connections).sum();
-        let user = inside.entry(peer.uid).or_default();
-        let most = if peer.uid == own { usize::MAX } else { self.config.most_clients_of_a_user };
-        if all >= self.config.most_clients || user.connections >= most {
+        let like_him = inside.iter().filter(|(uid, _)| (**uid == own) == is_own);
+        let all: usize = like_him.map(|(_, user)| user.connections).sum();
+        let his = inside.get(&peer.uid).map_or(0, |user| user.connections);
+        let most = if is_own { usize::MAX } else { self.config.most_clients_of_a_user };
+        if all >= self.config.most_clients || his >= most {
             return None;
         }
+        let others = (!is_own).then(|| self.others.clone());
+        let new = || User { connections: 0, share: Share::of_a_user(others) };
+        let user = inside.entry(peer.uid).or_insert_with(new);
         user.connections += 1;
         Some(user.share.clone())
     }

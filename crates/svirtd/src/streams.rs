@@ -3,7 +3,10 @@
 //! The answer to the call comes first. Then each side sends data; who has no more says so with an empty
 //! one, and the client ends the stream, which is confirmed.
 
-use crate::outgoing::Outgoing;
+use crate::{
+    outgoing::Outgoing,
+    share::{Held, Share, take},
+};
 use std::{
     collections::BTreeMap,
     io,
@@ -18,23 +21,37 @@ use svirt_rpc::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf},
-    sync::{Notify, mpsc},
+    sync::{Notify, Semaphore, mpsc},
 };
 
 /// The most streams of one connection.
 const STREAMS_MAX: usize = 64;
 /// Messages of a client that wait until they are taken; who sends more is cut off.
 const UNHEARD_MAX: usize = 256;
+/// How much they may have in them, in bytes.
+const UNHEARD_BYTES: usize = 1 << 20;
 
-/// The streams of one connection, by their calls' numbers.
-#[derive(Debug, Default)]
-pub(crate) struct Streams(Mutex<BTreeMap<u32, Stream>>);
+/// The streams of one connection.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    /// By their calls' numbers; none any more when the connection has ended.
+    open: Mutex<Option<BTreeMap<u32, Stream>>>,
+    share: Share,
+}
 
 /// One stream's ends.
 #[derive(Debug)]
 struct Stream {
-    data: mpsc::Sender<Vec<u8>>,
+    data: mpsc::Sender<Unheard>,
+    room: Arc<Semaphore>,
     ended: Arc<Notify>,
+}
+
+/// What a client has said, as long as nobody has taken it.
+#[derive(Debug)]
+struct Unheard {
+    bytes: Vec<u8>,
+    _held: [Held; 2],
 }
 
 /// A stream that was opened and not begun.
@@ -42,30 +59,38 @@ struct Stream {
 pub(crate) struct Opened {
     header: Header,
     end: UnixStream,
-    data: mpsc::Receiver<Vec<u8>>,
+    data: mpsc::Receiver<Unheard>,
     ended: Arc<Notify>,
 }
 
 impl Streams {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<u32, Stream>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// None yet, of a connection whose user has this share of the daemon.
+    pub(crate) fn new(share: Share) -> Self {
+        Self { open: Mutex::new(Some(BTreeMap::new())), share }
+    }
+
+    fn all(&self) -> MutexGuard<'_, Option<BTreeMap<u32, Stream>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens one under a call's number.
     ///
     /// # Errors
-    /// There are too many, or one of this number.
+    /// There are too many, or one of this number; the connection has ended.
     pub(crate) fn open(&self, header: Header, end: StdStream) -> Result<Opened, Error> {
         let failed = |e: io::Error| Error::new(Code::System, format!("cannot open a stream: {e}"));
         end.set_nonblocking(true).map_err(failed)?;
         let end = UnixStream::from_std(end).map_err(failed)?;
+        let refused = |why| Error::new(Code::OperationInvalid, why).by(Origin::Streams);
         let mut all = self.all();
+        // Nobody would end it.
+        let all = all.as_mut().ok_or_else(|| refused("the connection has ended"))?;
         if all.len() >= STREAMS_MAX || all.contains_key(&header.serial) {
-            return Err(Error::new(Code::OperationInvalid, "too many streams").by(Origin::Streams));
+            return Err(refused("too many streams"));
         }
         let (sender, data) = mpsc::channel(UNHEARD_MAX);
-        let ended = Arc::new(Notify::new());
-        all.insert(header.serial, Stream { data: sender, ended: ended.clone() });
+        let (ended, room) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(UNHEARD_BYTES)));
+        all.insert(header.serial, Stream { data: sender, room, ended: ended.clone() });
         Ok(Opened { header, end, data, ended })
     }
 
@@ -73,31 +98,40 @@ impl Streams {
     /// the rest of one that has ended.
     pub(crate) fn hear(&self, header: &Header, payload: Vec<u8>) -> Option<Frame> {
         let mut all = self.all();
+        let all = all.as_mut()?;
         let stream = all.get(&header.serial)?;
         if header.status == Status::Continue {
-            return match stream.data.try_send(payload) {
-                Ok(()) => None,
-                Err(_) => {
-                    self.cut(&mut all, header.serial);
+            return match stream.take(payload, &self.share) {
+                Some(()) => None,
+                None => {
+                    cut(all, header.serial);
                     let error = Error::new(Code::OperationFailed, "the stream's end does not read");
                     failure(header, &error.by(Origin::Streams))
                 }
             };
         }
-        self.cut(&mut all, header.serial);
+        cut(all, header.serial);
         Some(Frame::new(header.stream(Status::Ok), Vec::new()))
     }
 
-    fn cut(&self, all: &mut BTreeMap<u32, Stream>, serial: u32) {
-        if let Some(stream) = all.remove(&serial) {
-            stream.ended.notify_one();
-        }
-    }
-
-    /// Ends all.
+    /// Ends all, for good.
     pub(crate) fn end_all(&self) {
-        let all = std::mem::take(&mut *self.all());
+        let all = self.all().take().unwrap_or_default();
         all.values().for_each(|stream| stream.ended.notify_one());
+    }
+}
+
+impl Stream {
+    /// Takes what a client says, if there is room.
+    fn take(&self, bytes: Vec<u8>, share: &Share) -> Option<()> {
+        let _held = [take(&self.room, bytes.len())?, share.hold(bytes.len())?];
+        self.data.try_send(Unheard { bytes, _held }).ok()
+    }
+}
+
+fn cut(all: &mut BTreeMap<u32, Stream>, serial: u32) {
+    if let Some(stream) = all.remove(&serial) {
+        stream.ended.notify_one();
     }
 }
 
@@ -134,8 +168,8 @@ async fn down(header: Header, mut from: OwnedReadHalf, out: &Outgoing) {
     }
 }
 
-async fn up(mut data: mpsc::Receiver<Vec<u8>>, mut to: OwnedWriteHalf) {
-    while let Some(bytes) = data.recv().await {
+async fn up(mut data: mpsc::Receiver<Unheard>, mut to: OwnedWriteHalf) {
+    while let Some(Unheard { bytes, .. }) = data.recv().await {
         let gone = if bytes.is_empty() { to.shutdown().await } else { to.write_all(&bytes).await };
         if gone.is_err() {
             // What comes back says why.

@@ -24,14 +24,20 @@ fn memory(daemon: &Daemon<'_>) -> u64 {
 
 /// Somebody else is answered as ever.
 #[track_caller]
-fn others_are_served(daemon: &Daemon<'_>) {
+pub(crate) fn others_are_served(daemon: &Daemon<'_>) {
     let mut other = Wire::open(&daemon.socket());
     assert_eq!(other.ask::<String>(GET_TYPE, &()).unwrap(), "QEMU");
+    memory_stays_bounded(daemon);
+}
+
+/// It has never had more than it may.
+#[track_caller]
+pub(crate) fn memory_stays_bounded(daemon: &Daemon<'_>) {
     assert!(memory(daemon) < MEMORY_MAX, "{} KiB", memory(daemon));
 }
 
 /// A daemon of the user who runs this test: those of others do not talk to it, root or not.
-fn own(host: &Host) -> Result<Daemon<'_>, Skipped> {
+pub(crate) fn own(host: &Host) -> Result<Daemon<'_>, Skipped> {
     let daemon = Daemon::start(host);
     if host.uid() == rustix::process::getuid().as_raw() {
         return Ok(daemon);

@@ -1,6 +1,7 @@
 //! libvirt's real clients against `svirtd`: each test is a claim.
 #![forbid(unsafe_code)]
 
+mod attacks;
 mod bindings;
 mod commands;
 mod documents;

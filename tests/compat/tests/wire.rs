@@ -1,5 +1,6 @@
 //! A client that says whatever it likes: the protocol's messages byte by byte, and what is none.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io::{self, Read, Write},
     os::unix::net::UnixStream,
@@ -19,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const OPEN: u32 = 1;
 pub(crate) const CLOSE: u32 = 2;
 pub(crate) const GET_TYPE: u32 = 3;
+pub(crate) const CREATE: u32 = 9;
 pub(crate) const DEFINE_XML: u32 = 11;
+pub(crate) const DESTROY: u32 = 12;
 pub(crate) const GET_LIB_VERSION: u32 = 157;
 pub(crate) const REGISTER_EVENTS: u32 = 316;
 
@@ -49,6 +52,14 @@ impl Wire {
     /// How long it may take until something that is said is taken.
     pub(crate) fn wait_no_longer_than(&self, patience: Duration) {
         self.stream.set_write_timeout(Some(patience)).expect("a limit");
+    }
+
+    /// Whether the daemon hangs up on one of these.
+    pub(crate) fn one_is_given_up(all: &[Self]) -> bool {
+        let mut watched: Vec<_> =
+            all.iter().map(|wire| PollFd::new(&wire.stream, PollFlags::empty())).collect();
+        let patience = Timespec::try_from(PATIENCE).expect("a time");
+        poll(&mut watched, Some(&patience)).expect("they can be waited for") > 0
     }
 
     /// Says any bytes; whether they were taken.

@@ -10,7 +10,7 @@ use crate::{
     failure::{TEXTS, argument, no_support, only, unsupported},
 };
 use groups::{Figures, nanoseconds};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use svirt_engine::{Counted, Disk, Known, Usage, Wanted};
 use svirt_rpc::{
     BlockInfo, BlockStats, Code, Domain, DomainStats, Error, InterfaceAddresses, InterfaceStats,
@@ -177,8 +177,12 @@ impl table::Figures for Call {
         let machines = self.daemon.machines()?;
         let meant: Vec<Arc<Known>> = match domains.is_empty() {
             true => machines.values().cloned().collect(),
-            // One that has gone meanwhile has no figures.
-            false => domains.iter().filter_map(|d| machines.get(&d.uuid).cloned()).collect(),
+            // One that has gone meanwhile has no figures, and one that is named again has no more.
+            false => {
+                let mut named = BTreeSet::new();
+                let first = domains.iter().filter(|domain| named.insert(domain.uuid));
+                first.filter_map(|domain| machines.get(&domain.uuid).cloned()).collect()
+            }
         };
         let meant: Vec<_> = meant.into_iter().filter(|k| self.is_one_of(k, flags)).collect();
         let kinds = if kinds == 0 { groups::ALL } else { kinds };

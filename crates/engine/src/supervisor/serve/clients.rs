@@ -12,6 +12,8 @@ use std::time::Instant;
 
 /// Connections at the same time; more are turned away, unless one has not yet said what it wants.
 const CLIENTS_MAX: usize = 64;
+/// Of these so many may sit at the console: who is to stop the machine finds room.
+const ATTACHED_MAX: usize = 32;
 
 impl Service {
     pub(super) fn accept(&mut self) {
@@ -103,6 +105,10 @@ impl Service {
         let Some(missed) = self.live.console.as_ref().map(|console| console.replay()) else {
             return self.refuse(index, "the machine has no console");
         };
+        let sits = |client: &&Client| matches!(client.role, Role::Attached);
+        if self.clients.iter().filter(sits).count() >= ATTACHED_MAX {
+            return self.refuse(index, "too many sit at its console already");
+        }
         self.turn_into(index, Role::Attached, &Reply::Granted);
         if let Some(client) = self.clients.get_mut(index) {
             client.say(&missed);

@@ -10,6 +10,8 @@ use svirt_rpc::VcpuInfo;
 
 /// Maps are no longer than this together, in bytes (`REMOTE_CPUMAPS_MAX`).
 const MAPS_MAX: usize = 8_388_608;
+/// One is no longer than this, in bytes (`REMOTE_CPUMAP_MAX`).
+const MAP_MAX: usize = 2048;
 /// What a thread does that is there (`VIR_VCPU_RUNNING`).
 const RUNNING: i32 = 1;
 
@@ -56,7 +58,7 @@ fn sizes(most: i32, map_length: i32) -> Answer<(usize, usize)> {
     let most = usize::try_from(most).map_err(|_| wrong())?;
     let length = usize::try_from(map_length).map_err(|_| wrong())?;
     match most.checked_mul(length) {
-        Some(..=MAPS_MAX) => Ok((most, length)),
+        Some(..=MAPS_MAX) if length <= MAP_MAX => Ok((most, length)),
         _ => Err(wrong()),
     }
 }

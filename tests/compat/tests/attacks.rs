@@ -1,0 +1,154 @@
+//! Who may a little and wants more, or wants others to have less: of the daemon's memory, its descriptors, its
+//! threads, and of what supervisors do.
+
+use crate::{
+    domains::plain,
+    faults::{memory_stays_bounded, others_are_served, own},
+    wire::{CREATE, DEFINE_XML, DESTROY, GET_TYPE, Wire},
+};
+use std::time::Duration;
+use svirt_rpc::{
+    Code, Domain, DomainStats, List, Opaque, Program,
+    frame::{Frame, Header, Status},
+};
+use svirt_testkit::{Daemon, Host, claims};
+
+/// `virConnectGetAllDomainStats` and others that are tried here.
+const ALL_STATS: u32 = 344;
+const VCPU_PINS: u32 = 230;
+const CONSOLE: u32 = 201;
+const SCREEN: u32 = 343;
+const METADATA: u32 = 265;
+
+/// A machine that is defined, and runs where it shall.
+fn machine(host: &Host, wire: &mut Wire, document: &str, runs: bool) -> (String, Domain) {
+    let name = host.name("attacked");
+    let xml = document.replace("@", &name);
+    let domain: Domain = wire.ask(DEFINE_XML, &(xml,)).unwrap();
+    if runs {
+        wire.ask::<()>(CREATE, &(domain.clone(),)).unwrap();
+    }
+    (name, domain)
+}
+
+/// How many descriptors the daemon has when what has ended is gone.
+#[track_caller]
+fn comes_back_to(daemon: &Daemon<'_>, most: usize) {
+    let count = || daemon.process().descriptors().len();
+    let back = (0..10_000).any(|_| {
+        others_are_served(daemon);
+        count() <= most
+    });
+    assert!(back, "{} descriptors, {most} before", count());
+}
+
+claims! {
+    /// A small question has a small answer.
+    fn nothing_is_multiplied(host) {
+        let daemon = own(host)?;
+        let mut wire = Wire::open(&daemon.socket());
+        let (name, domain) = machine(host, &mut wire, &plain("@"), false);
+        let mut looks = Wire::open(&host.runtime().join("svirtd-ro.sock"));
+        let maps = looks.ask::<(Opaque<8_388_608>, i32)>(VCPU_PINS, &(domain.clone(), 1_i32, 8_388_608_i32, 0_u32));
+        assert_eq!(maps.unwrap_err().code, Code::InvalidArgument);
+        let named: List<Domain, 16_384> = List(vec![domain; 3000]);
+        let stats: List<DomainStats, 16_384> = looks.ask(ALL_STATS, &(named, 0_u32, 0_u32)).unwrap();
+        assert_eq!(stats.len(), 1);
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// What many connections of one user leave unread stays within that user's share.
+    fn many_who_do_not_read_cost_one_share(host) {
+        let daemon = own(host)?;
+        let mut wire = Wire::open(&daemon.socket());
+        let long = format!("<name>@</name><description>{}</description>", "x".repeat(1_000_000));
+        let (name, domain) = machine(host, &mut wire, &plain("@").replace("<name>@</name>", &long), false);
+        let asked = (domain, 0_i32, None::<String>, 0_u32);
+        let mut deaf: Vec<Wire> = (0..30).map(|_| Wire::open(&daemon.socket())).collect();
+        for wire in &mut deaf {
+            for _ in 0..12 {
+                // It may have been given up already.
+                let _ = wire.call(METADATA, &asked);
+            }
+        }
+        assert!(Wire::one_is_given_up(&deaf), "all are waited for");
+        let mut other = Wire::open(&daemon.socket());
+        assert_eq!(other.ask::<String>(GET_TYPE, &()).unwrap(), "QEMU");
+        drop(deaf);
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// Who goes away while a stream is opened for him leaves nothing open.
+    fn a_stream_ends_with_its_connection(host) {
+        let daemon = own(host)?;
+        let mut wire = Wire::open(&daemon.socket());
+        let (name, domain) = machine(host, &mut wire, &plain("@"), true);
+        let before = daemon.process().descriptors().len();
+        for _ in 0..8 {
+            let mut gone = Wire::open(&daemon.socket());
+            for _ in 0..7 {
+                gone.call(CONSOLE, &(domain.clone(), None::<String>, 0_u32)).unwrap();
+            }
+            // By then the others are being done.
+            assert_eq!(gone.ask::<String>(GET_TYPE, &()).unwrap(), "QEMU");
+        }
+        // Whoever follows the machine, and who has just asked, are beside those.
+        comes_back_to(&daemon, before + 4);
+        host.run(&["kill", &name]).exits(0);
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// However many sit at a machine's console, whoever is to end it reaches it; and what they say to a guest
+    /// that does not listen is not kept for long.
+    fn who_sits_at_a_console_keeps_nobody_out(host) {
+        let daemon = own(host)?;
+        let mut wire = Wire::open(&daemon.socket());
+        let (name, domain) = machine(host, &mut wire, &plain("@"), true);
+        let mut sit: Vec<Wire> = (0..10).map(|_| Wire::open(&daemon.socket())).collect();
+        let mut sits = Vec::new();
+        for (number, wire) in sit.iter_mut().enumerate() {
+            for _ in 0..8 {
+                let serial = wire.call(CONSOLE, &(domain.clone(), None::<String>, 0_u32)).unwrap();
+                if wire.answer_to::<()>(serial).is_ok() {
+                    sits.push((number, serial));
+                }
+            }
+        }
+        assert!(sits.len() < 64, "{} sit at one console", sits.len());
+        for (number, serial) in sits {
+            let call = Header::call(Program::Remote as u32, CONSOLE, serial);
+            let said = Frame::new(call.stream(Status::Continue), vec![b'x'; 200 << 10]);
+            (0..10).for_each(|_| drop(sit[number].say(&said.bytes().unwrap())));
+        }
+        memory_stays_bounded(&daemon);
+        wire.ask::<()>(DESTROY, &(domain,)).unwrap();
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// Descriptors for somebody who does not take them are few.
+    fn descriptors_wait_for_nobody(host) {
+        let daemon = own(host)?;
+        let mut wire = Wire::open(&daemon.socket());
+        let (name, domain) = machine(host, &mut wire, &plain("@"), true);
+        let before = daemon.process().descriptors().len();
+        let mut deaf = Wire::open(&daemon.socket());
+        deaf.wait_no_longer_than(Duration::from_secs(2));
+        let mut most = 0;
+        for _ in 0..2000 {
+            if deaf.call(SCREEN, &(domain.clone(), 0_u32, 0_u32)).is_err() {
+                break;
+            }
+            most = most.max(daemon.process().descriptors().len());
+        }
+        assert!(most < before + 64, "{before} became {most}");
+        let mut other = Wire::open(&daemon.socket());
+        assert_eq!(other.ask::<String>(GET_TYPE, &()).unwrap(), "QEMU");
+        host.run(&["kill", &name]).exits(0);
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
+}
