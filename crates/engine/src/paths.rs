@@ -40,6 +40,15 @@ impl Paths {
         Ok(Self { state: without_links(&state), runtime: without_links(&runtime) })
     }
 
+    /// Makes them, where nothing of sVirt's ran before.
+    ///
+    /// # Errors
+    /// One cannot be made, or is open to others.
+    pub fn make(&self) -> Result<(), Failure> {
+        self.make_state()?;
+        self.make_runtime()
+    }
+
     pub(crate) fn make_state(&self) -> Result<(), Failure> {
         make(&self.state)
     }

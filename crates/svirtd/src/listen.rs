@@ -16,7 +16,7 @@ use std::{
     },
     path::{Path, PathBuf},
 };
-use svirt_engine::Paths;
+use svirt_engine::{Failure, Paths};
 use thiserror::Error;
 
 /// A socket on which clients come.
@@ -41,6 +41,9 @@ pub(crate) enum ListenError {
         #[source]
         source: io::Error,
     },
+    /// There is no place for the lock.
+    #[error(transparent)]
+    Place(#[from] Failure),
     /// Another daemon answers there.
     #[error("another daemon answers at {}", .0.display())]
     Taken(PathBuf),
@@ -89,7 +92,7 @@ impl Listening {
             let listeners = passed.into_iter().map(listener).collect();
             return Ok(Self { listeners, made: Made::default(), _lock: None });
         }
-        make_directory(&paths.runtime, if system { 0o711 } else { 0o700 })?;
+        paths.make()?;
         let lock = lock(&paths.state.join("svirtd.lock"))?;
         let mut wanted =
             vec![config.socket.clone().unwrap_or_else(|| paths.runtime.join("svirtd.sock"))];
@@ -140,8 +143,8 @@ fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ListenError
     move |source| ListenError::At { doing, path, source }
 }
 
-fn make_directory(path: &Path, mode: u32) -> Result<(), ListenError> {
-    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+fn make_directory(path: &Path) -> Result<(), ListenError> {
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
     made.map_err(at("make the directory", path))
 }
 
@@ -156,7 +159,7 @@ fn lock(path: &Path) -> Result<File, ListenError> {
 
 fn bind(path: &Path, group: Option<u32>) -> Result<UnixListener, ListenError> {
     if let Some(directory) = path.parent() {
-        make_directory(directory, 0o755)?;
+        make_directory(directory)?;
     }
     clear(path)?;
     let before = umask(Mode::from_raw_mode(0o177));

@@ -46,6 +46,16 @@ claims! {
         daemon.end();
     }
 
+    /// Nothing of sVirt's has run on the host before.
+    fn a_daemon_may_be_the_first_of_all(host) {
+        for place in [host.state(), host.runtime()] {
+            let _ = std::fs::remove_dir_all(place);
+        }
+        let daemon = Daemon::start(host);
+        assert_eq!(daemon.virsh(&["list", "--all", "--name"]).exits(0).out.trim(), "");
+        daemon.end();
+    }
+
     /// As systemd does: the sockets are there before the daemon, and by their names it knows which is which.
     fn sockets_may_be_handed_over(host) {
         let [usual, to_look] = ["svirtd", "svirtd-ro"].map(|name| host.runtime().join(format!("{name}.sock")));
