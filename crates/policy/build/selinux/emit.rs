@@ -87,6 +87,7 @@ fn constraint(c: &Constraint) -> String {
     let level = match c.rule {
         Level::Reach => "Reach",
         Level::ReachOrInherited => "ReachOrInherited",
+        Level::ReachOrAccepted => "ReachOrAccepted",
         Level::Same => "Same",
     };
     format!(

@@ -119,16 +119,24 @@ impl Writer {
         self.why(constraint.why);
         let ours = self.naming.name("svirt_process");
         let launcher = self.naming.name("svirt_launcher");
-        let expression = match constraint.level {
-            Level::Reach => format!("(or (neq t1 {ours}) (dom h1 h2))"),
-            Level::ReachOrInherited => {
-                format!("(or (neq t1 {ours}) (or (dom h1 h2) (eq t2 {launcher})))")
+        let inherited = format!("(or (neq t1 {ours}) (or (dom h1 h2) (eq t2 {launcher})))");
+        let accepted = format!("(or {inherited} (and (eq t2 {ours}) (dom h1 l2)))");
+        let rules = match constraint.level {
+            Level::Reach => vec![("all", format!("(or (neq t1 {ours}) (dom h1 h2))"))],
+            Level::ReachOrInherited => vec![("all", inherited)],
+            // To whom it connects itself, no level of his decides.
+            Level::ReachOrAccepted => {
+                vec![("connectto", inherited), ("not (connectto)", accepted)]
             }
-            Level::Same => format!("(or (neq t1 {ours}) (and (eq l1 l2) (eq h1 h2)))"),
+            Level::Same => {
+                vec![("all", format!("(or (neq t1 {ours}) (and (eq l1 l2) (eq h1 h2)))"))]
+            }
         };
         for class in constraint.classes {
-            let text = format!("(mlsconstrain ({class} (all)) {expression})");
-            self.statement(constraint.optional, &text);
+            for (permissions, expression) in &rules {
+                let text = format!("(mlsconstrain ({class} ({permissions})) {expression})");
+                self.statement(constraint.optional, &text);
+            }
         }
     }
 }

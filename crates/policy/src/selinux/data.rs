@@ -94,6 +94,9 @@ pub(super) enum Level {
     Reach,
     /// The same, or the object is its launcher's.
     ReachOrInherited,
+    /// The same, or the object is a socket of one of ours that somebody connected to, and the process
+    /// reaches the lowest level that he has.
+    ReachOrAccepted,
     /// They are equal.
     Same,
 }
