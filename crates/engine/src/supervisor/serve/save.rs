@@ -16,7 +16,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},
 };
-use svirt_host::Doing;
+use svirt_host::{Doing, mac::attribute::mark_passed};
 
 /// Faster than any pipe, in bytes a second: QEMU's own limit is for networks that others use.
 const UNLIMITED: u64 = 1 << 40;
@@ -77,6 +77,7 @@ impl Service {
             return Err(Failure::new(Code::InUse, text));
         }
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing(|| "make a pipe")?;
+        mark_passed(&self.live.plan.vmm().confinement.labels, &writer)?;
         let asker = self.ask_for(Purpose::Save(Step::Stop), "stop", &json!({}), None)?;
         let ran = !self.news.state.stands_still();
         if ran {
