@@ -211,15 +211,19 @@ fn program_of(command: &CommandSpec) -> PathBuf {
 
 /// What each security model calls the VMM.
 pub(crate) fn labels(plan: &Plan) -> Vec<LiveLabel> {
-    let identity = plan.vmm().confinement.identity;
-    let label = format!("+{}:+{}", identity.uid, identity.gid);
     let of_module = |label: &MachineLabel| LiveLabel {
         model: label.model,
         label: label.label.clone(),
         image: label.image_label.clone(),
     };
-    let dac = LiveLabel { model: SecurityModel::Dac, label, image: None };
+    let dac = LiveLabel { model: SecurityModel::Dac, label: user(plan), image: None };
     plan.labels.iter().map(of_module).chain([dac]).collect()
+}
+
+/// The user and group of a machine's VMM, as libvirt writes them.
+pub(crate) fn user(plan: &Plan) -> String {
+    let identity = plan.vmm().confinement.identity;
+    format!("+{}:+{}", identity.uid, identity.gid)
 }
 
 /// What was read when it was kept is read again.

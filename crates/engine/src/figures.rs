@@ -11,7 +11,11 @@ pub use size::DiskSize;
 use crate::{Engine, Failure, Known, domain};
 use serde_json::Value;
 use std::time::Duration;
-use svirt_host::processes::{self, ThreadUsage, Usage};
+use svirt_host::{
+    mac::{Lsm, process},
+    processes::{self, ThreadUsage, Usage},
+};
+use svirt_model::label::SecurityModel;
 
 impl Known {
     /// What the kernel counts of its VMM; nothing where it does not run.
@@ -47,26 +51,38 @@ fn threads(known: &Known, answer: &Value) -> Vec<u32> {
 }
 
 impl Engine {
-    /// What each security model calls a machine that runs, the host's first model first, and whether that
-    /// is enforced.
+    /// What each security model of the host calls the VMM of a machine, in the order in which the host has
+    /// them, and whether that holds it: the kernel's own words, now. A label that is not the machine's own
+    /// holds it not.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn security_labels(&self, known: &Known) -> Result<Vec<(String, bool)>, Failure> {
-        let plan = self.store()?.plan(known.id)?;
-        let labels = plan.iter().flat_map(|plan| {
-            let complains = plan.unenforced().next().is_some();
-            domain::labels(plan).into_iter().map(move |label| (label.label, !complains))
-        });
-        Ok(labels.collect())
+        let vmm = known.life.as_ref().and_then(|life| life.vmm);
+        let (Some(vmm), Some(plan)) = (vmm, self.store()?.plan(known.id)?) else {
+            return Ok(Vec::new());
+        };
+        let is_its_own = |model| plan.labels.iter().any(|label| label.model == model);
+        let of = |model| match Lsm::of(model) {
+            // It may end meanwhile.
+            Some(lsm) => process::in_force(vmm, lsm).map_or_else(
+                |_| (String::new(), false),
+                |(label, on)| (label, on && is_its_own(model)),
+            ),
+            None => (domain::user(&plan), true),
+        };
+        Ok(self.models().into_iter().map(of).collect())
     }
 
     /// The host's first security model and its domain of interpretation; where there is no module, the users
     /// that keep machines apart.
     pub fn security_model(&self) -> (String, String) {
-        let mut models = svirt_plan::label_obstacles(self.facts()).into_iter();
-        let first = models.find(|(_, there, _)| *there).map(|(model, ..)| model);
-        let model = first.unwrap_or(svirt_model::label::SecurityModel::Dac);
+        let model = self.models().first().copied().unwrap_or(SecurityModel::Dac);
         (model.word().to_owned(), "0".to_owned())
+    }
+
+    /// The security models of this host, as its capabilities list them.
+    fn models(&self) -> Vec<SecurityModel> {
+        svirt_plan::base_labels(self.facts()).into_iter().map(|(model, _)| model).collect()
     }
 }

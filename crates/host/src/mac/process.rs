@@ -1,10 +1,10 @@
 //! The label of a process: given for the program that it will execute, and read from outside.
 
-use super::{Lsm, files::KernelFiles, odd};
+use super::{Lsm, files::KernelFiles, odd, selinux::Selinux};
 use crate::{Doing, HostError};
 use rustix::{fs::OFlags, io::Errno};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use svirt_model::label::ShownProfile;
+use svirt_model::label::{ProfileMode, ShownProfile};
 
 /// No label that the kernel shows is longer: a page.
 const SHOWN_MAX: usize = 4096;
@@ -122,6 +122,28 @@ pub fn own(lsm: Lsm) -> Result<String, HostError> {
     let proc = KernelFiles::proc()?;
     let label = label_of(&proc, "thread-self", lsm)?;
     label.ok_or_else(|| odd(&format!("read the own label of {lsm}"), "the kernel shows none"))
+}
+
+/// The label of a process, and whether the module refuses what the label does not allow or only records it,
+/// now.
+///
+/// # Errors
+/// The process is gone, or the kernel shows no label of it.
+pub fn in_force(pid: u32, lsm: Lsm) -> Result<(String, bool), HostError> {
+    let doing = || format!("read the {lsm} label of process {pid}");
+    let label = label_of(&KernelFiles::proc()?, &pid.to_string(), lsm)?;
+    let label = label.ok_or_else(|| odd(&doing(), "the kernel shows none"))?;
+    Ok(match lsm {
+        Lsm::Selinux => {
+            let selinux = Selinux::open()?;
+            (label, selinux.is_some_and(|selinux| selinux.enforcing().unwrap_or(false)))
+        }
+        Lsm::Apparmor => {
+            let shown = ShownProfile::read(&label);
+            (shown.label, shown.mode.is_some_and(ProfileMode::denies))
+        }
+        Lsm::Smack => (label, true),
+    })
 }
 
 /// The label of every thread of a process. One that ends meanwhile is left out; there is at least

@@ -81,7 +81,7 @@ impl Selinux {
         let candidates = self.candidates(&own, nnp_transition)?;
         Ok(Some(SelinuxFacts {
             mount: self.files.path().to_owned(),
-            enforcing: flag("enforce")?,
+            enforcing: self.enforcing()?,
             mls: flag("mls")?,
             policy_version: self.files.number("policyvers")?,
             denies_unknown: flag("deny_unknown")?,
@@ -91,6 +91,14 @@ impl Selinux {
             categories,
             types: candidates.into_iter().find_map(Candidate::usable),
         }))
+    }
+
+    /// Whether it refuses (`enforce`) or only records, now.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn enforcing(&self) -> Result<bool, HostError> {
+        self.files.number("enforce").map(|number| number != 0)
     }
 
     /// How many categories the policy has at the sensitivity of this context: the kernel tells only
