@@ -3,6 +3,7 @@
 
 pub(crate) mod apparmor;
 mod clock;
+mod daemon;
 mod directories;
 mod distribution;
 mod drills;
