@@ -40,6 +40,35 @@ impl<'h> Daemon<'h> {
         Self::start_by(host, command)
     }
 
+    /// The same, where libvirt's clients look when they are told nothing: of root in a mount namespace of its own,
+    /// of an ordinary user in a run-time directory of the test's.
+    #[track_caller]
+    pub fn start_as_libvirt(host: &'h Host) -> Self {
+        let alone = "mkdir -p /run/libvirt && mount -t tmpfs none /run/libvirt && exec \"$@\"";
+        let words: &[&str] = match host.is_root() {
+            true => &["unshare", "--mount", "sh", "-c", alone, "sh"],
+            false => &["env"],
+        };
+        let mut command = host.command(words[0]);
+        command.args(&words[1..]).arg(Self::program(host)).arg("--libvirt-socket");
+        command.env("XDG_RUNTIME_DIR", host.directory("user", 0o700));
+        Self::start_by(host, command)
+    }
+
+    /// A client that finds it there and is told nothing.
+    pub fn plain_client(&self, program: &str, arguments: &[&str]) -> Command {
+        let namespace = format!("--mount=/proc/{}/ns/mnt", self.process.id());
+        let place = format!("--wd={}", self.host.path("").display());
+        let (enters, words): (_, &[&str]) = match self.host.is_root() {
+            true => ("nsenter", &[&namespace, &place, "--"]),
+            false => ("env", &[]),
+        };
+        let mut command = self.host.command(enters);
+        command.args(words).arg(program).args(arguments);
+        command.env("XDG_RUNTIME_DIR", self.host.path("user"));
+        command
+    }
+
     /// The file that `svirtd` is.
     pub fn program(host: &Host) -> PathBuf {
         host.program().with_file_name("svirtd")

@@ -83,6 +83,11 @@ impl Talk {
         Self { child, input, output, errors, all: String::new(), unheard: 0, deadline }
     }
 
+    /// Gives it more time than most need, from now on.
+    pub fn wait_no_longer_than(&mut self, limit: Duration) {
+        self.deadline = Instant::now() + limit;
+    }
+
     /// The command's process.
     pub fn id(&self) -> u32 {
         self.child.id()

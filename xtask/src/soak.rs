@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Run what lasts of the tests with other kernels
     #[arg(long, conflicts_with_all = ["minutes", "cycles", "programs"])]
     labs: bool,
+    /// Lead machines with virt-manager's windows, on a screen of their own
+    #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "programs", "minutes", "privileges"])]
+    clients: bool,
     /// Take every entry of the system call profiles and every library of a machine away in turn: what works
     /// must miss it, or it must say what does
     #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "programs", "minutes"])]
@@ -53,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result {
         (None, Some(count)) => programs(count),
         (None, None) if options.labs => labs(),
         (None, None) if options.privileges => privileges(),
+        (None, None) if options.clients => clients(),
         (None, None) => fresh::run(),
     }
 }
@@ -85,6 +89,12 @@ fn privileges() -> Result {
     let machines: &[&str] = &["--package=svirt-tests-host", "--test=host"];
     let chosen = &["every_grant_is_missed", "every_rule_of_the_init"];
     Trial { tests: machines, chosen }.run(&[])
+}
+
+/// Programs with windows, one after the other.
+fn clients() -> Result {
+    let tests: &[&str] = &["--package=svirt-tests-compat", "--test=compat"];
+    Trial { tests, chosen: &["--nocapture", "--test-threads=1", "virt_manager"] }.run(&[])
 }
 
 /// The tests that last, each for its share of the time.

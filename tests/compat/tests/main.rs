@@ -8,6 +8,7 @@ mod documents;
 mod domains;
 mod faults;
 mod machines;
+mod manager;
 mod session;
 mod told;
 mod wire;
