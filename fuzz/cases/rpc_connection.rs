@@ -1,33 +1,66 @@
-//! What must hold of anything that a client of libvirt's protocol may send. Shared by the fuzz target and
-//! by the test that runs the corpus without a fuzzer.
+//! What must hold of anything that either end of libvirt's protocol may send. Shared by the fuzz target and
+//! by the tests that run the corpus and recorded conversations without a fuzzer.
 
 use svirt_rpc::{
-    Malformed, Procedure, Program,
-    frame::{Broken, Frame, Incoming, Kind},
+    Error, Event, Malformed, Procedure, Program,
+    frame::{Broken, Frame, Incoming, Kind, Status},
+    from_bytes, to_bytes,
 };
 
-/// What came of one message: the procedure that it is for, and whether its arguments could be read.
+/// What came of one message: the procedure that it is for, and whether what it says could be read.
 pub(crate) type Asked = (&'static str, Result<(), Malformed>);
 
-/// Takes everything that a client has sent, and panics if something is made of it that must never be.
+/// Takes everything that a peer has sent, and panics if something is made of it that must never be. Of what
+/// could be read of calls, the answer is told.
 pub(crate) fn answer(data: &[u8]) -> Result<Vec<Asked>, Broken> {
+    let calls = |kind| matches!(kind, Kind::Call | Kind::CallWithDescriptors);
+    let asked = said(data)?.into_iter().filter(|(frame, _)| calls(frame.header.kind));
+    Ok(asked
+        .filter_map(|(frame, read)| Some((procedure(&frame)?.name, read?.map(|_| ()))))
+        .collect())
+}
+
+/// Every message, and what is written of what was read of it: nothing of a stream's bytes, and of what has no
+/// row in the table.
+pub(crate) fn said(
+    data: &[u8],
+) -> Result<Vec<(Frame, Option<Result<Vec<u8>, Malformed>>)>, Broken> {
     let mut incoming = Incoming::default();
     incoming.push(data);
-    let (mut asked, mut read) = (Vec::new(), 0);
+    let (mut said, mut read) = (Vec::new(), 0);
     while let Some(frame) = incoming.frame()? {
         let bytes = frame.bytes().expect("what was read can be written");
         assert_eq!(bytes, data[read..read + bytes.len()]);
         read += bytes.len() + frame.descriptors as usize;
-        asked.extend(call(&frame));
+        let again = again(&frame, &frame.payload);
+        if let Some(Ok(again_written)) = &again {
+            // What means nothing, as the bytes that fill a word, is left out once and for all.
+            assert_eq!(self::again(&frame, again_written), again);
+        }
+        said.push((frame, again));
     }
-    Ok(asked)
+    Ok(said)
 }
 
-fn call(frame: &Frame) -> Option<Asked> {
-    if !matches!(frame.header.kind, Kind::Call | Kind::CallWithDescriptors) {
-        return None;
+fn again(frame: &Frame, payload: &[u8]) -> Option<Result<Vec<u8>, Malformed>> {
+    match (frame.header.kind, frame.header.status) {
+        (Kind::Call | Kind::CallWithDescriptors, _) => {
+            Some(procedure(frame)?.arguments_again(payload))
+        }
+        (Kind::Reply | Kind::Stream, Status::Error) => {
+            Some(from_bytes::<Error>(payload).map(|error| to_bytes(&error).expect("it was read")))
+        }
+        (Kind::Reply | Kind::ReplyWithDescriptors, _) => {
+            Some(procedure(frame)?.reply_again(payload))
+        }
+        (Kind::Event, _) if frame.header.program == Program::Remote as u32 => {
+            let event = Event::read(frame.header.procedure, payload);
+            Some(event.map(|event| event.frame().expect("it was read").payload))
+        }
+        (Kind::Event | Kind::Stream | Kind::StreamHole, _) => None,
     }
-    let program = Program::find(frame.header.program)?;
-    let procedure = Procedure::find(program, frame.header.procedure)?;
-    Some((procedure.name, procedure.reads(&frame.payload)))
+}
+
+fn procedure(frame: &Frame) -> Option<&'static Procedure> {
+    Procedure::find(Program::find(frame.header.program)?, frame.header.procedure)
 }

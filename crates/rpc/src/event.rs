@@ -6,7 +6,7 @@ use crate::{
     nouns::{Domain, GraphicsAddress, GraphicsIdentity},
     param::Param,
     table::Program,
-    xdr::{Unwritable, Writer, Xdr},
+    xdr::{Malformed, Reader, Unwritable, Writer, Xdr},
 };
 
 /// Every event bears it.
@@ -34,6 +34,13 @@ macro_rules! events {
                         $($field.put(out)?;)*
                         Ok(())
                     })+
+                }
+            }
+
+            fn take(number: u32, input: &mut Reader<'_>) -> Result<Self, Malformed> {
+                match number {
+                    $($number => Ok(Self::$name { $($field: Xdr::take(input)?,)* }),)+
+                    _ => Err(Malformed::Unknown { number, what: "event" }),
                 }
             }
         }
@@ -218,6 +225,19 @@ events! {
 }
 
 impl Event {
+    /// What a message of this number says.
+    ///
+    /// # Errors
+    /// It is none, or cannot be read.
+    pub fn read(number: u32, payload: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(payload);
+        let event = Self::take(number, &mut reader)?;
+        match reader.left() {
+            0 => Ok(event),
+            left => Err(Malformed::Rest(left)),
+        }
+    }
+
     /// The message.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ mod nouns;
 mod param;
 mod record;
 #[cfg(test)]
+mod shaped;
+#[cfg(test)]
 mod source;
 pub mod table;
 mod text;

@@ -66,7 +66,7 @@ impl Definitions {
     fn kind(&self, kind: &str) -> String {
         match kind {
             "remote_nonnull_string" => "string;".into(),
-            "remote_string" => "*string;".into(),
+            "remote_string" => "*(string;)".into(),
             "remote_uuid" => "uuid;".into(),
             "remote_typed_param_value" => "value;".into(),
             "remote_auth_type" => "int;".into(),
@@ -74,7 +74,7 @@ impl Definitions {
             _ => {
                 let whole = kind.replacen("remote_", "remote_nonnull_", 1);
                 match self.structs.contains_key(&whole) {
-                    true => format!("*{}", self.shape(&whole)),
+                    true => format!("*({})", self.shape(&whole)),
                     false => format!("{};", if kind == "unsigned" { "unsigned int" } else { kind }),
                 }
             }

@@ -44,7 +44,7 @@ pub struct Procedure {
     /// Its answer's type.
     pub reply: &'static str,
     shapes: fn(&mut String, &mut String),
-    read: fn(&[u8]) -> Result<(), Malformed>,
+    again: [fn(&[u8]) -> Result<Vec<u8>, Malformed>; 2],
 }
 
 impl Procedure {
@@ -53,12 +53,20 @@ impl Procedure {
         PROCEDURES.iter().find(|row| row.program == program && row.number == number)
     }
 
-    /// Whether bytes are its arguments.
+    /// Reads its arguments, and writes what was read: the same bytes, but for those that mean nothing.
     ///
     /// # Errors
-    /// They are not.
-    pub fn reads(&self, payload: &[u8]) -> Result<(), Malformed> {
-        (self.read)(payload)
+    /// They are not its arguments.
+    pub fn arguments_again(&self, payload: &[u8]) -> Result<Vec<u8>, Malformed> {
+        (self.again[0])(payload)
+    }
+
+    /// The same of its answer.
+    ///
+    /// # Errors
+    /// It is not its answer.
+    pub fn reply_again(&self, payload: &[u8]) -> Result<Vec<u8>, Malformed> {
+        (self.again[1])(payload)
     }
 
     /// What its arguments and its answer are on the wire, in the words of the protocol's definition.
@@ -127,7 +135,7 @@ macro_rules! programs {
                 <($($type,)*)>::shape(arguments);
                 <$reply>::shape(reply);
             },
-            read: |payload| from_bytes::<($($type,)*)>(payload).map(|_| ()),
+            again: [again::<($($type,)*)>, again::<$reply>],
         },)+)+)+];
 
         /// Reads a call's arguments, has it answered, and writes the answer.

@@ -20,11 +20,13 @@ impl<const MOST: usize> Xdr for Chars<MOST> {
 
     fn take(input: &mut Reader<'_>) -> Result<Self, Malformed> {
         let length = input.length(MOST)?;
-        let mut bytes = words(input, length)?;
-        if bytes.last() == Some(&0) {
-            bytes.pop();
+        let bytes = words(input, length)?;
+        let ended = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
+        // The end counts, whether it was sent or not.
+        match ended.len() < MOST {
+            true => text(ended).map(Self),
+            false => Err(Malformed::Long { length: length + 1, most: MOST }),
         }
-        text(&bytes).map(Self)
     }
 }
 

@@ -89,6 +89,13 @@ pub fn to_bytes<T: Xdr>(value: &T) -> Result<Vec<u8>, Unwritable> {
     Ok(writer.0)
 }
 
+/// Reads one value that takes all of the bytes, and writes it.
+pub(crate) fn again<T: Xdr>(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let value = from_bytes::<T>(bytes)?;
+    // What could be read is no longer than what can be written.
+    to_bytes(&value).map_err(|Unwritable { length, most }| Malformed::Long { length, most })
+}
+
 /// Bytes that are being read.
 #[derive(Debug)]
 pub struct Reader<'a>(&'a [u8]);
@@ -241,8 +248,9 @@ impl Xdr for Uuid {
 /// What may be missing has a word before it that says whether it is there.
 impl<T: Xdr> Xdr for Option<T> {
     fn shape(out: &mut String) {
-        out.push('*');
+        out.push_str("*(");
         T::shape(out);
+        out.push(')');
     }
 
     fn put(&self, out: &mut Writer) -> Result<(), Unwritable> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::source::Definitions;
+use crate::{shaped::made, source::Definitions};
 use proptest::prelude::*;
 
 const NO_SOURCE: &str = "SVIRT_LIBVIRT_SOURCE does not name libvirt's source";
@@ -97,10 +97,76 @@ fn an_unknown_number_has_no_row() {
     assert_eq!(Procedure::find(Program::Remote, 14).unwrap().name, "domain_get_xml_desc");
 }
 
+/// What is cut off at any place is not read, and nothing may follow.
+fn is_read_only_whole(bytes: &[u8], read: impl Fn(&[u8]) -> Result<Vec<u8>, Malformed>) {
+    assert_eq!(read(bytes).as_deref(), Ok(bytes));
+    let cut = (0..bytes.len()).find(|length| read(&bytes[..*length]).is_ok());
+    assert_eq!(cut, None, "{bytes:?}");
+    assert_eq!(read(&[bytes, &[0; 4]].concat()), Err(Malformed::Rest(4)));
+}
+
+/// What is read of whatever was sent is written so that it is read as the same.
+fn is_read_the_same(bytes: &[u8], read: impl Fn(&[u8]) -> Result<Vec<u8>, Malformed>) {
+    if let Ok(again) = read(bytes) {
+        assert_eq!(read(&again).as_ref(), Ok(&again));
+    }
+}
+
+fn event_again(number: u32) -> impl Fn(&[u8]) -> Result<Vec<u8>, Malformed> {
+    move |payload| Ok(crate::Event::read(number, payload)?.frame().unwrap().payload)
+}
+
 proptest! {
+    /// Every call, every answer and every event is read and written as its definition says, and only whole.
+    #[test]
+    fn every_message_is_read_and_written(chosen in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for row in PROCEDURES {
+            let (arguments, reply) = row.shapes();
+            is_read_only_whole(&made(&arguments, &chosen), |bytes| row.arguments_again(bytes));
+            is_read_only_whole(&made(&reply, &chosen), |bytes| row.reply_again(bytes));
+        }
+        for (number, shape) in crate::event::shapes() {
+            is_read_only_whole(&made(&shape, &chosen), event_again(number));
+        }
+    }
+
     /// Whatever stands in a message, it is read or refused.
     #[test]
-    fn anything_may_be_asked(row in 0..PROCEDURES.len(), payload in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = PROCEDURES[row].reads(&payload);
+    fn anything_may_be_asked(
+        row in 0..PROCEDURES.len(),
+        mut payload in proptest::collection::vec(any::<u8>(), 0..300),
+        small in any::<bool>(),
+    ) {
+        // Numbers as small as those that are sent.
+        if small {
+            payload.iter_mut().enumerate().filter(|(at, _)| at % 4 != 3).for_each(|(_, byte)| *byte = 0);
+        }
+        is_read_the_same(&payload, |bytes| PROCEDURES[row].arguments_again(bytes));
+        is_read_the_same(&payload, |bytes| PROCEDURES[row].reply_again(bytes));
+        for (number, _) in crate::event::shapes() {
+            is_read_the_same(&payload, event_again(number));
+        }
+    }
+
+    /// A value that was changed at any place is another one, or none.
+    #[test]
+    fn anything_may_be_changed(
+        row in 0..PROCEDURES.len(),
+        chosen in proptest::collection::vec(any::<u8>(), 0..100),
+        at in any::<prop::sample::Index>(),
+        to in any::<u8>(),
+    ) {
+        let row = &PROCEDURES[row];
+        let (arguments, reply) = row.shapes();
+        let changed = |shape: &str| {
+            let mut bytes = made(shape, &chosen);
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = to;
+            }
+            bytes
+        };
+        is_read_the_same(&changed(&arguments), |bytes| row.arguments_again(bytes));
+        is_read_the_same(&changed(&reply), |bytes| row.reply_again(bytes));
     }
 }
