@@ -20,11 +20,12 @@ pub(crate) fn answer(data: &[u8]) -> Result<Vec<Asked>, Broken> {
         .collect())
 }
 
-/// Every message, and what is written of what was read of it: nothing of a stream's bytes, and of what has no
-/// row in the table.
-pub(crate) fn said(
-    data: &[u8],
-) -> Result<Vec<(Frame, Option<Result<Vec<u8>, Malformed>>)>, Broken> {
+/// What is written of what was read of a message: nothing of a stream's bytes, and of what has no row in the
+/// table.
+pub(crate) type Again = Option<Result<Vec<u8>, Malformed>>;
+
+/// Every message, and itself again.
+pub(crate) fn said(data: &[u8]) -> Result<Vec<(Frame, Again)>, Broken> {
     let mut incoming = Incoming::default();
     incoming.push(data);
     let (mut said, mut read) = (Vec::new(), 0);
@@ -42,7 +43,7 @@ pub(crate) fn said(
     Ok(said)
 }
 
-fn again(frame: &Frame, payload: &[u8]) -> Option<Result<Vec<u8>, Malformed>> {
+fn again(frame: &Frame, payload: &[u8]) -> Again {
     match (frame.header.kind, frame.header.status) {
         (Kind::Call | Kind::CallWithDescriptors, _) => {
             Some(procedure(frame)?.arguments_again(payload))

@@ -4,6 +4,7 @@
 use crate::{Code, Described, Engine, Failure, accelerator, emulator, program};
 use std::path::PathBuf;
 use svirt_formats::{
+    capabilities::Emulator,
     domain::{
         self, Facts, Live, LiveLabel, Sockets, complete, describe, from_document, stand_in,
         without_secrets,
@@ -59,18 +60,63 @@ impl Engine {
     /// # Errors
     /// There is none of that name.
     pub fn domain_xml(&self, name: &MachineName, how: XmlFlags) -> Result<String, Failure> {
-        self.recover()?;
+        self.clear_up()?;
         let mut store = self.store()?;
+        let (kept, live) = self.meant(&store, name, how)?;
+        // Where QEMU is gone or does not answer, the rest is still known.
+        let is_command = kept.spec.command.is_some();
+        let emulator = if is_command { None } else { emulator::usual(self, &mut store).ok() };
+        self.shown(&mut store, name, how, (&kept, live.as_ref(), emulator.as_ref()))
+    }
+
+    /// The same, where all that QEMU would have to be asked is known already: nothing is run for it, which a
+    /// process with threads must not. `None` where that is not so.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn domain_xml_at_hand(
+        &self,
+        name: &MachineName,
+        how: XmlFlags,
+    ) -> Result<Option<String>, Failure> {
+        self.clear_up()?;
+        let mut store = self.store()?;
+        let (kept, live) = self.meant(&store, name, how)?;
+        // Where QEMU is gone, that is said elsewhere.
+        let emulator = emulator::known(&store).ok().flatten();
+        if kept.spec.domain.is_none() || emulator.is_none() {
+            return Ok(None);
+        }
+        self.shown(&mut store, name, how, (&kept, live.as_ref(), emulator.as_ref())).map(Some)
+    }
+
+    /// What was asked for, and the life that is shown.
+    fn meant(
+        &self,
+        store: &Store,
+        name: &MachineName,
+        how: XmlFlags,
+    ) -> Result<(Kept, Option<Run>), Failure> {
         let run = store.run(name)?;
-        let live = run.as_ref().filter(|_| !how.inactive && !how.migratable);
-        let kept = self.kept(&store, name, live.or(run.as_ref().filter(|run| run.transient)))?;
+        let shown = |run: &&Run| run.transient || (!how.inactive && !how.migratable);
+        let kept = self.kept(store, name, run.as_ref().filter(shown))?;
+        Ok((kept, run.filter(|_| !how.inactive && !how.migratable)))
+    }
+
+    fn shown(
+        &self,
+        store: &mut Store,
+        name: &MachineName,
+        how: XmlFlags,
+        (kept, live, emulator): (&Kept, Option<&Run>, Option<&Emulator>),
+    ) -> Result<String, Failure> {
         let mut document = match &kept.spec.command {
             Some(command) => stand_in(name, kept.id, &program_of(command))?,
-            None => self.whole(&mut store, name, &kept, live.is_some())?,
+            None => self.whole(store, name, (kept, emulator), live.is_some())?,
         };
         if let Some(run) = live {
             let sockets = self.sockets(run, &kept.spec)?;
-            let live = self.live(&store, run)?;
+            let live = self.live(store, run)?;
             live.add_whole(&mut document, &sockets).map_err(impossible)?;
         }
         if !how.secure {
@@ -127,7 +173,7 @@ impl Engine {
         &self,
         store: &mut Store,
         name: &MachineName,
-        kept: &Kept,
+        (kept, emulator): (&Kept, Option<&Emulator>),
         running: bool,
     ) -> Result<Document, Failure> {
         let mut document = self.document(store, name, kept)?;
@@ -136,13 +182,11 @@ impl Engine {
             domain::running(&mut document, read.kind).map_err(impossible)?;
             read = from_document(&document, name.as_str()).map_err(impossible)?;
         }
-        // Where QEMU is gone or does not answer, the rest is still known.
-        let emulator = emulator::usual(self, store).ok();
-        let board = emulator.as_ref().and_then(|emulator| emulator.machine(None));
+        let board = emulator.and_then(|emulator| emulator.machine(None));
         let facts = Facts {
             uuid: kept.id,
             board: board.map(|board| board.name.as_str()),
-            emulator: emulator.as_ref().map(|emulator| emulator.path.as_path()),
+            emulator: emulator.map(|emulator| emulator.path.as_path()),
         };
         complete(&mut document, &read, facts).map_err(impossible)?;
         Ok(document)

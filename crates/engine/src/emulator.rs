@@ -31,10 +31,9 @@ const SAID_MAX: usize = 1 << 20;
 /// The host's QEMU.
 pub(crate) fn usual(engine: &Engine, store: &mut Store) -> Result<Emulator, Failure> {
     let path = program::qemu()?;
-    let key = format!("emulator {VERSION} {}", program::stamp(&path)?);
-    let remembered = store.recall(&key)?.and_then(|text| serde_json::from_str(&text).ok());
-    if let Some(known) = remembered {
-        return Ok(Emulator { path, ..known });
+    let key = key(&path)?;
+    if let Some(known) = remembered(store, &path, &key)? {
+        return Ok(known);
     }
     let said = ask(engine, &path)?;
     let emulator = Emulator::read(&path, &said).map_err(|e| mute(&path, &e.to_string()))?;
@@ -42,6 +41,21 @@ pub(crate) fn usual(engine: &Engine, store: &mut Store) -> Result<Emulator, Fail
     let text = text.map_err(|e| Failure::from_error(Code::Internal, &e))?;
     store.remember(&key, &text)?;
     Ok(emulator)
+}
+
+/// The same, if it was asked before: nothing is run.
+pub(crate) fn known(store: &Store) -> Result<Option<Emulator>, Failure> {
+    let path = program::qemu()?;
+    remembered(store, &path, &key(&path)?)
+}
+
+fn key(path: &Path) -> Result<String, Failure> {
+    Ok(format!("emulator {VERSION} {}", program::stamp(path)?))
+}
+
+fn remembered(store: &Store, path: &Path, key: &str) -> Result<Option<Emulator>, Failure> {
+    let known = store.recall(key)?.and_then(|text| serde_json::from_str::<Emulator>(&text).ok());
+    Ok(known.map(|known| Emulator { path: path.to_owned(), ..known }))
 }
 
 fn mute(path: &Path, why: &str) -> Failure {

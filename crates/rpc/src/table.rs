@@ -44,8 +44,11 @@ pub struct Procedure {
     /// Its answer's type.
     pub reply: &'static str,
     shapes: fn(&mut String, &mut String),
-    again: [fn(&[u8]) -> Result<Vec<u8>, Malformed>; 2],
+    again: [Again; 2],
 }
+
+/// Reads a message, and writes what was read.
+type Again = fn(&[u8]) -> Result<Vec<u8>, Malformed>;
 
 impl Procedure {
     /// The row of a number.

@@ -79,6 +79,10 @@ fn tell(daemon: &Arc<Daemon>, before: &Machines, now: &Machines) {
     let ids: BTreeSet<&Uuid> = before.keys().chain(now.keys()).collect();
     for id in ids {
         let (was, is) = (before.get(id), now.get(id));
+        // What is not another one has not changed.
+        if was.zip(is).is_some_and(|(was, is)| Arc::ptr_eq(was, is)) {
+            continue;
+        }
         let Some(known) = is.or(was) else { continue };
         for (event, detail) in changes(was, is) {
             told::lifecycle(daemon, known, event, detail);

@@ -134,6 +134,21 @@ claims! {
         daemon.end();
     }
 
+    /// The first document needs an answer of QEMU's, which a process of its own asks; the next are at hand.
+    fn a_document_is_the_same_whoever_writes_it(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("twice");
+        let image = host.file("a.img", &[0; 1 << 20]);
+        let document = host.file("domain.xml", full(&name, &image).as_bytes());
+        daemon.virsh(&["define", document.to_str().unwrap()]).exits(0);
+        let shown = || daemon.virsh(&["dumpxml", &name]).exits(0).out;
+        let (first, next) = (shown(), shown());
+        assert!(first.contains("machine='pc-q35-"), "{first}");
+        assert_eq!(first, next);
+        daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.end();
+    }
+
     /// What a document may not say, and what it is told.
     fn a_document_that_cannot_be_is_refused(host) {
         let daemon = Daemon::start(host);

@@ -6,7 +6,7 @@ use crate::{
     daemon::{Daemon, domain},
     failure::{argument, error, invalid, no_support, only, unsupported},
 };
-use svirt_engine::{Amendment, Described, Known};
+use svirt_engine::{Amendment, Described, Known, XmlFlags};
 use svirt_rpc::{Code, Domain, Error, Opaque, Origin, table};
 use uuid::Uuid;
 
@@ -105,6 +105,11 @@ impl table::Definitions for Call {
             return Err(Error::new(Code::OperationDenied, message).by(Origin::Access));
         }
         let (inactive, migratable) = (flags & INACTIVE != 0, flags & MIGRATABLE != 0);
+        let how = XmlFlags { inactive, secure, migratable };
+        let at_hand = self.daemon.engine.domain_xml_at_hand(&known.name, how);
+        if let Some(document) = at_hand.map_err(|failure| error(&failure))? {
+            return Ok(document);
+        }
         let name = known.name.to_string();
         let task = Task::Document { name, inactive, secure, migratable };
         apart::ask(&task).map_err(|failure| error(&failure))

@@ -68,15 +68,18 @@ impl table::Domains for Call {
     }
 
     fn domain_lookup_by_id(&mut self, id: i32) -> Answer<Domain> {
-        let found = self.all()?.into_iter().map(|known| domain(&known)).find(|d| d.id == id);
-        found
-            .filter(|_| id > 0)
-            .ok_or_else(|| no_domain(&format!("no domain with matching id {id}")))
+        let machines = self.daemon.machines()?;
+        let number = |known: &&Arc<Known>| known.life.as_ref().map(|life| life.supervisor);
+        let meant = u32::try_from(id).ok().filter(|id| *id > 0);
+        let found = machines.values().find(|known| meant.is_some() && number(known) == meant);
+        let found = found.map(|known| domain(known));
+        found.ok_or_else(|| no_domain(&format!("no domain with matching id {id}")))
     }
 
     fn domain_lookup_by_name(&mut self, name: String) -> Answer<Domain> {
-        let found = self.all()?.into_iter().find(|known| known.name.as_str() == name);
-        let found = found.map(|known| domain(&known));
+        let machines = self.daemon.machines()?;
+        let found = machines.values().find(|known| known.name.as_str() == name);
+        let found = found.map(|known| domain(known));
         found.ok_or_else(|| no_domain(&format!("no domain with matching name '{name}'")))
     }
 
@@ -86,7 +89,7 @@ impl table::Domains for Call {
     }
 
     fn connect_num_of_defined_domains(&mut self) -> Answer<i32> {
-        Ok(number(self.all()?.iter().filter(|known| !known.is_running()).count()))
+        Ok(number(self.daemon.machines()?.values().filter(|known| !known.is_running()).count()))
     }
 
     fn connect_list_domains(&mut self, most: i32) -> Answer<List<i32, 16_384>> {
@@ -95,7 +98,7 @@ impl table::Domains for Call {
     }
 
     fn connect_num_of_domains(&mut self) -> Answer<i32> {
-        Ok(number(self.all()?.iter().filter(|known| known.is_running()).count()))
+        Ok(number(self.daemon.machines()?.values().filter(|known| known.is_running()).count()))
     }
 
     fn domain_get_security_label(&mut self, domain: Domain) -> Answer<SecurityLabel> {
