@@ -35,6 +35,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3000",
         value_parser = clap::value_parser!(u32).range(1000..), conflicts_with = "minutes")]
     programs: Option<u32>,
+    /// Make so many calls of libvirt's protocol by a hundred clients at once: the daemon may not grow
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000",
+        value_parser = clap::value_parser!(u32).range(1000..),
+        conflicts_with_all = ["fresh", "labs", "privileges", "cycles", "programs", "minutes"])]
+    calls: Option<u32>,
     /// Kill whatever there is at any point, many machines at once, and cut the power, for so long
     #[arg(long)]
     minutes: Option<u64>,
@@ -51,13 +56,14 @@ pub(crate) fn run(options: &Options) -> Result {
     if let Some(minutes) = options.minutes {
         return crash(minutes, options.seed.unwrap_or_else(any_seed));
     }
-    match (options.cycles, options.programs) {
-        (Some(count), _) => cycles(count),
-        (None, Some(count)) => programs(count),
-        (None, None) if options.labs => labs(),
-        (None, None) if options.privileges => privileges(),
-        (None, None) if options.clients => clients(),
-        (None, None) => fresh::run(),
+    match (options.cycles, options.programs, options.calls) {
+        (Some(count), ..) => cycles(count),
+        (None, Some(count), _) => programs(count),
+        (None, None, Some(count)) => calls(count),
+        (None, None, None) if options.labs => labs(),
+        (None, None, None) if options.privileges => privileges(),
+        (None, None, None) if options.clients => clients(),
+        (None, None, None) => fresh::run(),
     }
 }
 
@@ -75,6 +81,14 @@ fn programs(count: u32) -> Result {
         chosen: &["--nocapture", "as_many_programs_as_are_asked_for"],
     };
     lives.run(&[("SVIRT_SOAK_PROGRAMS", count.into())])
+}
+
+fn calls(count: u32) -> Result {
+    let clients = Trial {
+        tests: &["--release", "--package=svirt-tests-compat", "--test=compat"],
+        chosen: &["--nocapture", "as_many_calls_as_are_asked_for"],
+    };
+    clients.run(&[("SVIRT_SOAK_CALLS", count.into())])
 }
 
 /// The tests of `tests/lsm` that last, but for what only measures, and for those of [`crash`].

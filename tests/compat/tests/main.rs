@@ -7,6 +7,7 @@ mod commands;
 mod documents;
 mod domains;
 mod faults;
+mod load;
 mod machines;
 mod manager;
 mod session;

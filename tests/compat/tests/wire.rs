@@ -9,7 +9,7 @@ use std::{
 };
 use svirt_rpc::{
     Error, Program, Xdr,
-    frame::{Frame, Header, Incoming, Status},
+    frame::{Frame, Header, Incoming, Kind, Status},
     from_bytes, to_bytes,
 };
 
@@ -23,6 +23,7 @@ pub(crate) const GET_TYPE: u32 = 3;
 pub(crate) const CREATE: u32 = 9;
 pub(crate) const DEFINE_XML: u32 = 11;
 pub(crate) const DESTROY: u32 = 12;
+pub(crate) const LOOKUP_BY_NAME: u32 = 23;
 pub(crate) const GET_LIB_VERSION: u32 = 157;
 pub(crate) const REGISTER_EVENTS: u32 = 316;
 
@@ -76,6 +77,13 @@ impl Wire {
         Ok(self.serial)
     }
 
+    /// Says something on the stream that a call opened.
+    pub(crate) fn stream(&mut self, procedure: u32, serial: u32, status: Status, data: &[u8]) {
+        let header = Header::call(Program::Remote as u32, procedure, serial).stream(status);
+        let frame = Frame::new(header, data.to_vec());
+        self.say(&frame.bytes().expect("a message of a test")).expect("the daemon takes streams");
+    }
+
     /// Makes a call, and gives its answer.
     pub(crate) fn ask<T: Xdr>(&mut self, procedure: u32, arguments: &impl Xdr) -> Result<T, Error> {
         let serial = self.call(procedure, arguments).expect("the daemon takes calls");
@@ -86,7 +94,8 @@ impl Wire {
     pub(crate) fn answer_to<T: Xdr>(&mut self, serial: u32) -> Result<T, Error> {
         loop {
             let Frame { header, payload, .. } = self.hear().expect("the connection is open");
-            if header.serial != serial {
+            let is_reply = matches!(header.kind, Kind::Reply | Kind::ReplyWithDescriptors);
+            if header.serial != serial || !is_reply {
                 continue;
             }
             match header.status {

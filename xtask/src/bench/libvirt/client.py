@@ -3,11 +3,13 @@
 Arguments: the URI, rounds, and the daemon's command line. Prints samples as JSON: milliseconds, KiB, or calls
 a second. The daemon says that it serves by sd_notify(3)."""
 
-import json, os, socket, subprocess, sys, tempfile, time
+import json, os, socket, subprocess, sys, tempfile, threading, time
 
 import libvirt
 
 DEFINED, RUNNING, CALLS = 200, 20, 5000
+MANY, CLIENTS = 1000, 100
+DOMAIN_NAME = "bench-%03d"
 DOMAIN = """<domain type='qemu'><name>bench-%03d</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='pc'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
 <serial type='pty'/><graphics type='vnc' autoport='yes'/></devices></domain>"""
@@ -41,6 +43,21 @@ def virsh(uri, *words):
     subprocess.run(["virsh", "-q", "-c", uri, *words], check=True, stdout=subprocess.DEVNULL)
 
 
+def crowd(uri):
+    """Calls a second of many connections, each of a thread of its own."""
+    connections = [libvirt.open(uri) for _ in range(CLIENTS)]
+    calls = lambda connection: [connection.getLibVersion() for _ in range(CALLS // CLIENTS)]
+
+    def all_at_once():
+        threads = [threading.Thread(target=calls, args=(connection,)) for connection in connections]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+
+    found = [CALLS * 1000 / timed(all_at_once) for _ in range(3)]
+    [connection.close() for connection in connections]
+    return found
+
+
 def measure(uri, rounds, command):
     found = {}
     began = time.perf_counter()
@@ -65,6 +82,12 @@ def measure(uri, rounds, command):
     found["calls"] = [CALLS * 1000 / timed(cheap) for _ in range(3)]
     for domain in domains[:RUNNING]:
         domain.destroy()
+    found["crowd"] = crowd(uri)
+    domains += [connection.defineXML(DOMAIN % number) for number in range(DEFINED, MANY)]
+    found["thousand"] = [timed(connection.listAllDomains) for _ in range(rounds)]
+    found["lookup"] = [timed(lambda: connection.lookupByName(DOMAIN_NAME % (MANY // 2))) for _ in range(rounds)]
+    document = domains[0].XMLDesc()
+    found["define"] = [timed(lambda: connection.defineXML(document)) for _ in range(rounds)]
     for domain in domains:
         domain.undefine()
     connection.close()

@@ -20,7 +20,7 @@ const LIBVIRTD: &str = "/usr/sbin/libvirtd";
 /// libvirtd's.
 type Figure = (&'static str, &'static str, &'static str, Target, bool);
 
-const FIGURES: [Figure; 9] = [
+const FIGURES: [Figure; 13] = [
     ("start", "a paused domain started", "ms", Target::AtMost(0.25), true),
     ("destroy", "it destroyed", "ms", Target::AtMost(0.1), true),
     ("list", "200 domains listed by the API", "ms", Target::AtMost(1.0), true),
@@ -30,6 +30,10 @@ const FIGURES: [Figure; 9] = [
     ("full", "with 200 defined and 20 running", "KiB", Target::AtMost(0.334), true),
     ("cold", "the first `virsh version` after a cold start", "ms", Target::AtMost(300.0), false),
     ("calls", "cheap calls in a second, one after the other", "", Target::AtLeast(10_000.0), false),
+    ("crowd", "the same by 100 connections at once", "", Target::AtLeast(10_000.0), false),
+    ("thousand", "1,000 domains listed by the API", "ms", Target::AtMost(1.0), true),
+    ("lookup", "one of them looked up by its name", "ms", Target::AtMost(1.0), true),
+    ("define", "one of them defined anew", "ms", Target::AtMost(1.0), true),
 ];
 
 type Samples = BTreeMap<String, Vec<f64>>;
