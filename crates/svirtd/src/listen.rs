@@ -50,6 +50,9 @@ pub(crate) enum ListenError {
     /// A daemon of this user has the lock.
     #[error("svirtd runs already: it holds {}", .0.display())]
     Running(PathBuf),
+    /// Nothing says where libvirt's clients of this user look.
+    #[error("there is no place for libvirt's socket: set XDG_RUNTIME_DIR to an absolute path")]
+    Nowhere,
     /// What systemd hands over is no socket.
     #[error("what was handed over is not a listening socket")]
     HandedOver(#[source] io::Error),
@@ -84,22 +87,18 @@ impl Listening {
     /// A path cannot be used, or somebody else answers there.
     pub(crate) fn open(config: &Config, paths: &Paths, system: bool) -> Result<Self, ListenError> {
         let passed = svirt_engine::passed_sockets().map_err(ListenError::HandedOver)?;
-        if !passed.is_empty() {
-            let listener = |(socket, name): (UnixListener, String)| Listener {
-                socket,
-                read_only: name.contains("-ro"),
-            };
-            let listeners = passed.into_iter().map(listener).collect();
-            return Ok(Self { listeners, made: Made::default(), _lock: None });
+        let wanted = wanted(config, paths, system, &passed)?;
+        let handed_over = |(socket, name): (UnixListener, String)| Listener {
+            socket,
+            read_only: name.contains("-ro"),
+        };
+        let listeners = passed.into_iter().map(handed_over).collect();
+        let mut open = Self { listeners, made: Made::default(), _lock: None };
+        if wanted.is_empty() {
+            return Ok(open);
         }
         paths.make()?;
-        let lock = lock(&paths.state.join("svirtd.lock"))?;
-        let mut wanted =
-            vec![config.socket.clone().unwrap_or_else(|| paths.runtime.join("svirtd.sock"))];
-        if config.libvirt_socket {
-            wanted.push(libvirts(system));
-        }
-        let mut open = Self { listeners: Vec::new(), made: Made::default(), _lock: Some(lock) };
+        open._lock = Some(lock(&paths.state.join("svirtd.lock"))?);
         for path in wanted {
             let to_look = with_suffix(&path, "-ro");
             open.add(path, config.group, false)?;
@@ -120,12 +119,40 @@ impl Listening {
     }
 }
 
-/// Where libvirt's clients look when they are told nothing.
-fn libvirts(system: bool) -> PathBuf {
-    let user =
-        || env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).unwrap_or_else(|| "/run".into());
-    let place = if system { PathBuf::from("/run") } else { user() };
-    place.join("libvirt/libvirt-sock")
+/// What the settings name and nobody has handed over; the usual path only where nothing was.
+fn wanted(
+    config: &Config,
+    paths: &Paths,
+    system: bool,
+    passed: &[(UnixListener, String)],
+) -> Result<Vec<PathBuf>, ListenError> {
+    let usual = || passed.is_empty().then(|| paths.runtime.join("svirtd.sock"));
+    let mut wanted: Vec<_> = config.socket.clone().or_else(usual).into_iter().collect();
+    if config.libvirt_socket {
+        wanted.push(libvirts(system)?);
+    }
+    let is_at = |socket: &UnixListener, path: &Path| {
+        socket.local_addr().is_ok_and(|address| address.as_pathname() == Some(path))
+    };
+    wanted.retain(|path| !passed.iter().any(|(socket, _)| is_at(socket, path)));
+    Ok(wanted)
+}
+
+/// Where libvirt's clients look when they are told nothing, and find nothing else: they prefer the socket of the
+/// daemon that libvirt has for QEMU alone.
+fn libvirts(system: bool) -> Result<PathBuf, ListenError> {
+    let place = if system { Some(PathBuf::from("/run")) } else { users_runtime() };
+    let place = place.ok_or(ListenError::Nowhere)?.join("libvirt");
+    clear(&place.join("virtqemud-sock"))?;
+    make_directory(&place, if system { 0o755 } else { 0o700 })?;
+    Ok(place.join("libvirt-sock"))
+}
+
+/// A user's run-time directory, or what stands in for it (GLib's `g_get_user_runtime_dir`).
+fn users_runtime() -> Option<PathBuf> {
+    let named = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = || named("HOME").map(|home| home.join(".cache"));
+    named("XDG_RUNTIME_DIR").or_else(|| named("XDG_CACHE_HOME")).or_else(cache)
 }
 
 /// `a.sock` becomes `a-ro.sock`, and `a-sock` becomes `a-sock-ro`.
@@ -143,8 +170,8 @@ fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ListenError
     move |source| ListenError::At { doing, path, source }
 }
 
-fn make_directory(path: &Path) -> Result<(), ListenError> {
-    let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+fn make_directory(path: &Path, mode: u32) -> Result<(), ListenError> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(at("make the directory", path))
 }
 
@@ -159,7 +186,7 @@ fn lock(path: &Path) -> Result<File, ListenError> {
 
 fn bind(path: &Path, group: Option<u32>) -> Result<UnixListener, ListenError> {
     if let Some(directory) = path.parent() {
-        make_directory(directory)?;
+        make_directory(directory, 0o755)?;
     }
     clear(path)?;
     let before = umask(Mode::from_raw_mode(0o177));

@@ -12,4 +12,5 @@ mod machines;
 mod manager;
 mod session;
 mod told;
+mod untold;
 mod wire;
