@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 /// QEMU sends no message near this size, in bytes, unless it is asked for the guest's memory.
 pub(crate) const MESSAGE_MAX: usize = 1 << 20;
+/// Nor any that is nested like this: what is told on stands within something else, and no reader of JSON goes
+/// deeper than 128.
+const DEPTH_MAX: usize = 64;
+/// A number takes at most so many times the bytes that it came in (`1e15`) when it is told on.
+const LONGER: usize = 5;
 
 /// What QEMU says.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +98,14 @@ impl Session {
         match std::mem::take(&mut self.skips) {
             true => Ok(Some(Message::TooLong)),
             false if line.trim_ascii().is_empty() => Ok(None),
-            false => Ok(message(&serde_json::from_slice(&line)?)),
+            false => {
+                let value = serde_json::from_slice(&line)?;
+                Ok(if is_tellable(&value, line.len()) {
+                    message(&value)
+                } else {
+                    Some(Message::TooLong)
+                })
+            }
         }
     }
 
@@ -103,6 +115,21 @@ impl Session {
         let command = json!({ "execute": name, "arguments": arguments, "id": self.commands });
         (self.commands, format!("{command}\n").into_bytes())
     }
+}
+
+/// Whether what came in so many bytes can be told on.
+fn is_tellable(value: &Value, came: usize) -> bool {
+    let is_short = || serde_json::to_vec(value).is_ok_and(|text| text.len() <= MESSAGE_MAX);
+    depth(value) <= DEPTH_MAX && (came <= MESSAGE_MAX / LONGER || is_short())
+}
+
+fn depth(value: &Value) -> usize {
+    let below = match value {
+        Value::Array(all) => all.iter().map(depth).max(),
+        Value::Object(all) => all.values().map(depth).max(),
+        _ => return 0,
+    };
+    1 + below.unwrap_or(0)
 }
 
 fn message(value: &Value) -> Option<Message> {
@@ -152,6 +179,19 @@ mod tests {
         let rest = b"x\n{\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"},\"id\":2}\n";
         let error = Message::Error { id: Some(2), class: "GenericError".into(), text: "no".into() };
         assert_eq!(session.feed(rest).unwrap(), [Message::TooLong, error]);
+    }
+
+    #[test]
+    fn what_could_not_be_told_on_is_not_heard() {
+        let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let wide = |count| format!("[{}1]", "1e15,".repeat(count));
+        for (data, is_heard) in
+            [(deep(62), true), (deep(64), false), (wide(50_000), true), (wide(200_000), false)]
+        {
+            let event = format!("{{\"event\":\"X\",\"data\":{data}}}\n");
+            let heard = Session::default().feed(event.as_bytes()).unwrap();
+            assert_eq!(heard != [Message::TooLong], is_heard);
+        }
     }
 
     #[test]

@@ -7,16 +7,24 @@ use crate::{
     told,
 };
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use std::{collections::BTreeSet, io, mem::MaybeUninit, os::fd::OwnedFd, sync::Arc};
-use svirt_engine::{Happened, Known, Machines, model::State};
+use std::{
+    collections::BTreeSet, io, mem::MaybeUninit, os::fd::OwnedFd, sync::Arc, time::Duration,
+};
+use svirt_engine::{Happened, Known, Machines, RunState, model::State};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, unix::AsyncFd},
     net::UnixStream,
+    time::{Instant, sleep, sleep_until},
 };
 use uuid::Uuid;
 
 /// The longest line that a supervisor says, in bytes.
 const LINE_MAX: u64 = 2 << 20;
+/// How long a supervisor is left alone that let its listener go.
+const PAUSE: Duration = Duration::from_secs(1);
+/// So many things happen to one machine in a second, at most.
+const A_SECOND: u32 = 500;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Looks whenever something changed, and tells whoever asked for it.
 pub(crate) async fn observe(daemon: Arc<Daemon>) {
@@ -119,10 +127,7 @@ fn changes(was: Option<&Arc<Known>>, is: Option<&Arc<Known>>) -> Vec<(i32, i32)>
 fn follow(daemon: &Arc<Daemon>, known: &Arc<Known>) {
     let (daemon, known) = (daemon.clone(), known.clone());
     tokio::spawn(async move {
-        let end = hear(&daemon, &known).await.unwrap_or(Condition::FAILED);
-        // A killed one is put back here; of any other there is nothing left.
-        let again = daemon.clone();
-        let _ = tokio::task::spawn_blocking(move || again.engine.recover()).await;
+        let end = to_the_end(&daemon, &known).await;
         let end = if daemon.is_destroyed(&known) { Condition::DESTROYED } else { end };
         daemon.destroys(&known, false);
         daemon.unbind(&known);
@@ -133,25 +138,83 @@ fn follow(daemon: &Arc<Daemon>, known: &Arc<Known>) {
     });
 }
 
-/// How it ended, where its supervisor said so.
-async fn hear(daemon: &Arc<Daemon>, known: &Arc<Known>) -> Option<Condition> {
+/// How it ended. Of a machine that says more than anybody hears its supervisor lets a listener go, and lets
+/// nobody more listen while very many do: it is listened to again.
+async fn to_the_end(daemon: &Arc<Daemon>, known: &Arc<Known>) -> Condition {
+    let mut last = None;
+    loop {
+        let end = hear(daemon, known, &mut last).await;
+        // A killed one is put back here; of any other there is nothing left.
+        let again = daemon.clone();
+        let _ = tokio::task::spawn_blocking(move || again.engine.recover()).await;
+        if let Some(end) = end {
+            return end;
+        }
+        if machines(daemon).await.is_some_and(|now| !lives_on(known, &now)) {
+            return Condition::FAILED;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether this life of a machine goes on.
+fn lives_on(known: &Known, now: &Machines) -> bool {
+    let begun = |known: &Known| known.life.as_ref().map(|life| (life.supervisor, life.started_ms));
+    now.get(&known.id).is_some_and(|now| begun(now) == begun(known))
+}
+
+/// How it ended, where its supervisor said so. What it says comes from a VMM: there is an end to how much of it
+/// is told, and what cannot be understood is passed over.
+async fn hear(
+    daemon: &Arc<Daemon>,
+    known: &Arc<Known>,
+    last: &mut Option<RunState>,
+) -> Option<Condition> {
     let (engine, name) = (daemon.clone(), known.name.clone());
     let watch = tokio::task::spawn_blocking(move || engine.engine.watch(&name)).await.ok()?.ok()?;
     let stream = watch.into_stream();
     stream.set_nonblocking(true).ok()?;
     let mut lines = BufReader::new(UnixStream::from_std(stream).ok()?);
-    let (mut line, mut last) = (Vec::new(), None);
+    let (mut line, mut pace) = (Vec::new(), Pace::default());
     loop {
         line.clear();
         (&mut lines).take(LINE_MAX).read_until(b'\n', &mut line).await.ok().filter(|n| *n > 0)?;
-        match Happened::parse(&line).ok()? {
-            Happened::Ended(ending) => return Some(Condition::of_ending(ending)),
-            Happened::NotPutBack(_) => return Some(Condition::FAILED),
-            Happened::State(state) => {
-                told::runs(daemon, known, last, state);
-                last = Some(state);
+        pace.keep().await;
+        match Happened::parse(&line) {
+            Ok(Happened::Ended(ending)) => return Some(Condition::of_ending(ending)),
+            Ok(Happened::NotPutBack(_)) => return Some(Condition::FAILED),
+            Ok(Happened::State(state)) => {
+                told::runs(daemon, known, *last, state);
+                *last = Some(state);
             }
-            happened => told::happened(daemon, known, &happened),
+            Ok(happened) => told::happened(daemon, known, &happened),
+            Err(_) => {}
+        }
+    }
+}
+
+/// How fast things happen to one machine.
+struct Pace {
+    since: Instant,
+    count: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { since: Instant::now(), count: 0 }
+    }
+}
+
+impl Pace {
+    /// One thing more; waits where it is too many for this second.
+    async fn keep(&mut self) {
+        let over = self.since + SECOND;
+        self.count += 1;
+        if self.count > A_SECOND {
+            sleep_until(over).await;
+        }
+        if Instant::now() >= over {
+            *self = Self::default();
         }
     }
 }

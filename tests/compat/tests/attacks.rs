@@ -4,9 +4,16 @@
 use crate::{
     domains::plain,
     faults::{memory_stays_bounded, others_are_served, own},
-    wire::{CREATE, DEFINE_XML, DESTROY, GET_TYPE, Wire},
+    wire::{CREATE, DEFINE_XML, DESTROY, GET_TYPE, REGISTER_EVENTS, RESUME, SUSPEND, Wire},
 };
-use std::time::Duration;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open},
+};
+use std::{
+    io::{ErrorKind, Write},
+    time::Duration,
+};
 use svirt_rpc::{
     Code, Domain, DomainStats, List, Opaque, Program,
     frame::{Frame, Header, Status},
@@ -19,6 +26,8 @@ const VCPU_PINS: u32 = 230;
 const CONSOLE: u32 = 201;
 const SCREEN: u32 = 343;
 const METADATA: u32 = 265;
+/// The descriptor of its monitor that a VMM is given.
+const MONITOR: i32 = 3;
 
 /// A machine that is defined, and runs where it shall.
 fn machine(host: &Host, wire: &mut Wire, document: &str, runs: bool) -> (String, Domain) {
@@ -150,5 +159,57 @@ claims! {
         host.run(&["kill", &name]).exits(0);
         host.run(&["rm", &name]).exits(0);
         daemon.end();
+    }
+
+    /// A machine whose VMM says more than anybody can hear is let go for a moment, and followed again: nobody is
+    /// told that it has ended.
+    fn a_machine_that_says_too_much_is_still_followed(host) {
+        host.needs_root("to speak in a VMM's place")?;
+        let daemon = own(host)?;
+        let mut wire = Wire::open(&daemon.socket());
+        let (name, domain) = machine(host, &mut wire, &plain("@"), true);
+        let mut hears = Wire::open(&daemon.socket());
+        hears.ask::<i32>(REGISTER_EVENTS, &(0_i32, None::<Domain>)).unwrap();
+        // It is heard of when it is followed.
+        wire.ask::<()>(SUSPEND, &(domain.clone(),)).unwrap();
+        assert_eq!(hears.lifecycle(), [3, 0]);
+        wire.ask::<()>(RESUME, &(domain.clone(),)).unwrap();
+        assert_eq!(hears.lifecycle(), [4, 0]);
+        let vmm = host.status(&name).evidence.last().expect("it runs").pid;
+        let daemons = process(daemon.process().0);
+        kill_process(daemons, Signal::STOP).unwrap();
+        floods(vmm);
+        kill_process(daemons, Signal::CONT).unwrap();
+        wire.ask::<()>(SUSPEND, &(domain.clone(),)).unwrap();
+        assert_eq!(hears.lifecycle(), [3, 0]);
+        wire.ask::<()>(DESTROY, &(domain,)).unwrap();
+        assert_eq!(hears.lifecycle(), [5, 1]);
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
+}
+
+fn process(number: u32) -> Pid {
+    Pid::from_raw(number.cast_signed()).expect("a process")
+}
+
+/// Says 4 MiB to a machine's supervisor, as its VMM would: more than waits for anybody.
+fn floods(vmm: u32) {
+    let vmm = pidfd_open(process(vmm), PidfdFlags::empty()).expect("it runs");
+    let monitor = pidfd_getfd(vmm, MONITOR, PidfdGetfdFlags::empty());
+    let mut monitor = std::fs::File::from(monitor.expect("root may"));
+    let event = format!("{{\"event\":\"X\",\"data\":\"{}\"}}\n", "x".repeat(64 << 10));
+    for _ in 0..64 {
+        let mut left = event.as_bytes();
+        while !left.is_empty() {
+            match monitor.write(left) {
+                Ok(count) => left = &left[count..],
+                // The VMM's own is told not to wait.
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&monitor, PollFlags::OUT)], None).expect("a socket");
+                }
+                Err(e) => panic!("the supervisor hears no more: {e}"),
+            }
+        }
     }
 }

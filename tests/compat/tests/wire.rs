@@ -24,8 +24,13 @@ pub(crate) const CREATE: u32 = 9;
 pub(crate) const DEFINE_XML: u32 = 11;
 pub(crate) const DESTROY: u32 = 12;
 pub(crate) const LOOKUP_BY_NAME: u32 = 23;
+pub(crate) const RESUME: u32 = 28;
+pub(crate) const SUSPEND: u32 = 34;
 pub(crate) const GET_LIB_VERSION: u32 = 157;
 pub(crate) const REGISTER_EVENTS: u32 = 316;
+
+/// What happens to a machine's life.
+const LIFECYCLE: u32 = 318;
 
 /// A connection.
 pub(crate) struct Wire {
@@ -101,6 +106,17 @@ impl Wire {
             match header.status {
                 Status::Error => return Err(from_bytes(&payload).expect("an error")),
                 _ => return Ok(from_bytes(&payload).expect("an answer")),
+            }
+        }
+    }
+
+    /// What happened next to a machine's life: the event and its detail, with which the message ends.
+    pub(crate) fn lifecycle(&mut self) -> [i32; 2] {
+        loop {
+            let Frame { header, payload, .. } = self.hear().expect("the connection is open");
+            if (header.kind, header.procedure) == (Kind::Event, LIFECYCLE) {
+                let (_, end) = payload.split_at(payload.len() - 8);
+                return from_bytes::<(i32, i32)>(end).expect("two numbers").into();
             }
         }
     }
