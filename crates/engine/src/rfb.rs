@@ -32,14 +32,11 @@ impl Picture {
     }
 }
 
-/// Looks at a screen, as long as `goes_on`.
+/// Looks at a screen. There is no end to what may come: whoever gives the screen has to have one.
 ///
 /// # Errors
-/// The other side speaks something else, wants a password, or takes too long.
-pub(crate) fn picture(
-    screen: &mut (impl Read + Write),
-    goes_on: &dyn Fn() -> bool,
-) -> io::Result<Picture> {
+/// The other side speaks something else, or wants a password; those of reading.
+pub(crate) fn picture(screen: &mut (impl Read + Write)) -> io::Result<Picture> {
     let (width, height) = greet(screen)?;
     let mut view = View::new(width, height)?;
     let [wide, wide_too] = width.to_be_bytes();
@@ -49,9 +46,6 @@ pub(crate) fn picture(
     screen.write_all(&[&[2, 0, 0, 1], &RAW.to_be_bytes()[..]].concat())?;
     screen.write_all(&[3, 0, 0, 0, 0, 0, wide, wide_too, high, high_too])?;
     while view.missing > 0 {
-        if !goes_on() {
-            return Err(ErrorKind::TimedOut.into());
-        }
         message(screen, &mut view)?;
     }
     Ok(view.picture)
@@ -197,7 +191,7 @@ mod tests {
         &[b"RFB 003.008\n", &[2, 2, 1], &[0; 4], &[0, 2, 0, 1], &PIXELS, &[0, 0, 0, 1], b"x"];
 
     fn look(rest: &[&[u8]]) -> io::Result<Picture> {
-        picture(&mut Screen(&[GREETING, rest].concat().concat()), &|| true)
+        picture(&mut Screen(&[GREETING, rest].concat().concat()))
     }
 
     #[test]
@@ -230,8 +224,8 @@ mod tests {
                     *changed = byte;
                 }
                 // It ends, with an error or without.
-                let _ = picture(&mut Screen(&said), &|| true);
-                assert!(picture(&mut Screen(&said[..at]), &|| true).is_err());
+                let _ = picture(&mut Screen(&said));
+                assert!(picture(&mut Screen(&said[..at])).is_err());
             }
         }
     }

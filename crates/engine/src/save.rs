@@ -32,6 +32,9 @@ use svirt_model::{Bytes, Ending, MachineName, State, Target, Uuid};
 /// How much is copied at once, in bytes.
 const PIECE: usize = 64 * 1024;
 
+/// What a machine's state may have beside its memory, in bytes: what its devices have, its screen's memory among it.
+const BESIDE_MEMORY: u64 = 1 << 30;
+
 /// How far a machine is saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -95,7 +98,7 @@ impl Engine {
         let mut connection = BufReader::new(stream);
         let start = head.len() as u64;
         let tell = |written| told(Progress { written: Bytes(written), memory });
-        let copied = copy(reader, to, start, cancelled, &tell);
+        let copied = copy(reader, to, (start, most(memory)), cancelled, &tell);
         // Where it could not be copied, this says so when the machine goes on.
         let written = verdict(&mut connection);
         let length = copied.doing(|| "write the file of a saved machine")?;
@@ -237,11 +240,21 @@ fn read(file: &File) -> Result<(Saved, Head), Failure> {
     Ok((saved, head))
 }
 
-/// Copies to the end of what QEMU writes, and says how much that was.
+/// The most that a machine with so much memory writes, in bytes: the memory, a little for each page of it, and its
+/// devices. One that took over its VMM has no end. Of a command line of the user's own the memory is not known.
+fn most(memory: Bytes) -> u64 {
+    if memory.0 == 0 {
+        return u64::MAX;
+    }
+    memory.0.saturating_add(memory.0 / 8).saturating_add(BESIDE_MEMORY)
+}
+
+/// Copies to the end of what QEMU writes, which is so much at most, to where that starts in a file, and says how
+/// much it was.
 fn copy(
     mut from: File,
     to: &File,
-    start: u64,
+    (start, most): (u64, u64),
     cancelled: Option<BorrowedFd<'_>>,
     tell: &dyn Fn(u64),
 ) -> io::Result<u64> {
@@ -260,6 +273,9 @@ fn copy(
         let count = from.read(&mut bytes)?;
         if count == 0 {
             return Ok(written);
+        }
+        if written + count as u64 > most {
+            return Err(io::Error::other("the VMM writes more than the machine has"));
         }
         to.write_all_at(bytes.get(..count).unwrap_or_default(), start + written)?;
         written += count as u64;
@@ -300,4 +316,24 @@ fn answer(stream: &UnixStream) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
         file = file.or(passed.descriptors.pop());
     }
     Ok((line, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pipe::pipe;
+    use std::{io::Write, thread};
+
+    #[test]
+    fn what_has_no_end_is_not_copied_for_ever() {
+        let (reader, writer) = pipe().unwrap();
+        let endless = thread::spawn(move || {
+            while File::from(writer.try_clone().unwrap()).write_all(&[0; 4096]).is_ok() {}
+        });
+        let to = tempfile::tempfile().unwrap();
+        let error = copy(reader.into(), &to, (7, 100_000), None, &|_| {}).unwrap_err();
+        assert!(error.to_string().contains("more than"), "{error}");
+        assert!(to.metadata().unwrap().len() <= 100_007);
+        endless.join().unwrap();
+    }
 }

@@ -20,6 +20,7 @@ pub mod peer;
 pub mod pin;
 pub mod processes;
 pub mod program;
+pub mod reach;
 pub mod remembered;
 pub mod reserve;
 pub mod seccomp;
