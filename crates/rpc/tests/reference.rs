@@ -1,8 +1,11 @@
 //! The page that lists the calls is made from the table of calls.
 
+use std::collections::BTreeSet;
 use svirt_rpc::{Access, PROCEDURES, Procedure};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/libvirt-calls.md");
+/// Where calls are answered.
+const CALLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../svirtd/src/calls");
 
 fn may(access: Access) -> &'static str {
     match access {
@@ -15,20 +18,38 @@ fn may(access: Access) -> &'static str {
     }
 }
 
-fn row(procedure: &Procedure) -> String {
+/// Calls that the daemon answers by nothing but that they are not supported, as its source says.
+fn unsupported() -> BTreeSet<String> {
+    let files = std::fs::read_dir(CALLS).unwrap().map(|entry| entry.unwrap().path());
+    let texts =
+        files.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap());
+    let texts: Vec<_> = texts.collect();
+    let methods = texts.iter().flat_map(|text| text.split("    fn ").skip(1));
+    let answers = methods.filter_map(|method| {
+        let (name, rest) = method.split_once('(')?;
+        let (_, body) = rest.split_once(" {\n")?;
+        body.trim_start().starts_with("Err(no_support(").then(|| name.to_owned())
+    });
+    answers.collect()
+}
+
+fn row(procedure: &Procedure, unsupported: &BTreeSet<String>) -> String {
     let Procedure { number, name, about, access, .. } = procedure;
-    format!("| {number} | `{name}` | {} | {} |\n", about.trim(), may(*access))
+    let answer = if unsupported.contains(*name) { " **Not supported.**" } else { "" };
+    format!("| {number} | `{name}` | {}{answer} | {} |\n", about.trim(), may(*access))
 }
 
 fn page() -> String {
     let mut text = String::from(
         "# libvirt's calls that `svirtd` understands\n\n\
-         Any other is answered with \"unknown procedure\", and clients do without it. Some of these are understood \
-         and not\nsupported, in libvirt's own words. The last column says what a client must be allowed \
+         Any other is answered with \"unknown procedure\", and clients do without it. Those that are not \
+         supported\nare answered so, in libvirt's own words. The last column says what a client must be allowed \
          (`docs/guide/libvirt-clients.md`).\nMade from `crates/rpc/src/table.rs` by its test, with \
          `SVIRT_WRITE=1`; not to be edited.\n",
     );
-    let mut section = "";
+    let (mut section, unsupported) = ("", unsupported());
+    // A source that is read wrongly would leave the page without a word of it.
+    assert!(unsupported.len() >= 4 && unsupported.len() < PROCEDURES.len() / 4, "{unsupported:?}");
     for procedure in PROCEDURES {
         if procedure.section != section {
             section = procedure.section;
@@ -36,7 +57,7 @@ fn page() -> String {
                 "\n## {section}\n\n| number | call | what it does | who may |\n|---|---|---|---|\n"
             ));
         }
-        text.push_str(&row(procedure));
+        text.push_str(&row(procedure, &unsupported));
     }
     text
 }
