@@ -48,6 +48,8 @@ fn again(frame: &Frame, payload: &[u8]) -> Again {
         (Kind::Call | Kind::CallWithDescriptors, _) => {
             Some(procedure(frame)?.arguments_again(payload))
         }
+        // Who aborts a stream does not say why.
+        (Kind::Stream, Status::Error) if payload.is_empty() => None,
         (Kind::Reply | Kind::Stream, Status::Error) => {
             Some(from_bytes::<Error>(payload).map(|error| to_bytes(&error).expect("it was read")))
         }

@@ -1,6 +1,6 @@
 //! `svirtd` in a test's own place, and libvirt's clients that speak with it.
 
-use crate::{Host, Process, Said, Talk};
+use crate::{Host, Process, Said, Talk, recorder};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{PidfdFlags, pidfd_open},
@@ -91,7 +91,17 @@ impl<'h> Daemon<'h> {
         let mut said = [0; 64];
         let heard = listener.recv(&mut said).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
         assert_eq!(&said[..heard], b"READY=1");
+        daemon.recorded();
         daemon
+    }
+
+    /// Where it is asked for, what clients say to it is kept. An ordinary user's talks to nobody else.
+    fn recorded(&self) {
+        if self.host.is_root() {
+            recorder::stand_before(&self.socket(), self.host.path("behind"));
+            let theirs = format!("/proc/{}/root/run/libvirt/libvirt-sock", self.process.id());
+            recorder::stand_before(theirs.as_ref(), format!("{theirs}-behind").into());
+        }
     }
 
     fn speaks_or_ends(&self, listener: &UnixDatagram) {

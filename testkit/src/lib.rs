@@ -17,6 +17,7 @@ mod machine;
 mod process;
 mod programs;
 mod quota;
+mod recorder;
 pub mod soak;
 mod talk;
 

@@ -46,6 +46,22 @@ claims! {
         daemon.end();
     }
 
+    /// A domain that needs no storage: it is started from a document, and then defined.
+    fn virt_install_makes_a_domain(host) {
+        has("virt-install", &["--version"])?;
+        let daemon = Daemon::start(host);
+        let name = host.name("installed");
+        let words = "--disk none --network none --import --memory 64 --vcpus 1 --virt-type qemu --machine q35 \
+                     --graphics vnc --noautoconsole --osinfo detect=off,require=off --name";
+        let words: Vec<&str> = words.split_whitespace().chain([name.as_str()]).collect();
+        let said = Talk::start(daemon.client("virt-install", &words)).finish().exits(0);
+        assert!(said.out.contains("Domain creation completed"), "{said:?}");
+        assert_eq!(host.running(), std::slice::from_ref(&name));
+        daemon.virsh(&["destroy", &name]).exits(0);
+        daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.end();
+    }
+
     /// The older calls.
     fn a_program_in_perl_finds_libvirt(host) {
         has("/usr/bin/perl", &["-MSys::Virt", "-e", "1"])?;
