@@ -8,7 +8,7 @@ use svirt_formats::{
     },
     xml::{Document, Problem, XmlError},
 };
-use svirt_model::{Access, Uuid, label::SecurityModel};
+use svirt_model::{Access, Board, Uuid, label::SecurityModel};
 
 /// Reads a domain and panics if the answer is one that must never be given.
 pub(crate) fn answer(data: &[u8]) -> Result<Domain, DomainError> {
@@ -35,7 +35,8 @@ pub(crate) fn answer(data: &[u8]) -> Result<Domain, DomainError> {
 /// Only a limit may be in the way, or a text that a document cannot hold.
 fn completed(document: &Document, domain: &Domain, runs: bool) {
     let uuid = Uuid::from_u128(1);
-    let facts = Facts { uuid, board: Some("pc-q35-7.2"), emulator: Some(Path::new("/qemu")) };
+    let (emulator, places) = (Some(Path::new("/qemu")), board(domain).unwrap_or_default());
+    let facts = Facts { uuid, board: Some("pc-q35-7.2"), emulator, places: &places };
     let whole = |mut document: Document| {
         let read = from_document(&document, "fuzz.xml").expect("it is a domain still");
         complete(&mut document, &read, facts).is_ok().then_some(document)
@@ -58,7 +59,13 @@ fn completed(document: &Document, domain: &Domain, runs: bool) {
     };
     let read = from_document(&again, "fuzz.xml").expect("it is a domain still");
     assert!(domain.to_spec().is_err() || read.to_spec().is_ok(), "{:?} of {text}", read.to_spec());
+    assert!(board(domain).is_none() || board(&read).as_ref() == Some(&places), "{text}");
     assert_eq!(whole(again).map(|document| document.write()), Some(text));
+}
+
+/// Where the devices of a machine that can be started are.
+fn board(domain: &Domain) -> Option<Board> {
+    domain.to_spec().ok()?.spec.guest?.board().ok()
 }
 
 /// Every resource says where it comes from and which label it gets, and a domain that cannot be

@@ -111,6 +111,7 @@ impl From<PlanError> for Failure {
             | PlanError::HardLinked { .. }
             | PlanError::TwoLabels { .. }
             | PlanError::Within { .. } => Code::Data,
+            PlanError::Unplaced(_) => Code::Internal,
         };
         Failure::from_error(code, &error).maybe_hint(error.hint())
     }

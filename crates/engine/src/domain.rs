@@ -13,7 +13,7 @@ use svirt_formats::{
     xml::Document,
 };
 use svirt_model::{
-    ImageFormat, MachineName, Plan, Uuid,
+    Board, ImageFormat, MachineName, Plan, Uuid,
     label::{MachineLabel, SecurityModel},
 };
 use svirt_plan::label_obstacles;
@@ -159,11 +159,14 @@ impl Engine {
         name: &MachineName,
         kept: &Kept,
     ) -> Result<Document, Failure> {
-        match &kept.spec.domain {
+        let spec = self.completed(store, kept.spec.clone(), kept.id)?;
+        Self::document_of(&spec, name, kept.id)
+    }
+
+    fn document_of(spec: &Spec, name: &MachineName, id: Uuid) -> Result<Document, Failure> {
+        match &spec.domain {
             Some(domain) => Document::read(domain.xml.as_bytes()).map_err(impossible),
-            None => {
-                Ok(describe(&self.completed(store, kept.spec.clone(), kept.id)?, name, kept.id)?)
-            }
+            None => Ok(describe(spec, name, id)?),
         }
     }
 
@@ -176,8 +179,10 @@ impl Engine {
         (kept, emulator): (&Kept, Option<&Emulator>),
         running: bool,
     ) -> Result<Document, Failure> {
-        let mut document = self.document(store, name, kept)?;
+        let spec = self.completed(store, kept.spec.clone(), kept.id)?;
+        let mut document = Self::document_of(&spec, name, kept.id)?;
         let mut read = from_document(&document, name.as_str()).map_err(impossible)?;
+        let places = places(&spec)?;
         if running {
             domain::running(&mut document, read.kind).map_err(impossible)?;
             read = from_document(&document, name.as_str()).map_err(impossible)?;
@@ -187,6 +192,7 @@ impl Engine {
             uuid: kept.id,
             board: board.map(|board| board.name.as_str()),
             emulator: emulator.map(|emulator| emulator.path.as_path()),
+            places: &places,
         };
         complete(&mut document, &read, facts).map_err(impossible)?;
         Ok(document)
@@ -215,7 +221,7 @@ impl Engine {
 
     /// With what libvirt's form states and sVirt's leaves open.
     fn completed(&self, store: &mut Store, spec: Spec, id: Uuid) -> Result<Spec, Failure> {
-        if spec.command.is_some() {
+        if spec.command.is_some() || spec.domain.is_some() {
             return Ok(spec);
         }
         let mut guest = spec.guest.clone().unwrap_or_default();
@@ -245,6 +251,15 @@ impl Engine {
         let first = models.find(|(_, there, _)| *there).map(|(model, ..)| model);
         Ok(Live { number: run.supervisor.pid, uuid: run.id, labels, first })
     }
+}
+
+/// Where a machine's devices are. A new disk that is not made yet is not in its document.
+fn places(spec: &Spec) -> Result<Board, Failure> {
+    let guest = spec.expanded()?.spec.guest.unwrap_or_default();
+    let shown = (0..).zip(&guest.disks).filter(|(_, disk)| disk.path.is_some());
+    let disc = guest.cdrom.iter().filter_map(|_| u16::try_from(guest.disks.len()).ok());
+    let shown: Vec<u16> = shown.map(|(number, _)| number).chain(disc).collect();
+    Ok(guest.board().map_err(spec::SpecError::from)?.of_disks(&shown))
 }
 
 /// The program of a command, which may be gone.

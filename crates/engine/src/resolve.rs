@@ -156,7 +156,19 @@ impl Resolver<'_> {
         let append = guest.append.clone().unwrap_or_default();
         let (machine, mac) = (guest.machine.clone(), guest.mac.clone());
         let (memory, cpus, beginning) = (guest.memory, guest.cpus, self.beginning);
-        Ok(Guest { program, accelerator, memory, cpus, append, extra, beginning, machine, mac })
+        let board = guest.board().map_err(spec::SpecError::from)?;
+        Ok(Guest {
+            program,
+            accelerator,
+            memory,
+            cpus,
+            append,
+            extra,
+            beginning,
+            machine,
+            mac,
+            board,
+        })
     }
 
     fn qemu(&mut self, guest: &GuestSpec, accelerator: Accelerator) -> Result<Program, Failure> {

@@ -6,9 +6,11 @@
 mod document;
 mod hardware;
 mod label;
+mod pci;
 
 pub use document::DomainSpec;
 pub use label::{LabelKind, RelabelSpec, SeclabelSpec};
+pub use pci::{BUSES_MAX, BoardError, BusSpec, PciSpec, SATA_PORTS};
 
 use crate::{command_line::ReadError, domain::DomainError, qemu};
 use serde::{Deserialize, Serialize};
@@ -143,6 +145,9 @@ pub struct GuestSpec {
     /// How guest code is run; found out by trying where it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<svirt_model::Accelerator>,
+    /// What is said of the places of its devices.
+    #[serde(skip_serializing_if = "PciSpec::is_empty")]
+    pub pci: PciSpec,
 }
 
 impl Default for GuestSpec {
@@ -174,6 +179,7 @@ impl Default for GuestSpec {
             machine: None,
             mac: None,
             accelerator: None,
+            pci: PciSpec::default(),
         }
     }
 }
@@ -259,6 +265,9 @@ pub struct ChannelSpec {
     /// A path at which its socket is found as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<PathBuf>,
+    /// The number of its port; the first free one without it. Port 0 is a console's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u8>,
 }
 
 /// An image below another.
@@ -305,6 +314,9 @@ pub struct DiskSpec {
     /// How it is labelled, where that differs from the machine's other resources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seclabel: Option<RelabelSpec>,
+    /// Of a disc the port of the SATA controller; the first free one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<u8>,
 }
 
 /// A network.
@@ -420,6 +432,9 @@ pub enum SpecError {
     /// libvirt's description of the machine is not acceptable.
     #[error(transparent)]
     Domain(#[from] DomainError),
+    /// Devices cannot be where they are said to be.
+    #[error(transparent)]
+    Board(#[from] BoardError),
 }
 
 impl SpecError {
@@ -428,6 +443,7 @@ impl SpecError {
         match self {
             Self::Domain(error) => Some(error.hint().into_owned()),
             Self::Extra(error) => Some(error.hint().into_owned()),
+            Self::Board(error) => Some(error.hint().to_owned()),
             _ => None,
         }
     }
@@ -465,7 +481,10 @@ fn objects(spec: &Value) -> Result<(), SpecError> {
     let firmware = parts().filter_map(|part| part.get("firmware")).filter(said);
     let sources = parts().filter_map(|part| part.get("seclabels")).filter_map(Value::as_object);
     let sources = sources.flat_map(serde_json::Map::values).filter_map(Value::as_array).flatten();
+    let pci = parts().filter_map(|part| part.get("pci")).filter(said);
+    let buses = pci.clone().filter_map(|pci| pci.get("buses")?.as_array()).flatten();
     let nested = items().chain(below).chain(labels).chain(firmware).chain(sources);
+    let nested = nested.chain(pci).chain(buses);
     let all = std::iter::once(spec).chain(parts()).chain(nested).all(Value::is_object);
     if all { Ok(()) } else { Err(SpecError::Shape) }
 }
@@ -553,6 +572,10 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     if guest.disks.len() > 64 {
         return refuse("a machine has at most 64 disks");
     }
+    if guest.disks.iter().any(|d| d.unit.is_some() && !d.cdrom) {
+        return refuse("a disk that is no disc has no port of the SATA controller");
+    }
+    guest.board()?;
     Ok(())
 }
 

@@ -6,16 +6,26 @@ use svirt_formats::{
     domain::{
         Facts, Live, LiveLabel, Sockets, complete, from_document, read, running, without_secrets,
     },
-    spec::{GuestSpec, SerialSpec, Spec},
+    spec::{BusSpec, GuestSpec, PciSpec, SerialSpec, Spec},
     xml::Document,
 };
-use svirt_model::{Uuid, label::SecurityModel};
+use svirt_model::{Board, PciBus, Uuid, label::SecurityModel};
 
-const FACTS: Facts<'static> =
-    Facts { uuid: Uuid::from_u128(7), board: Some("pc-q35-7.2"), emulator: None };
+const ID: Uuid = Uuid::from_u128(7);
+
+fn facts(places: &Board) -> Facts<'_> {
+    Facts { uuid: ID, board: Some("pc-q35-7.2"), emulator: None, places }
+}
+
+/// Where the devices of the machine are.
+fn board(text: &str) -> Board {
+    let spec = read(text.as_bytes(), "d.xml").unwrap().to_spec().unwrap().spec;
+    spec.guest.unwrap().board().unwrap()
+}
 
 fn whole(text: &str) -> String {
-    let facts = Facts { emulator: Some(Path::new("/usr/bin/qemu-system-x86_64")), ..FACTS };
+    let board = board(text);
+    let facts = Facts { emulator: Some(Path::new("/usr/bin/qemu-system-x86_64")), ..facts(&board) };
     let mut document = Document::read(text.as_bytes()).unwrap();
     let domain = from_document(&document, "d.xml").unwrap();
     complete(&mut document, &domain, facts).unwrap();
@@ -25,9 +35,18 @@ fn whole(text: &str) -> String {
 /// The machine, with what is the same however it is said.
 fn machine(text: &str) -> Spec {
     let mut spec = read(text.as_bytes(), "d.xml").unwrap().to_spec().unwrap().spec;
-    spec.uuid.get_or_insert(FACTS.uuid);
+    spec.uuid.get_or_insert(ID);
     let guest = spec.guest.get_or_insert_with(GuestSpec::default);
     guest.origins.clear();
+    // Where something is may be said, or chosen: it is there.
+    let places = guest.board().unwrap();
+    guest.pci = PciSpec { places: places.seats, buses: Vec::new() };
+    guest.pci.buses = places.buses.iter().map(said).collect();
+    let numbers = places.ports.iter();
+    guest.channels.iter_mut().zip(numbers).for_each(|(port, number)| port.port = Some(*number));
+    for (number, disk) in (0..).zip(&mut guest.disks) {
+        disk.unit = places.discs.get(&number).copied();
+    }
     guest.machine.get_or_insert("pc-q35-7.2".into());
     guest.mac.get_or_insert("52:54:00:12:34:56".into());
     if !guest.serial.contains(&SerialSpec::Console) {
@@ -37,6 +56,11 @@ fn machine(text: &str) -> Spec {
         guest.mac = None;
     }
     spec
+}
+
+fn said(bus: &PciBus) -> BusSpec {
+    let PciBus { index, model, chassis, port, hotplug } = *bus;
+    BusSpec { index, model, chassis: Some(chassis), port: Some(port), fixed: !hotplug }
 }
 
 /// A domain with these devices.
@@ -111,13 +135,13 @@ fn a_machine_that_runs_is_told_as_it_is() {
     <sound model='ich9'/>
 ";
     let text = domain(said).replace("<type>", "<type machine='pc-i440fx-7.2'>");
+    let places = board(&text);
     let mut document = Document::read(text.as_bytes()).unwrap();
     let read = from_document(&document, "d.xml").unwrap();
     running(&mut document, read.kind).unwrap();
     let read = from_document(&document, "d.xml").unwrap();
-    complete(&mut document, &read, FACTS).unwrap();
-    let live =
-        Live { number: 12, uuid: FACTS.uuid, labels: Vec::new(), first: None::<SecurityModel> };
+    complete(&mut document, &read, facts(&places)).unwrap();
+    let live = Live { number: 12, uuid: ID, labels: Vec::new(), first: None::<SecurityModel> };
     let channels = ["/run/channel0", "/run/channel1"].map(Into::into).to_vec();
     let sockets = Sockets { screen: Some("/run/vnc".into()), channels };
     live.add_whole(&mut document, &sockets).unwrap();
@@ -126,14 +150,15 @@ fn a_machine_that_runs_is_told_as_it_is() {
 
 #[test]
 fn what_was_told_of_a_machine_that_ran_is_the_same_machine() {
+    let places = board(&domain(USUAL));
     let mut document = Document::read(domain(USUAL).as_bytes()).unwrap();
     let read = from_document(&document, "d.xml").unwrap();
     running(&mut document, read.kind).unwrap();
     let read = from_document(&document, "d.xml").unwrap();
-    complete(&mut document, &read, FACTS).unwrap();
+    complete(&mut document, &read, facts(&places)).unwrap();
     let label = "+1:+1".to_owned();
     let labels = vec![LiveLabel { model: SecurityModel::Dac, label, image: None }];
-    let live = Live { number: 12, uuid: FACTS.uuid, labels, first: None };
+    let live = Live { number: 12, uuid: ID, labels, first: None };
     let own = Path::new("/run/svirt/web.00000000/sockets");
     let sockets = Sockets { screen: Some(own.join("vnc")), channels: vec![own.join("channel0")] };
     live.add_whole(&mut document, &sockets).unwrap();
@@ -199,6 +224,20 @@ fn device() -> impl Strategy<Value = &'static str> {
         "<panic model='isa'/>",
         "<watchdog model='i6300esb' action='reset'/>",
         "<sound model='ich9'/>",
+        "<controller type='pci' model='pcie-root-port'/>",
+        "<controller type='pci' model='pcie-root-port'><target chassis='9' port='0x20'/></controller>",
+        "<controller type='pci' index='3' model='pcie-to-pci-bridge'/>",
+        "<controller type='pci' index='0' model='pcie-root'/>",
+        "<controller type='sata' index='0'><address type='pci' slot='0x1f' function='2'/></controller>",
+        "<controller type='scsi' index='0'><address type='pci' bus='0' slot='5'/></controller>",
+        "<rng model='virtio'><backend model='builtin'/><address type='pci' slot='3'/></rng>",
+        "<memballoon model='virtio'><address type='pci' bus='1' slot='0'/></memballoon>",
+        "<memballoon model='virtio'><address type='pci'/></memballoon>",
+        "<disk><source file='/b.img'/><target dev='vdb'/><address type='pci' slot='8' multifunction='on'/></disk>",
+        "<disk><source file='/c.img'/><target dev='vdc'/><address type='pci' slot='8' function='1'/></disk>",
+        "<disk device='cdrom'><source file='/a.iso'/><target dev='sda'/></disk>",
+        "<disk device='cdrom'><source file='/b.iso'/><target dev='sdb'/><address type='drive' unit='0'/></disk>",
+        "<channel type='unix'><target type='virtio' name='org.b'/><address type='virtio-serial' port='1'/></channel>",
     ])
 }
 

@@ -246,7 +246,11 @@ fn what_virt_install_prints_becomes_a_machine_or_says_why_not() {
         let text = seed(&format!("virt-install-{name}"));
         let guest = read(&text, name).unwrap().to_spec().unwrap().spec.guest.unwrap();
         assert_eq!((guest.display, guest.network()), (display, net), "{name}");
-        let agent = spec::ChannelSpec { name: Some("org.qemu.guest_agent.0".into()), listen: None };
+        let agent = spec::ChannelSpec {
+            name: Some("org.qemu.guest_agent.0".into()),
+            listen: None,
+            port: None,
+        };
         assert_eq!((guest.channels, guest.vnc_socket), (vec![agent], None), "{name}");
         assert_eq!(guest.serial, [spec::SerialSpec::Console], "{name}");
         assert!(guest.balloon && guest.random.is_some(), "{name}");

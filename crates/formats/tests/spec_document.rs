@@ -8,7 +8,7 @@ use svirt_model::{ImageFormat, Layer, NAME_MAX};
 const DOCUMENT: &str = include_str!("../../../docs/reference/spec.md");
 
 /// Each object of the form: its heading, and a text in which an unknown `WORD` stands in it.
-const OBJECTS: [(&str, &str); 11] = [
+const OBJECTS: [(&str, &str); 13] = [
     ("The machine", r#"{"WORD":0}"#),
     ("The guest", r#"{"guest":{"WORD":0}}"#),
     ("A disk", r#"{"guest":{"disks":[{"WORD":0}]}}"#),
@@ -18,6 +18,8 @@ const OBJECTS: [(&str, &str); 11] = [
     ("A security label", r#"{"seclabels":[{"WORD":0}]}"#),
     ("A channel", r#"{"guest":{"channels":[{"WORD":0}]}}"#),
     ("A label of one source", r#"{"guest":{"disks":[{"seclabel":{"WORD":0}}]}}"#),
+    ("Places in the guest", r#"{"guest":{"pci":{"WORD":0}}}"#),
+    ("A PCI bus", r#"{"guest":{"pci":{"buses":[{"WORD":0}]}}}"#),
     ("The domain", r#"{"domain":{"WORD":0}}"#),
     ("A share", r#"{"command":{"share":[{"WORD":0}]}}"#),
 ];
@@ -121,6 +123,12 @@ fn complete(heading: &str, fields: &str) -> String {
         ),
         "The domain" => format!(
             r#"{{"version":1,"domain":{{"xml":"<domain type='kvm'><name>a</name><memory>65536</memory><os><type>hvm</type></os></domain>"{comma}{fields}}}}}"#
+        ),
+        "Places in the guest" => {
+            format!(r#"{{"version":1,"guest":{{"pci":{{{fields}}}}}}}"#)
+        }
+        "A PCI bus" => format!(
+            r#"{{"version":1,"guest":{{"pci":{{"buses":[{{"index":1,"model":"pcie-root-port"{comma}{fields}}}]}}}}}}"#
         ),
         "Firmware" => {
             format!(r#"{{"version":1,"guest":{{"firmware":{{"code":"/a"{comma}{fields}}}}}}}"#)

@@ -1,7 +1,7 @@
 //! A machine, resolved: every path pinned, every format stated, every default filled in.
 
 use crate::{
-    Bytes, GroupName, Layer, MachineName, Object, Program, Scratch,
+    Board, Bytes, GroupName, Layer, MachineName, Object, Program, Scratch,
     label::{Seclabel, SourceLabel},
 };
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,9 @@ pub struct Guest {
     /// The address of its network card; QEMU's own without it.
     #[serde(default)]
     pub mac: Option<String>,
+    /// Where its devices are.
+    #[serde(default)]
+    pub board: Board,
 }
 
 /// How a guest comes to run.

@@ -31,8 +31,8 @@ use choice::Choice;
 use labels::{Called, Labels, Wanted};
 use std::{collections::BTreeSet, path::PathBuf};
 use svirt_model::{
-    FileId, GroupName, HostFacts, Layer, Machine, MachineName, Plan, Process, Resource, Role,
-    Sharing, Value, Want,
+    FileId, GroupName, HostFacts, Layer, Machine, MachineName, PciDevice, Plan, Process, Resource,
+    Role, Sharing, Value, Want,
     label::{LabelError, Observations, ProfileName, Rivals, SecurityModel},
 };
 use svirt_policy::apparmor::ProfileError;
@@ -134,6 +134,9 @@ pub enum PlanError {
     /// AppArmor cannot say what the machine was given.
     #[error("the machine's AppArmor profile cannot be written")]
     Profile(#[from] ProfileError),
+    /// A device of the machine has no place in the guest.
+    #[error("no place in the guest was chosen for {}", .0.about())]
+    Unplaced(PciDevice),
     /// Something was not reserved that the labels need.
     #[error("{0} was not reserved for the machine")]
     Unreserved(&'static str),
@@ -307,7 +310,11 @@ impl PlanError {
             Self::TwoLabels { .. } => Some("name it once, or alike"),
             Self::Unsearched(_) => Some("start it again"),
             Self::Within { .. } => Some("share another directory, or move it elsewhere"),
-            Self::Unreserved(_) | Self::Unseen(_) | Self::Profile(_) | Self::Text(_) => None,
+            Self::Unreserved(_)
+            | Self::Unplaced(_)
+            | Self::Unseen(_)
+            | Self::Profile(_)
+            | Self::Text(_) => None,
         }
     }
 }

@@ -4,9 +4,9 @@
 use crate::{PlanError, resources::Walked};
 use std::path::Path;
 use svirt_model::{
-    Accelerator, Access, Argument, Beginning, Channel, Delivery, DeviceKind, Disk, FileKind,
-    Firmware, Guest, Image, Machine, Manifest, Media, Piece, Resource, Serial, SerialEnd, Target,
-    VirtioPort,
+    Accelerator, Access, Argument, Beginning, Board, BusModel, Channel, Delivery, DeviceKind, Disk,
+    FileKind, Firmware, Guest, Image, Machine, Manifest, Media, PciBus, PciDevice, PciPlace, Piece,
+    Resource, Seat, Serial, SerialEnd, Target, VirtioPort,
 };
 
 /// QEMU's arguments, without the zeroth.
@@ -15,28 +15,71 @@ pub(crate) fn arguments(
     guest: &Guest,
     walked: &Walked,
 ) -> Result<Vec<String>, PlanError> {
-    let mut line = Line::default();
-    line.frame(machine, guest);
+    let mut line = Line { words: Vec::new(), board: &guest.board, disks: 0 };
+    line.frame(machine, guest)?;
     for (index, device) in machine.devices.iter().enumerate() {
         line.device(index, &device.kind, walked.of(index), guest)?;
     }
-    Ok(line.0)
+    Ok(line.words)
 }
 
-#[derive(Default)]
-struct Line(Vec<String>);
+struct Line<'a> {
+    words: Vec<String>,
+    board: &'a Board,
+    /// So many disks have been written.
+    disks: u16,
+}
 
 fn boots_kernel(machine: &Machine) -> bool {
     machine.devices.iter().any(|device| matches!(device.kind, DeviceKind::Kernel(_)))
 }
 
-impl Line {
+/// QEMU's name of a bus.
+fn bus_name(index: u8) -> String {
+    match index {
+        0 => "pcie.0".into(),
+        index => format!("pci.{index}"),
+    }
+}
+
+impl Line<'_> {
     fn add(&mut self, option: &str, value: impl Into<String>) {
-        self.0.extend([option.to_owned(), value.into()]);
+        self.words.extend([option.to_owned(), value.into()]);
     }
 
-    fn frame(&mut self, machine: &Machine, guest: &Guest) {
-        self.0.extend(["-nodefaults".into(), "-no-user-config".into()]);
+    /// A device on a PCI bus, at its place.
+    fn pci(&mut self, device: PciDevice, words: &str) -> Result<(), PlanError> {
+        let Seat { place: PciPlace { bus, slot, function }, multifunction } =
+            self.board.seats.get(&device).ok_or(PlanError::Unplaced(device))?;
+        let function = match function {
+            0 => String::new(),
+            function => format!(".{function:#x}"),
+        };
+        let multifunction = if *multifunction { ",multifunction=on" } else { "" };
+        let bus = bus_name(*bus);
+        self.add("-device", format!("{words}{multifunction},bus={bus},addr={slot:#x}{function}"));
+        Ok(())
+    }
+
+    /// Each bus is on one with a smaller number.
+    fn buses(&mut self) -> Result<(), PlanError> {
+        for PciBus { index, model, chassis, port, hotplug } in &self.board.buses {
+            let hotplug = if *hotplug { "" } else { ",hotplug=off" };
+            let port = match model {
+                BusModel::PcieRootPort | BusModel::PcieSwitchDownstreamPort => {
+                    format!(",port={port:#x},chassis={chassis}{hotplug}")
+                }
+                BusModel::PciBridge => format!(",chassis_nr={chassis}"),
+                _ => String::new(),
+            };
+            let (device, id) = (model.device(), bus_name(*index));
+            self.pci(PciDevice::Bus(*index), &format!("{device},id={id}{port}"))?;
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, machine: &Machine, guest: &Guest) -> Result<(), PlanError> {
+        self.words.extend(["-nodefaults".into(), "-no-user-config".into()]);
         self.add("-display", "none");
         self.add("-name", format!("guest={}", machine.name));
         self.add("-uuid", machine.id.to_string());
@@ -59,9 +102,10 @@ impl Line {
         self.add("-m", format!("size={}k", guest.memory.0 / 1024));
         self.add("-smp", format!("cpus={0},sockets=1,cores={0},threads=1", guest.cpus));
         self.add("-rtc", "base=utc");
+        self.buses()?;
         if !machine.devices.iter().any(|d| matches!(d.kind, DeviceKind::Random(_))) {
             self.add("-object", "rng-builtin,id=rng");
-            self.add("-device", "virtio-rng-pci,rng=rng");
+            self.pci(PciDevice::Random, "virtio-rng-pci,rng=rng")?;
         }
         // How a guest says that it panicked, and with which code it ends.
         self.add("-device", "pvpanic");
@@ -70,11 +114,12 @@ impl Line {
         self.add("-boot", "strict=on");
         // One that is restored goes on when its supervisor has seen that all of it is there.
         if guest.beginning != Beginning::AtOnce {
-            self.0.push("-S".into());
+            self.words.push("-S".into());
         }
         if let Beginning::Restored { .. } = guest.beginning {
             self.add("-incoming", "defer");
         }
+        Ok(())
     }
 
     fn device(
@@ -85,7 +130,7 @@ impl Line {
         guest: &Guest,
     ) -> Result<(), PlanError> {
         match kind {
-            DeviceKind::Disk(disk) => self.disk(index, disk, resources),
+            DeviceKind::Disk(disk) => self.disk(index, disk, resources)?,
             DeviceKind::Kernel(_) => {
                 self.add("-kernel", place(resources));
                 // QEMU takes the text as it is: no comma or quote means anything in it.
@@ -113,26 +158,26 @@ impl Line {
             DeviceKind::Variables(_) => self.flash(1, resources),
             DeviceKind::DeviceTree(_) => self.add("-dtb", place(resources)),
             DeviceKind::Serial(serial) => self.serial(serial, resources),
-            DeviceKind::Port(port) => self.port(port, resources),
+            DeviceKind::Port(port) => self.port(port, resources)?,
             DeviceKind::Random(_) => {
                 let path = value(&place(resources));
                 self.add("-object", format!("rng-random,id=rng,filename={path}"));
-                self.add("-device", "virtio-rng-pci,rng=rng");
+                self.pci(PciDevice::Random, "virtio-rng-pci,rng=rng")?;
             }
-            DeviceKind::Balloon => self.add("-device", "virtio-balloon-pci"),
+            DeviceKind::Balloon => self.pci(PciDevice::Balloon, "virtio-balloon-pci")?,
             DeviceKind::Watchdog(action) => {
-                self.add("-device", "i6300esb");
+                self.pci(PciDevice::Watchdog, "i6300esb")?;
                 self.add("-action", format!("watchdog={}", action.word()));
             }
             DeviceKind::Vnc(_) => {
                 // Under its key: without it, what stands before a `=` in the path would be one. Nobody has it
                 // for himself: QEMU would keep all others out, who only want a picture.
                 self.add("-vnc", format!("vnc=unix:{},share=ignore", value(&place(resources))));
-                self.add("-device", "VGA,id=video,romfile=vgabios-stdvga.bin");
-                self.add("-device", "qemu-xhci,id=usb");
-                self.add("-device", "usb-tablet,bus=usb.0");
+                self.pci(PciDevice::Video, "VGA,id=video,romfile=vgabios-stdvga.bin")?;
+                self.pci(PciDevice::Usb, "qemu-xhci,id=usb")?;
+                self.add("-device", "usb-tablet,bus=usb.0,port=1");
             }
-            DeviceKind::UserNetwork(_) => self.network(index, resources, guest.mac.as_deref()),
+            DeviceKind::UserNetwork(_) => self.network(index, resources, guest.mac.as_deref())?,
             // Given by name on a command line of the user's own, or used by QEMU unasked.
             DeviceKind::Kvm(_)
             | DeviceKind::File(_)
@@ -167,35 +212,45 @@ impl Line {
     }
 
     /// The device that the ports are on comes before the first of them.
-    fn port(&mut self, port: &VirtioPort, resources: &[Resource]) {
+    fn port(&mut self, port: &VirtioPort, resources: &[Resource]) -> Result<(), PlanError> {
         if port.number == 0 {
-            self.add("-device", "virtio-serial-pci,id=ports");
+            self.pci(PciDevice::Ports, "virtio-serial-pci,id=ports")?;
         }
+        let at = usize::try_from(port.number).ok().and_then(|at| self.board.ports.get(at));
+        let nr = at.ok_or(PlanError::Unplaced(PciDevice::Ports))?;
         let (id, path) = (format!("channel{}", port.number), value(&place(resources)));
         self.add("-chardev", format!("socket,id={id},path={path},server=on,wait=off"));
         let device = match &port.name {
-            Some(name) => format!("virtserialport,bus=ports.0,chardev={id},name={}", value(name)),
-            None => format!("virtconsole,bus=ports.0,chardev={id}"),
+            Some(name) => {
+                format!("virtserialport,bus=ports.0,nr={nr},chardev={id},name={}", value(name))
+            }
+            None => format!("virtconsole,bus=ports.0,nr={nr},chardev={id}"),
         };
         self.add("-device", device);
+        Ok(())
     }
 
     fn socket(&mut self, id: &str, resources: &[Resource]) {
         self.add("-chardev", format!("socket,id={id},fd={}", number(resources.first())));
     }
 
-    fn network(&mut self, index: usize, resources: &[Resource], mac: Option<&str>) {
+    fn network(
+        &mut self,
+        index: usize,
+        resources: &[Resource],
+        mac: Option<&str>,
+    ) -> Result<(), PlanError> {
         let (id, fd) = (format!("net{index}"), number(resources.first()));
         self.add("-netdev", format!("stream,id={id},server=off,addr.type=fd,addr.str={fd}"));
         // Without its option ROM, which would boot over the network.
         let mac = mac.map_or(String::new(), |mac| format!(",mac={mac}"));
-        self.add("-device", format!("virtio-net-pci,netdev={id}{mac},romfile="));
+        self.pci(PciDevice::Card, &format!("virtio-net-pci,netdev={id}{mac},romfile="))
     }
 
     /// The images from the lowest up, each as a node for its file and one for its format, then the
     /// device. Every node's file is a descriptor, and what is below a node is said, so that QEMU
     /// looks for neither a name nor a format.
-    fn disk(&mut self, index: usize, disk: &Disk, resources: &[Resource]) {
+    fn disk(&mut self, index: usize, disk: &Disk, resources: &[Resource]) -> Result<(), PlanError> {
         let (scratch, chain) = match disk.scratch {
             Some(_) => resources.split_first().map_or((None, resources), |(s, c)| (Some(s), c)),
             None => (None, resources),
@@ -213,7 +268,7 @@ impl Line {
             self.node(&node, "file", "qcow2", resource, below.as_deref());
             below = Some(node);
         }
-        self.drive(index, disk, &below.unwrap_or_default());
+        self.drive(index, disk, &below.unwrap_or_default())
     }
 
     fn image(&mut self, node: &str, image: &Image, resource: &Resource, below: Option<&str>) {
@@ -256,19 +311,23 @@ impl Line {
         );
     }
 
-    fn drive(&mut self, index: usize, disk: &Disk, node: &str) {
-        let device = match disk.media {
-            Media::Disk => "virtio-blk-pci",
-            Media::Cdrom => "ide-cd",
-        };
-        let shared = match disk.sharing {
-            svirt_model::Sharing::Group(_) if disk.media == Media::Disk => ",share-rw=on",
-            _ => "",
-        };
-        self.add(
-            "-device",
-            format!("{device},drive={node},id=disk{index},bootindex={index}{shared}"),
-        );
+    fn drive(&mut self, index: usize, disk: &Disk, node: &str) -> Result<(), PlanError> {
+        let device = PciDevice::Disk(self.disks);
+        let words = format!("drive={node},id=disk{index},bootindex={index}");
+        let unit = self.board.discs.get(&self.disks);
+        self.disks += 1;
+        match disk.media {
+            Media::Disk => {
+                let shared = matches!(disk.sharing, svirt_model::Sharing::Group(_));
+                let shared = if shared { ",share-rw=on" } else { "" };
+                self.pci(device, &format!("virtio-blk-pci,{words}{shared}"))
+            }
+            Media::Cdrom => {
+                let unit = unit.ok_or(PlanError::Unplaced(device))?;
+                self.add("-device", format!("ide-cd,{words},bus=ide.{unit}"));
+                Ok(())
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod faults;
 mod load;
 mod machines;
 mod manager;
+mod places;
 mod session;
 mod told;
 mod untold;

@@ -1,6 +1,7 @@
 //! From sVirt's own description of a machine to libvirt's: the way back of `convert`. What libvirt's
 //! form has no words for is named in a comment, and nothing of it changes what the machine reaches.
 
+use super::complete::{describe_bus, drive, pci, serial_port};
 use crate::{
     image::format_from_extension,
     spec::{
@@ -13,7 +14,7 @@ use crate::{
     },
 };
 use std::path::Path;
-use svirt_model::{Accelerator, Bytes, MachineName, Uuid};
+use svirt_model::{Accelerator, Bytes, MachineName, PciDevice, Uuid};
 
 /// Why a machine has no form of libvirt's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -146,11 +147,18 @@ fn devices(guest: &GuestSpec) -> Built {
         DiskSpec { path, cdrom: true, ..DiskSpec::default() }
     });
     let (mut discs, mut disks) = (0, 0);
-    for spec in guest.disks.iter().cloned().chain(cdrom).filter(|disk| disk.path.is_some()) {
+    let all = (0..).zip(guest.disks.iter().cloned().chain(cdrom));
+    for (number, spec) in all.filter(|(_, disk)| disk.path.is_some()) {
         let count = if spec.cdrom { &mut discs } else { &mut disks };
-        devices.append(disk(guest, &spec, *count)?);
+        let disk = disk(guest, &spec, *count)?;
+        let disk = match spec.unit {
+            Some(unit) => around(disk, drive(unit)?),
+            None => at(guest, PciDevice::Disk(number), disk)?,
+        };
+        devices.append(disk);
         *count += 1;
     }
+    buses(guest, &mut devices)?;
     if guest.network() == NetSpec::User {
         let backend = element("backend", &[("type", "passt")])?;
         let mut card = element("interface", &[("type", "user")])?;
@@ -159,7 +167,7 @@ fn devices(guest: &GuestSpec) -> Built {
         }
         card.append(backend);
         card.append(element("model", &[("type", "virtio")])?);
-        devices.append(card);
+        devices.append(at(guest, PciDevice::Card, card)?);
     }
     let said = guest.serial.contains(&SerialSpec::Console);
     let unsaid = (!said).then_some(&SerialSpec::Console);
@@ -174,12 +182,42 @@ fn devices(guest: &GuestSpec) -> Built {
     }
     if let Some(action) = guest.watchdog {
         let words = [("model", "i6300esb"), ("action", action.word())];
-        devices.append(element("watchdog", &words)?);
+        devices.append(at(guest, PciDevice::Watchdog, element("watchdog", &words)?)?);
     }
     let balloon = if guest.balloon { "virtio" } else { "none" };
-    devices.append(element("memballoon", &[("model", balloon)])?);
-    devices.append(rng(guest)?);
+    let balloon = element("memballoon", &[("model", balloon)])?;
+    devices.append(at(guest, PciDevice::Balloon, balloon)?);
+    devices.append(at(guest, PciDevice::Random, rng(guest)?)?);
     Ok(devices)
+}
+
+/// A device with its place on a PCI bus, where that is said.
+fn at(guest: &GuestSpec, device: PciDevice, element: Element) -> Built {
+    match guest.pci.places.get(&device) {
+        Some(seat) => Ok(around(element, pci(*seat)?)),
+        None => Ok(element),
+    }
+}
+
+/// The buses, and what is a device of its own here and comes with others there.
+fn buses(guest: &GuestSpec, devices: &mut Element) -> Result<(), Problem> {
+    // What cannot be was refused where it was read.
+    for bus in guest.board().unwrap_or_default().buses {
+        let number = bus.index.to_string();
+        let mut controller = element("controller", &[("type", "pci"), ("index", &number)])?;
+        describe_bus(&mut controller, &bus)?;
+        devices.append(at(guest, PciDevice::Bus(bus.index), controller)?);
+    }
+    let usb = element("controller", &[("type", "usb"), ("index", "0"), ("model", "qemu-xhci")])?;
+    let ports = element("controller", &[("type", "virtio-serial"), ("index", "0")])?;
+    let video = around(element("video", &[])?, element("model", &[("type", "vga")])?);
+    let here = [(PciDevice::Usb, usb), (PciDevice::Ports, ports), (PciDevice::Video, video)];
+    for (device, element) in here {
+        if guest.pci.places.contains_key(&device) {
+            devices.append(at(guest, device, element)?);
+        }
+    }
+    Ok(())
 }
 
 fn format(disk: &DiskSpec) -> Option<&'static str> {
@@ -280,6 +318,9 @@ fn channel(port: &ChannelSpec) -> Built {
     }
     let mut channel = around(element(name, &[("type", "unix")])?, source);
     channel.append(target);
+    if let Some(number) = port.port {
+        channel.append(serial_port(number)?);
+    }
     Ok(channel)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     command_line::{self, shortened},
+    spec::BoardError,
     xml::XmlError,
 };
 use std::borrow::Cow;
@@ -86,6 +87,9 @@ pub enum Problem {
     /// A security label that cannot be.
     #[error("{0}")]
     Label(LabelError),
+    /// Devices cannot be where they are said to be.
+    #[error("{0}")]
+    Board(BoardError),
     /// Something that makes no sense together.
     #[error("{0}")]
     Contradiction(&'static str),
@@ -112,6 +116,7 @@ impl Problem {
             }
             Self::Unsupported { way, .. } => (*way).into(),
             Self::Argument { problem, .. } => problem.hint(),
+            Self::Board(error) => error.hint().into(),
             Self::Contradiction(_) => "change it, or leave it out".into(),
         }
     }

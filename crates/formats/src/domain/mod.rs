@@ -12,6 +12,7 @@
 //! and in `<name>` and `<uuid>`, of which there is one. There is no list of what is understood; what nobody asked for is
 //! left, and only what the table in `harmless/` has may be left.
 
+pub mod address;
 mod amend;
 pub mod chardev;
 mod complete;
@@ -48,6 +49,7 @@ pub use live::{Live, LiveLabel};
 pub use stand_in::stand_in;
 
 use crate::xml::Document;
+use address::Address;
 use chardev::PortKind;
 use label::DomainLabel;
 use memory::Protection;
@@ -93,6 +95,8 @@ pub struct Domain {
     pub emulator: Option<Named>,
     /// Its devices, in order.
     pub devices: Vec<Device>,
+    /// Where each of them is in the guest, as far as it is said.
+    pub addresses: Vec<Option<Address>>,
     /// Where its memory comes from.
     pub memory_backing: MemoryBacking,
     /// Its security labels.
@@ -163,6 +167,12 @@ impl Domain {
         self.lines.get(name).copied().unwrap_or(1)
     }
 
+    /// Whether its board is the one that machines have: what is said of the places of devices on another
+    /// says nothing of this one.
+    pub fn has_our_board(&self) -> bool {
+        self.os.machine.as_deref().is_none_or(|name| name == "q35" || name.starts_with("pc-q35-"))
+    }
+
     /// Whether a device of this domain is another one said again: the first console is the first serial port, and
     /// libvirt writes both.
     pub fn is_copy(&self, device: &Device) -> bool {
@@ -207,6 +217,7 @@ pub fn from_document(document: &Document, name: &str) -> Result<Domain, DomainEr
         return Err(root.error(Problem::NoDomain));
     }
     let mut domain = domain(&root, name)?;
+    (domain.devices, domain.addresses) = devices(&root)?.into_iter().unzip();
     domain.ignored = harmless::check(&root)?;
     Ok(domain)
 }
@@ -244,7 +255,8 @@ fn domain(root: &View<'_>, document: &str) -> Read<Domain> {
         tuned_devices: system::tuned_devices(root)?,
         command_line: system::command_line(root)?,
         emulator: emulator(root)?,
-        devices: devices(root)?,
+        devices: Vec::new(),
+        addresses: Vec::new(),
         lines: lines(root),
         ignored: Vec::new(),
     })
@@ -272,13 +284,14 @@ fn emulator(root: &View<'_>) -> Read<Option<Named>> {
     devices.and_then(|devices| devices.child("emulator")).map(os::named).transpose()
 }
 
-fn devices(root: &View<'_>) -> Read<Vec<Device>> {
+/// The devices, each with where it is said to be.
+fn devices(root: &View<'_>) -> Read<Vec<(Device, Option<Address>)>> {
     let Some(view) = root.child("devices") else { return Ok(Vec::new()) };
     let mut devices = Vec::new();
     for child in view.children() {
         if let Some(device) = device(child)? {
             child.take();
-            devices.push(device);
+            devices.push((device, address::read(child)?));
         }
     }
     Ok(devices)

@@ -3,8 +3,9 @@
 use super::{
     chardev::{self, CharSource},
     disk::boot,
+    error::Problem,
     view::{Read, View},
-    words::WatchdogAction,
+    words::{WatchdogAction, hex_or_decimal},
 };
 use std::path::PathBuf;
 use svirt_model::Origin;
@@ -18,12 +19,33 @@ pub struct Controller {
     pub index: Option<u32>,
     /// Its model, such as `virtio-scsi`.
     pub model: Option<String>,
+    /// Of one that begins a PCI bus the number of its chassis.
+    pub chassis: Option<u8>,
+    /// And that of its port.
+    pub port: Option<u8>,
+    /// Whether devices can be plugged into it while the guest runs.
+    pub hotplug: bool,
     /// The line.
     pub line: u32,
 }
 
 pub(super) fn controller(view: &View<'_>) -> Read<Controller> {
+    let target = view.child("target").filter(|_| view.attr("type") == Some("pci"));
+    let small = |names: [&str; 2]| {
+        let Some((target, name)) = target.and_then(|target| {
+            names.into_iter().find(|name| target.attr(name).is_some()).map(|name| (target, name))
+        }) else {
+            return Ok(None);
+        };
+        let given = target.attr(name).unwrap_or_default();
+        let number = hex_or_decimal(given).and_then(|number| u8::try_from(number).ok());
+        let wrong = || target.error_of(name, Problem::form(given, "a number of a PCI port"));
+        number.ok_or_else(wrong).map(Some)
+    };
     Ok(Controller {
+        chassis: small(["chassis", "chassisNr"])?,
+        port: small(["port", "port"])?,
+        hotplug: target.and_then(|target| target.attr("hotplug")) != Some("off"),
         kind: view.need("type")?.to_owned(),
         index: view.number("index")?,
         model: view.attr("model").map(str::to_owned),

@@ -35,6 +35,7 @@ mod shared;
 mod table;
 
 pub use beside::{BESIDE, read_beside};
+pub(crate) use pci::place as pci_place;
 
 use crate::command_line::{
     Below, Found, Problem, ReadError, Refusal, Thing, check_limits, shortened,

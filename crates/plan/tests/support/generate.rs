@@ -183,6 +183,7 @@ fn guest() -> impl Strategy<Value = (Vmm, Vec<DeviceKind>)> {
                 beginning,
                 machine,
                 mac,
+                board: super::machines::board(),
             };
             let vmm = Vmm::Guest(guest);
             let mut devices = vec![DeviceKind::Monitor, DeviceKind::Console];

@@ -2,9 +2,9 @@
 
 use super::objects::{device, file, image, named, object, program};
 use svirt_model::{
-    Accelerator, Access, Argument, Beginning, Bytes, Command, Demands, Device, DeviceKind, Dialect,
-    Disk, FileKind, Guest, Image, ImageFormat, KernelSource, Layer, Listen, Machine, Media, Output,
-    Piece, Scratch, Sharing, Stream, Uuid, Vmm,
+    Accelerator, Access, Argument, Beginning, Board, Bytes, Command, Demands, Device, DeviceKind,
+    Dialect, Disk, FileKind, Guest, Image, ImageFormat, KernelSource, Layer, Listen, Machine,
+    Media, Output, PciDevice, PciPlace, Piece, Scratch, Seat, Sharing, Stream, Uuid, Vmm,
 };
 
 pub(crate) const QEMU: &str = "/usr/bin/qemu-system-x86_64";
@@ -33,6 +33,7 @@ fn guest(accelerator: Accelerator, devices: Vec<Device>) -> Machine {
         beginning: Beginning::AtOnce,
         machine: None,
         mac: None,
+        board: board(),
     });
     let common = vec![
         null(),
@@ -40,6 +41,31 @@ fn guest(accelerator: Accelerator, devices: Vec<Device>) -> Machine {
         from(DeviceKind::Console, "every guest"),
     ];
     machine("web", vmm, [common, devices].concat())
+}
+
+/// A place for every device that a guest may have.
+pub(crate) fn board() -> Board {
+    let single = [
+        PciDevice::Video,
+        PciDevice::Usb,
+        PciDevice::Card,
+        PciDevice::Ports,
+        PciDevice::Random,
+        PciDevice::Balloon,
+        PciDevice::Watchdog,
+    ];
+    let seat = |(slot, device)| {
+        let place = PciPlace { bus: 0, slot, function: 0 };
+        (device, Seat { place, multifunction: false })
+    };
+    let devices = single.into_iter().chain((0..16).map(PciDevice::Disk));
+    let discs = (0..6).map(|number| (number, u8::try_from(number).unwrap_or(0)));
+    Board {
+        buses: Vec::new(),
+        seats: (1..).zip(devices).map(seat).collect(),
+        discs: discs.collect(),
+        ports: (1..31).collect(),
+    }
 }
 
 pub(crate) fn machine(name: &str, vmm: Vmm, devices: Vec<Device>) -> Machine {

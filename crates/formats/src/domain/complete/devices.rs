@@ -127,6 +127,7 @@ fn controllers(devices: &mut Element, screen: bool) -> Done {
         let same = |controller: &Element| {
             controller.name() == "controller"
                 && controller.attribute("type") == Some(kind)
+                && !super::places::is_bus(controller)
                 && matches!(controller.attribute("index"), None | Some("0"))
         };
         if devices.elements().any(same) {

@@ -93,10 +93,18 @@ fn channel(port: &mut Element, path: &Path) -> Done {
 fn alias(device: &Element, number: usize) -> Option<String> {
     let kind = |name| device.attribute(name).unwrap_or_default();
     Some(match device.name() {
-        "disk" if kind("device") == "cdrom" => format!("sata0-0-{number}"),
+        "disk" if kind("device") == "cdrom" => {
+            let place =
+                device.element("address").filter(|at| at.attribute("type") == Some("drive"));
+            let unit = place.and_then(|place| place.attribute("unit"));
+            format!("sata0-0-{}", unit.unwrap_or(&number.to_string()))
+        }
         "disk" => format!("virtio-disk{number}"),
         "controller" => match kind("type") {
-            "pci" => "pcie.0".into(),
+            "pci" => match kind("index") {
+                "" | "0" => "pcie.0".into(),
+                index => format!("pci.{index}"),
+            },
             "sata" => "ide".into(),
             "usb" => "usb".into(),
             other => format!("{other}0"),

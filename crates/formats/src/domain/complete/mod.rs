@@ -1,15 +1,17 @@
 //! What libvirt adds to a document that it is given: what its author left open, as it is of the machine
 //! that sVirt starts. What he said stays as he said it, and nothing is said of the hardware that is not
-//! so: where QEMU chooses a device's place, no address is made up.
+//! so.
 //!
 //! Doing it twice is doing it once, and what comes of it is read as the same machine.
 
 mod devices;
 mod live;
+mod places;
 mod ports;
 
 pub(super) use live::name_devices;
 pub use live::{Sockets, running, without_secrets};
+pub(super) use places::{describe_bus, drive, pci, serial_port};
 
 use super::{Domain, words::DomainType};
 use crate::xml::{
@@ -17,7 +19,7 @@ use crate::xml::{
     build::{Built, element, holding, said, text},
 };
 use std::path::Path;
-use svirt_model::{Bytes, Uuid};
+use svirt_model::{Board, Bytes, Uuid};
 
 /// What is true of a machine and cannot be seen in its document.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +30,8 @@ pub struct Facts<'a> {
     pub board: Option<&'a str>,
     /// QEMU, where it is installed.
     pub emulator: Option<&'a Path>,
+    /// Where its devices are.
+    pub places: &'a Board,
 }
 
 type Done = Result<(), Problem>;
@@ -78,7 +82,13 @@ pub fn complete(document: &mut Document, domain: &Domain, facts: Facts<'_>) -> D
     }
     absent(root, "devices", || element("devices", &[]))?;
     match root.element_mut("devices") {
-        Some(devices) => devices::complete(devices, facts),
+        Some(devices) => {
+            devices::complete(devices, facts)?;
+            match domain.has_our_board() {
+                true => places::complete(devices, facts.places),
+                false => Ok(()),
+            }
+        }
         None => Ok(()),
     }
 }

@@ -113,7 +113,7 @@ impl Convert<'_> {
         if name.is_none() && port.kind == PortKind::Channel {
             return self.refuse(line, &refused::CHANNEL_NAME);
         }
-        self.guest.channels.push(ChannelSpec { name, listen });
+        self.guest.channels.push(ChannelSpec { name, listen, port: None });
         Ok(())
     }
 

@@ -55,6 +55,7 @@ impl Convert<'_> {
             ephemeral: disk.transient && !disk.read_only,
             backing,
             seclabel: None,
+            unit: None,
         });
         Ok(())
     }

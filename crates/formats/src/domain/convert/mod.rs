@@ -6,8 +6,11 @@
 
 mod devices;
 mod disk;
+mod places;
 mod refused;
 mod system;
+
+pub(super) use places::bus_numbers;
 
 use super::{
     Device, Domain, DomainError, Problem,
@@ -16,9 +19,9 @@ use super::{
 };
 use crate::spec::{self, GuestSpec, LabelKind, NetSpec, SeclabelSpec, Spec};
 use refused::Refused;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 use svirt_model::{
-    Origin,
+    Origin, PciDevice,
     label::{LabelError, SecurityModel},
 };
 
@@ -46,11 +49,13 @@ impl Domain {
     /// # Errors
     /// It has a device that sVirt cannot start yet, with its line; or it is none that can be.
     pub fn to_spec(&self) -> Result<Converted, DomainError> {
-        let mut convert =
-            Convert { domain: self, notes: Vec::new(), guest: GuestSpec::default(), boot_order: 0 };
+        let (notes, guest) = (Vec::new(), GuestSpec::default());
+        let placed = BTreeMap::new();
+        let mut convert = Convert { domain: self, notes, guest, placed, boot_order: 0 };
         convert.system()?;
         self.devices.iter().try_for_each(|device| convert.device(device))?;
-        let Convert { notes, mut guest, .. } = convert;
+        convert.places()?;
+        let Convert { notes, mut guest, placed, .. } = convert;
         guest.net = guest.net.or(Some(NetSpec::None));
         let name = self.name.parse().map_err(|_| {
             let wanted = "a name of at most 48 letters, digits, '.', '_' and '-'";
@@ -64,6 +69,10 @@ impl Domain {
         match spec::check(&spec) {
             Ok(()) => Ok(Converted { spec, notes }),
             Err(spec::SpecError::Contradiction(why)) => Err(contradiction(why)),
+            Err(spec::SpecError::Board(error)) => {
+                let line = error.device().and_then(|device| placed.get(&device).copied());
+                Err(self.error(line.unwrap_or(1), "devices", Problem::Board(error)))
+            }
             Err(_) => Err(contradiction("the machine cannot be described")),
         }
     }
@@ -97,6 +106,8 @@ struct Convert<'a> {
     domain: &'a Domain,
     notes: Vec<Note>,
     guest: GuestSpec,
+    /// The lines of the devices that have places in the guest.
+    placed: BTreeMap<PciDevice, u32>,
     /// The place in the order of booting of the disk before.
     boot_order: u32,
 }

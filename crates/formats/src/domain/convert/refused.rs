@@ -100,6 +100,25 @@ pub(super) const VARIABLES_UNNAMED: Refused = no(
     "copy the template to a file of the machine's, and name it: <nvram>/FILE</nvram>",
 );
 
+// Buses.
+pub(super) const PCI_BUS: Refused = no(
+    "devices/controller@model",
+    "this PCI controller",
+    "write model='pcie-root-port', pcie-to-pci-bridge, pci-bridge or a switch's, or leave it out",
+);
+pub(super) const PCI_NUMBER: Refused =
+    no("devices/controller@index", "a PCI bus of this number", "write one from 1 to 255");
+pub(super) const PCI_DOMAIN: Refused = no(
+    "devices",
+    "PCI domains: a guest's buses are in domain 0",
+    "leave the address out: one that is free is chosen",
+);
+pub(super) const SATA_PLACE: Refused = no(
+    "devices/controller/address",
+    "the board's SATA controller elsewhere than at 00:1f.2",
+    "leave its address out",
+);
+
 // Disks.
 pub(super) const FLOPPY: Refused =
     no("devices/disk@device", "a floppy disk", "give its image as device='disk' or device='cdrom'");
