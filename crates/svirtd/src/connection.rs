@@ -169,6 +169,10 @@ fn permitted(client: &Client, header: &Header) -> Result<&'static Procedure, Err
     if !header.is_current() {
         return Err(Error::unknown("version", header.version));
     }
+    if header.status != Status::Ok {
+        let message = format!("Unexpected message status {}", header.status as u32);
+        return Err(Error::new(Code::Rpc, message).by(Origin::Rpc));
+    }
     let procedure = Procedure::find(program, header.procedure)
         .ok_or_else(|| Error::unknown("procedure", header.procedure))?;
     if !client.allowed.covers(procedure.access) {

@@ -4,6 +4,7 @@
 mod attacks;
 mod bindings;
 mod commands;
+mod damage;
 mod documents;
 mod domains;
 mod faults;

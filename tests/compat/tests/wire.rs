@@ -1,9 +1,13 @@
 //! A client that says whatever it likes: the protocol's messages byte by byte, and what is none.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+};
 use std::{
-    io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    io::{self, IoSlice, Read, Write},
+    mem::MaybeUninit,
+    os::{fd::BorrowedFd, unix::net::UnixStream},
     path::Path,
     time::Duration,
 };
@@ -80,6 +84,41 @@ impl Wire {
         let payload = to_bytes(arguments).expect("arguments of a test");
         self.say(&Frame::new(header, payload).bytes().expect("a message of a test"))?;
         Ok(self.serial)
+    }
+
+    /// Makes a call with any bytes for arguments, and gives its answer.
+    pub(crate) fn ask_bytes(&mut self, procedure: u32, payload: &[u8]) -> Frame {
+        self.serial += 1;
+        let header = Header::call(Program::Remote as u32, procedure, self.serial);
+        self.ask_frame(&Frame::new(header, payload.to_vec()))
+    }
+
+    /// Says a message that is answered, and gives its answer.
+    pub(crate) fn ask_frame(&mut self, frame: &Frame) -> Frame {
+        let mut bytes = frame.bytes().expect("a message of a test");
+        bytes.resize(bytes.len() + frame.descriptors as usize, 0);
+        self.say(&bytes).expect("the daemon takes calls");
+        let Frame { header: asked, .. } = frame;
+        loop {
+            let answer = self.hear().expect("the connection is open");
+            if (answer.header.serial, answer.header.kind) == (asked.serial, Kind::Reply) {
+                return answer;
+            }
+        }
+    }
+
+    /// Says a message with descriptors, each carried by a byte of its own.
+    pub(crate) fn pass(&mut self, frame: &Frame, descriptor: BorrowedFd<'_>) {
+        self.say(&frame.bytes().expect("a message of a test")).expect("the daemon takes calls");
+        for _ in 0..frame.descriptors {
+            let all = [descriptor];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            assert!(control.push(SendAncillaryMessage::ScmRights(&all)));
+            let sent =
+                sendmsg(&self.stream, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL);
+            assert_eq!(sent, Ok(1));
+        }
     }
 
     /// Says something on the stream that a call opened.
