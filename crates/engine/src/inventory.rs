@@ -1,16 +1,19 @@
 //! Which machines there are, for somebody who asks often: read again only after something changed.
 
-use crate::{Devices, Engine, Failure};
+use crate::{Code, Devices, Engine, Failure};
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
 use svirt_formats::spec::{self, Spec};
-use svirt_model::{MachineName, Role, State, Uuid};
+use svirt_model::{Event, MachineName, Role, State, Uuid};
 use svirt_store::{Definition, Run, Store};
 
 /// The machines at one moment, by their identities.
 pub type Machines = Arc<BTreeMap<Uuid, Arc<Known>>>;
+
+/// So often somebody else may write between two looks: each takes a millisecond.
+const TRIES: u32 = 64;
 
 /// Keeps the machines at hand.
 #[derive(Debug)]
@@ -88,6 +91,31 @@ impl Inventory {
             self.version = Some(version);
         }
         Ok(self.machines.clone())
+    }
+
+    /// The same, and what happened after the event of this number, at one moment.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn happened_since(&mut self, number: u64) -> Result<(Machines, Vec<Event>), Failure> {
+        for _ in 0..TRIES {
+            let events = self.store.events_since(number, u32::MAX)?;
+            let machines = self.look()?;
+            // Nobody else has written anything in between.
+            if self.version == Some(self.store.version()?) {
+                return Ok((machines, events));
+            }
+        }
+        let message = "the store is written to all the time";
+        Err(Failure::new(Code::InUse, message))
+    }
+
+    /// The number of the newest event.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn last_event(&self) -> Result<u64, Failure> {
+        Ok(self.store.last_event()?)
     }
 
     fn read(&self) -> Result<Machines, Failure> {

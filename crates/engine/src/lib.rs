@@ -60,6 +60,7 @@ pub use recovery::{History, Pending, Recovery, Rest};
 pub use repair::Repair;
 pub use save::{Progress, Saved};
 pub use start::{StartOptions, Started, Streams, new_id};
+pub use supervisor::SUPERVISOR_DIED;
 pub use watch::Watch;
 
 pub use svirt_formats::{

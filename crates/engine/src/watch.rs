@@ -1,11 +1,11 @@
 //! Being told what happens to a machine that runs.
 
 use crate::{
-    Engine, Failure, Happened,
+    Engine, Failure, Happened, Known,
     client::{gone, granted, send, understand},
     supervisor::Request,
 };
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, recv, sockopt::socket_peercred};
 use std::{
     io::{self, Read},
     os::{
@@ -56,17 +56,35 @@ impl Engine {
         self.followed(name, &Request::Watch).map(Watch)
     }
 
+    /// Watches this life of a machine, and no other that has begun since under its name.
+    ///
+    /// # Errors
+    /// It is over.
+    pub fn watch_life(&self, known: &Known) -> Result<Watch, Failure> {
+        let path = self.paths.control(&known.name, known.id);
+        let stream = UnixStream::connect(path).map_err(|e| gone(&e))?;
+        let listens = socket_peercred(&stream).map_err(|e| gone(&e.into()))?.pid;
+        let life = known.life.as_ref().map(|life| life.supervisor);
+        if u32::try_from(listens.as_raw_nonzero().get()).ok() != life {
+            return Err(gone(&io::ErrorKind::ConnectionRefused.into()));
+        }
+        follow(stream, &Request::Watch).map(Watch)
+    }
+
     /// A connection on which something else follows what was granted.
     pub(crate) fn followed(
         &self,
         name: &MachineName,
         request: &Request,
     ) -> Result<UnixStream, Failure> {
-        let mut stream = self.connect(name)?;
-        send(&mut stream, request)?;
-        granted(understand(&line(&mut stream).map_err(|e| gone(&e))?)?)?;
-        Ok(stream)
+        follow(self.connect(name)?, request)
     }
+}
+
+fn follow(mut stream: UnixStream, request: &Request) -> Result<UnixStream, Failure> {
+    send(&mut stream, request)?;
+    granted(understand(&line(&mut stream).map_err(|e| gone(&e))?)?)?;
+    Ok(stream)
 }
 
 /// Takes one line, and nothing that follows it.

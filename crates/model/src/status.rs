@@ -68,6 +68,19 @@ impl Ending {
             Ending::Saved => 0,
         }
     }
+
+    /// What is told of an end, in the words in which it is displayed, and perhaps with more behind them
+    /// and a semicolon.
+    pub fn from_words(words: &str) -> Option<Self> {
+        let words = words.split(';').next()?;
+        let number = |before: &str| words.strip_prefix(before)?.parse().ok();
+        let named = [Ending::Killed(31), Ending::Panicked, Ending::Saved];
+        let exited = || number("exited with code ").map(Ending::Exited);
+        let killed = || number("killed by signal ").map(Ending::Killed);
+        let failed = || number("the VMM failed with code ").map(Ending::Failed);
+        let same = |ending: &Ending| ending.to_string() == words;
+        named.into_iter().find(same).or_else(exited).or_else(killed).or_else(failed)
+    }
 }
 
 impl fmt::Display for Ending {
@@ -145,4 +158,19 @@ pub enum EventKind {
     Doubted,
     /// A drill is over, and all that was made for it is gone.
     Drilled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_known_by_its_words() {
+        use Ending::{Exited, Failed, Killed, Panicked, Saved};
+        for ending in [Exited(0), Exited(-1), Killed(9), Killed(31), Panicked, Saved, Failed(1)] {
+            let said = format!("{ending}; /a was left: it is another");
+            assert_eq!(Ending::from_words(&said), Some(ending), "{said}");
+        }
+        assert_eq!(Ending::from_words("its supervisor had died"), None);
+    }
 }

@@ -58,6 +58,15 @@ macro_rules! events {
 }
 
 events! {
+    /// The same as a lifecycle, for a connection that asked under the first of the calls for that.
+    107 First {
+        /// Which domain.
+        domain: Domain,
+        /// What happened.
+        event: i32,
+        /// Why.
+        detail: i32,
+    }
     /// It was defined, started, paused, resumed, stopped, or forgotten.
     318 Lifecycle {
         /// Whose callback.
@@ -235,6 +244,16 @@ impl Event {
         match reader.left() {
             0 => Ok(event),
             left => Err(Malformed::Rest(left)),
+        }
+    }
+
+    /// As it is told under the first of the calls for that, if it is.
+    pub fn first(self) -> Option<Self> {
+        match self {
+            Self::Lifecycle { domain, event, detail, .. } => {
+                Some(Self::First { domain, event, detail })
+            }
+            _ => None,
         }
     }
 

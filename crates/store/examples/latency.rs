@@ -28,7 +28,7 @@ fn main() -> Result<(), StoreError> {
     for n in lives..lives.saturating_add(beside) {
         let (plan, mut store) = (plan(n, resources), Store::open(&directory)?);
         start(&mut store, n, &plan)?;
-        store.running(plan.id, &[], &[evidence()])?;
+        store.running(plan.id, &[], &[evidence()], "")?;
     }
     if lives == 0 {
         return Ok(());
@@ -64,7 +64,7 @@ fn live(directory: &Path, n: u64, resources: u64) -> Result<[Duration; 5], Store
     let opened = begin.elapsed();
     start(&mut store, n, &plan)?;
     let started = begin.elapsed();
-    store.running(plan.id, &[], &[evidence()])?;
+    store.running(plan.id, &[], &[evidence()], "")?;
     drop(store);
     let running = begin.elapsed();
     let mut store = Store::open(directory)?;

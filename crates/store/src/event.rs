@@ -39,6 +39,15 @@ impl Store {
             Ok(events.query_map(params![after, limit], from_row)?.collect::<Result<_, _>>()?)
         })
     }
+
+    /// The number of the newest event; 0 where there is none.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read.
+    pub fn last_event(&self) -> Result<u64, StoreError> {
+        let query = "SELECT coalesce(max(sequence), 0) FROM events";
+        self.read(|c| Ok(c.query_row(query, [], |row| row.get::<_, Bits>(0))?.0))
+    }
 }
 
 /// The longest detail of an event, in characters: some of it comes from a guest or a VMM.

@@ -222,7 +222,8 @@ impl Store {
     }
 
     /// The machine's VMM runs, in these processes, and this was read back from the kernel: the
-    /// ledger's intents are done, with the event `Started`, in one commit.
+    /// ledger's intents are done, with the event `Started`, in one commit. `how` it started is told with
+    /// that, where there is more to tell.
     ///
     /// # Errors
     /// [`StoreError::NotLive`] when it is not starting: it was cleaned up in the meantime, or it
@@ -232,6 +233,7 @@ impl Store {
         id: Uuid,
         processes: &[ProcessId],
         evidence: &[Evidence],
+        how: &str,
     ) -> Result<(), StoreError> {
         let keep = self.retention.events;
         // After a loss of power the machine does not live, whether it was running or starting.
@@ -241,7 +243,7 @@ impl Store {
             tx.execute(insert, params![Word(id), Json(evidence)])?;
             save_processes(tx, id, processes)?;
             ledger::mark_done(tx, id)?;
-            append(tx, &name, EventKind::Started, "", keep)
+            append(tx, &name, EventKind::Started, how, keep)
         })
     }
 

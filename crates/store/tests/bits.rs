@@ -39,7 +39,7 @@ fn begin(store: &mut Store, id: u128, ops: Vec<Op>) -> Result<(), StoreError> {
     let wants: Vec<Want> = ops.iter().map(want).collect();
     let plan = Plan { id: run.id, name: run.name.clone(), labels: vec![], ops, processes: vec![] };
     store.start(run.clone())?.commit(&plan, &wants, &[])?;
-    store.running(run.id, &[], &[])
+    store.running(run.id, &[], &[], "")
 }
 
 /// A store with one machine, all in the one file.

@@ -37,7 +37,7 @@ fn lives_leave_no_more_than_six_hundred(cycles: u128) {
     for n in 0..cycles {
         let run = new_run(n, &format!("m{n}"));
         live(&mut store, &run).unwrap();
-        store.running(run.id, &[], &[]).unwrap();
+        store.running(run.id, &[], &[], "").unwrap();
         end(&mut store, run.id).unwrap();
         store.remember(&n.to_string(), "a fact").unwrap();
         if n == 600 {

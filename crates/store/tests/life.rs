@@ -174,7 +174,7 @@ fn a_life_goes_from_starting_to_running_to_nothing() {
     assert_eq!(phases(&store), ["Intent".to_owned()].into());
 
     assert!(store.stands_still(run.id, true, "").is_err(), "it does not run yet");
-    store.running(run.id, &[], &evidence()).unwrap();
+    store.running(run.id, &[], &evidence(), "").unwrap();
     store.stands_still(run.id, true, "a disk failed").unwrap();
     assert_eq!(store.runs().unwrap()[0].state, State::Paused);
     assert!(store.stands_still(run.id, true, "").is_err(), "it stands still already");
@@ -210,7 +210,7 @@ fn whoever_comes_late_is_told_that_the_machine_is_gone() {
     let run = new_run(1, "web");
     live(&mut store, &run).unwrap();
     end(&mut store, run.id).unwrap();
-    for late in [end(&mut store, run.id), store.running(run.id, &[], &evidence())] {
+    for late in [end(&mut store, run.id), store.running(run.id, &[], &evidence(), "")] {
         assert!(matches!(late.unwrap_err(), StoreError::NotLive { .. }));
     }
 }
@@ -220,8 +220,8 @@ fn a_machine_is_said_to_run_once() {
     let (_directory, mut store) = store();
     let run = new_run(1, "web");
     live(&mut store, &run).unwrap();
-    store.running(run.id, &[], &evidence()).unwrap();
-    let again = store.running(run.id, &[], &[]).unwrap_err();
+    store.running(run.id, &[], &evidence(), "").unwrap();
+    let again = store.running(run.id, &[], &[], "").unwrap_err();
     assert!(matches!(again, StoreError::NotLive { .. }));
     assert_eq!(store.evidence(run.id).unwrap(), evidence());
 }
@@ -318,7 +318,7 @@ fn the_processes_of_a_machine_are_known_while_it_lives() {
     live(&mut store, &run).unwrap();
     assert_eq!(store.processes(run.id).unwrap(), []);
     let all = [(7, u64::MAX), (5, 3)].map(|(pid, start_time)| ProcessId { pid, start_time });
-    store.running(run.id, &all, &[]).unwrap();
+    store.running(run.id, &all, &[], "").unwrap();
     assert_eq!(store.processes(run.id).unwrap(), all);
 }
 

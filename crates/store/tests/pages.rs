@@ -63,7 +63,7 @@ fn settled(directory: &Path) -> Vec<u8> {
         let start = store.start(run.clone()).unwrap();
         start.reserve_user(1000..2000, |_| true).unwrap();
         start.commit(&plan, &wants, &[common::claim(&run)]).unwrap();
-        store.running(run.id, &[], &[]).unwrap();
+        store.running(run.id, &[], &[], "").unwrap();
         if ENDED.contains(&id) {
             common::end(&mut store, run.id).unwrap();
         }

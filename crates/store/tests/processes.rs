@@ -90,7 +90,7 @@ fn compete(directory: &Path, number: u32) {
         for witness in &witnesses {
             fs::File::create_new(witness).expect("two machines have the same");
         }
-        Store::open(directory).unwrap().running(id, &[], &[]).unwrap();
+        Store::open(directory).unwrap().running(id, &[], &[], "").unwrap();
         let mut store = Store::open(directory).unwrap();
         let finish = store.finish(id, "boot").unwrap();
         let entries = finish.due().unwrap().entries;
@@ -144,7 +144,7 @@ fn live_on(directory: &Path, number: u32) {
         let run = new_run(u128::from(std::process::id()) << 64 | n, &format!("m{number}-{n}"));
         let mut store = Store::open(directory).unwrap();
         common::live(&mut store, &run).unwrap();
-        store.running(run.id, &[], &[]).unwrap();
+        store.running(run.id, &[], &[], "").unwrap();
         drop(store);
         common::end(&mut Store::open(directory).unwrap(), run.id).unwrap();
         say("lived");

@@ -76,7 +76,7 @@ impl Host {
         }
         // One in eight dies before it runs.
         if self.chance.below(8) > 0 {
-            self.store.running(run.id, &[], &[]).unwrap();
+            self.store.running(run.id, &[], &[], "").unwrap();
         }
         self.live.push((self.begun, inodes));
     }

@@ -32,6 +32,8 @@ struct State {
     opened: bool,
     callbacks: BTreeMap<i32, Callback>,
     next: i32,
+    /// Whether it is told of lives under the first of the calls for that, which knows no callbacks.
+    first: bool,
     /// What machines end with that end with the connection: of each the life, by its supervisor.
     bound: BTreeMap<(Uuid, u32), Bond>,
 }
@@ -72,6 +74,11 @@ impl Client {
         *state = State { bound, ..State::default() };
     }
 
+    /// Tells it of lives under the first of the calls for that, or no longer; says whether that is new.
+    pub(crate) fn register_first(&self, told: bool) -> bool {
+        std::mem::replace(&mut self.state().first, told) != told
+    }
+
     /// Tells it of a kind of event from now on; `None` when it has too many callbacks.
     pub(crate) fn register(&self, callback: Callback) -> Option<i32> {
         let mut state = self.state();
@@ -95,10 +102,11 @@ impl Client {
             callback.event == kind && callback.machine.is_none_or(|only| only == machine)
         };
         let state = self.state();
-        for (number, _) in state.callbacks.iter().filter(|(_, callback)| meant(callback)) {
-            if let Ok(frame) = event(*number).frame() {
-                self.out.send_now(&frame);
-            }
+        let meant = state.callbacks.iter().filter(|(_, callback)| meant(callback));
+        let events = meant.map(|(number, _)| event(*number));
+        let first = state.first.then(|| event(0)).and_then(Event::first);
+        for frame in events.chain(first).filter_map(|event| event.frame().ok()) {
+            self.out.send_now(&frame);
         }
     }
 
@@ -107,9 +115,9 @@ impl Client {
         self.state().bound.insert((machine, supervisor), bond);
     }
 
-    /// That life is over.
-    pub(crate) fn unbind(&self, machine: Uuid, supervisor: u32) {
-        self.state().bound.remove(&(machine, supervisor));
+    /// Lives that are over are bound to nothing.
+    pub(crate) fn unbind(&self, is_over: &dyn Fn(&(Uuid, u32)) -> bool) {
+        self.state().bound.retain(|life, _| !is_over(life));
     }
 
     /// What the machines end with that end with this connection.

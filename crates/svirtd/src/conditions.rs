@@ -18,6 +18,8 @@ const fn condition(state: i32, reason: i32) -> Condition {
 impl Condition {
     /// It runs since it was started.
     pub(crate) const BOOTED: Self = condition(1, 1);
+    /// It runs since it was restored.
+    pub(crate) const RESTORED: Self = condition(1, 3);
     /// It runs since it was let go on.
     pub(crate) const RESUMED: Self = condition(1, 5);
     /// It is held because somebody said so.
@@ -99,6 +101,8 @@ pub(crate) mod lifecycle {
     pub(crate) const UNDEFINED: (i32, i32) = (1, 0);
     /// It started.
     pub(crate) const STARTED: (i32, i32) = (2, 0);
+    /// It started where it was when it was saved.
+    pub(crate) const RESTORED: (i32, i32) = (2, 2);
     /// It was let go on.
     pub(crate) const RESUMED: (i32, i32) = (4, 0);
     /// It woke.

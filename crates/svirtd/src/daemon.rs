@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
-use svirt_engine::{Engine, Failure, Inventory, Known, Machines};
+use svirt_engine::{Engine, Failure, Inventory, Known, Machines, model::Event as Happening};
 use svirt_rpc::{Code, Domain, Error, Event};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -51,6 +51,20 @@ impl Daemon {
     /// The machines as they are now.
     pub(crate) fn machines(&self) -> Result<Machines, Error> {
         locked(&self.inventory).look().map_err(|failure| failure::error(&failure))
+    }
+
+    /// The machines as they are now, and what happened after the event of this number; without one, what
+    /// happened last.
+    pub(crate) fn happened_since(
+        &self,
+        number: Option<u64>,
+    ) -> Result<(Machines, Vec<Happening>), Failure> {
+        let mut inventory = locked(&self.inventory);
+        let number = match number {
+            Some(number) => number,
+            None => inventory.last_event()?.saturating_sub(1),
+        };
+        inventory.happened_since(number)
     }
 
     /// The machine that a client means.
@@ -106,17 +120,36 @@ impl Daemon {
         };
     }
 
-    /// That life of a machine is over: nobody's connection keeps anything for it.
-    pub(crate) fn unbind(&self, known: &Known) {
-        let Some(life) = &known.life else { return };
+    /// Lives are over: nobody's connection keeps anything for them.
+    fn unbind(&self, is_over: &dyn Fn(&(Uuid, u32)) -> bool) {
         let clients: Vec<_> = locked(&self.clients).iter().filter_map(Weak::upgrade).collect();
-        clients.iter().for_each(|client| client.unbind(known.id, life.supervisor));
+        clients.iter().for_each(|client| client.unbind(is_over));
+    }
+
+    /// This life of a machine is over; says whether it was ended from here.
+    pub(crate) fn is_over(&self, known: &Known) -> bool {
+        let destroyed = self.is_destroyed(known);
+        self.destroys(known, false);
+        let life = known.life.as_ref().map(|life| (known.id, life.supervisor));
+        self.unbind(&|over| Some(*over) == life);
+        destroyed
     }
 
     /// Whether this life of a machine was ended from here.
     pub(crate) fn is_destroyed(&self, known: &Known) -> bool {
         let life = known.life.as_ref().map(|life| (known.id, life.supervisor));
         life.is_some_and(|life| locked(&self.destroyed).contains(&life))
+    }
+
+    /// The same of an earlier life, that was over before anybody listened to it.
+    pub(crate) fn was_over(&self, known: &Known) -> bool {
+        let life = known.life.as_ref().map(|life| life.supervisor);
+        let earlier = |&(id, supervisor): &_| id == known.id && life != Some(supervisor);
+        self.unbind(&earlier);
+        let mut destroyed = locked(&self.destroyed);
+        let before = destroyed.len();
+        destroyed.retain(|life| !earlier(life));
+        destroyed.len() < before
     }
 
     /// Forgets how machines were that are no more.

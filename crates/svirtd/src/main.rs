@@ -15,6 +15,7 @@ mod config;
 mod connection;
 mod daemon;
 mod failure;
+mod hearing;
 mod jobs;
 mod listen;
 mod notify;
@@ -22,6 +23,7 @@ mod observe;
 mod outgoing;
 mod serve;
 mod share;
+mod story;
 mod streams;
 mod told;
 

@@ -109,6 +109,25 @@ pub(crate) fn runs(daemon: &Daemon, known: &Known, before: Option<RunState>, now
     }
 }
 
+/// A machine begins like this.
+pub(crate) fn begins(daemon: &Daemon, known: &Known, restored: bool, state: RunState) {
+    if restored && !state.stands_still() {
+        daemon.note(known.id, Condition::RESTORED);
+    }
+    if state.stands_still() {
+        // `VIR_DOMAIN_EVENT_SUSPENDED_RESTORED`, or `VIR_DOMAIN_EVENT_SUSPENDED_PAUSED`.
+        lifecycle(daemon, known, events::SUSPENDED, if restored { 4 } else { 0 });
+    }
+}
+
+/// A machine's life is over: ended from here, or else like this.
+pub(crate) fn ended(daemon: &Daemon, known: &Known, destroyed: bool, end: Option<Condition>) {
+    let end = if destroyed { Condition::DESTROYED } else { end.unwrap_or(Condition::FAILED) };
+    daemon.note(known.id, end);
+    let (event, detail) = end.stopped();
+    lifecycle(daemon, known, event, detail);
+}
+
 fn slept(daemon: &Daemon, known: &Known, disk: bool) {
     lifecycle(daemon, known, events::ASLEEP, i32::from(disk));
     daemon.tell(kind::ASLEEP, known, |callback, domain| Event::Asleep {

@@ -1,11 +1,21 @@
 //! What clients are told while it happens, and what they say to a guest's console.
 
-use crate::domains::{full, plain};
+use crate::{
+    domains::{full, plain},
+    wire::Wire,
+};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
-use svirt_testkit::{Daemon, Host, Talk, claims};
+use svirt_rpc::{Code, Domain, from_bytes};
+use svirt_testkit::{Daemon, Host, Skipped, Talk, claims};
+
+/// The first of the calls for events, and the event that they lead to.
+const REGISTER_FIRST: u32 = 105;
+const DEREGISTER_FIRST: u32 = 106;
+const FIRST: u32 = 107;
 
 /// Has something happen until it is told: whoever listens does not say when he begins.
 pub(crate) fn until_heard(daemon: &Daemon<'_>, ears: &mut Talk, host: &Host) {
@@ -56,6 +66,69 @@ claims! {
             assert!(!before.contains("Shutdown"), "{before}");
             ears.wait_for(told);
         }
+        daemon.end();
+    }
+
+    /// However fast it follows: all of it, in its order, to a daemon that could not look meanwhile.
+    fn nothing_that_happened_is_left_out(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("fast");
+        let define = ["create", "--name", &name, "--memory", "32M", "--net", "none"];
+        let mut ears = Talk::start(daemon.virsh_command(&["event", "--event", "lifecycle", "--loop"]));
+        until_heard(&daemon, &mut ears, host);
+        let pid = Pid::from_raw(i32::try_from(daemon.process().0).unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        host.run(&define).exits(0);
+        for _ in 0..2 {
+            host.run(&["start", &name]).exits(0);
+            host.run(&["kill", &name]).exits(0);
+        }
+        host.run(&["rm", &name]).exits(0);
+        host.run(&define).exits(0);
+        host.run(&["start", "--paused", &name]).exits(0);
+        kill_process(pid, Signal::CONT).unwrap();
+        let life = ["Started Booted", "Stopped Destroyed"];
+        let lives = [life, life].concat();
+        let all = [&["Defined Added"], &lives[..], &["Undefined Removed", "Defined Added", "Started Booted", "Suspended Paused"]];
+        for told in all.concat() {
+            let before = ears.wait_for(&format!("event 'lifecycle' for domain '{name}': {told}"));
+            assert!(!before.contains(&name), "{told}: {before}");
+        }
+        // Who lives at last is listened to.
+        daemon.virsh(&["resume", &name]).exits(0);
+        ears.wait_for("Resumed Unpaused");
+        let file = host.path("home").join("memory");
+        daemon.virsh(&["save", &name, file.to_str().unwrap()]).exits(0);
+        ears.wait_for("Stopped Saved");
+        daemon.virsh(&["restore", file.to_str().unwrap()]).exits(0);
+        ears.wait_for("Started Restored");
+        let state = daemon.virsh(&["domstate", "--reason", &name]).exits(0).out;
+        assert_eq!(state.trim(), "running (restored)");
+        daemon.virsh(&["destroy", &name]).exits(0);
+        ears.wait_for("Stopped Destroyed");
+        daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// The first of the calls for that knows no callbacks.
+    fn events_are_told_the_old_way(host) {
+        let daemon = Daemon::start(host);
+        if host.uid() != rustix::process::getuid().as_raw() {
+            daemon.end();
+            return Err(Skipped::because("this user's daemon talks to nobody else, as it should"));
+        }
+        let mut wire = Wire::open(&daemon.socket());
+        assert_eq!(wire.ask::<i32>(REGISTER_FIRST, &()).unwrap(), 1);
+        assert_eq!(wire.ask::<i32>(REGISTER_FIRST, &()).unwrap_err().code, Code::Internal);
+        let name = host.name("old");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        daemon.virsh(&["define", document.to_str().unwrap()]).exits(0);
+        let told = std::iter::from_fn(|| wire.hear()).find(|frame| frame.header.procedure == FIRST).unwrap();
+        let (domain, event, detail): (Domain, i32, i32) = from_bytes(&told.payload).unwrap();
+        assert_eq!((domain.name, event, detail), (name.clone(), 0, 0));
+        assert_eq!(wire.ask::<i32>(DEREGISTER_FIRST, &()).unwrap(), 0);
+        assert_eq!(wire.ask::<i32>(DEREGISTER_FIRST, &()).unwrap_err().code, Code::Internal);
+        daemon.virsh(&["undefine", &name]).exits(0);
         daemon.end();
     }
 

@@ -57,7 +57,7 @@ impl Place {
         let plan = Plan { id: machine, name, labels: vec![], ops, processes: vec![] };
         let mut store = self.store();
         store.start(run).unwrap().commit(&plan, &wants, &[]).unwrap();
-        store.running(machine, &[], &[]).unwrap();
+        store.running(machine, &[], &[], "").unwrap();
     }
 
     fn dead(&self, id: u128, ops: Vec<Op>) {

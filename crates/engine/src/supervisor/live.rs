@@ -47,6 +47,8 @@ use svirt_store::Store;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// QEMU greets in less than a tenth of a second; a loaded machine may take a while.
 const GREETING: Duration = Duration::from_secs(30);
+/// What the event of a start says of a machine that goes on from where it was saved.
+const RESTORED: &str = "restored";
 /// A VMM that says more before it fails, in bytes, says it to nobody: it is more than its socket holds.
 const SAID_MAX: u64 = 1 << 20;
 /// Of what a VMM that failed said last, this many bytes are repeated.
@@ -241,7 +243,8 @@ impl Live {
         restored: Option<&Restored>,
     ) -> Result<Self, Failure> {
         // The commit and the VMM's own beginning take their time together.
-        store.running(self.id, &alive::processes(&self.running), &self.evidence)?;
+        let how = if restored.is_some() { RESTORED } else { "" };
+        store.running(self.id, &alive::processes(&self.running), &self.evidence, how)?;
         if self.monitor.is_some() {
             self.greet()?;
         }

@@ -29,6 +29,7 @@ pub(crate) use labels::is_somebodys;
 pub(crate) use live::{Live, agree_before_running, hold, launcher, make, means, timespec};
 pub(crate) use request::{ANSWER_MAX, ANSWER_TIME, Reply, Request};
 pub(crate) use reserve::{preview, rehearse};
+pub use undo::SUPERVISOR_DIED;
 pub(crate) use undo::{again, finish, finish_dead, take_back};
 
 use crate::{

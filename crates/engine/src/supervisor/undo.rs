@@ -15,6 +15,9 @@ use svirt_host::{
 use svirt_model::{EventKind, MachineName, Op, Uuid, Value};
 use svirt_store::{DamagedEntry, Ends, LedgerEntry, Outcome, Phase, Run, Store, StoreError};
 
+/// What the event of a machine's end says whose supervisor had died.
+pub const SUPERVISOR_DIED: &str = "its supervisor had died";
+
 /// Puts back what no other machine wants and makes the end durable; the event says what was left
 /// because somebody else has changed it since, which is returned, and what is put back later. A file
 /// that was asked for by name is left to be kept.
@@ -54,7 +57,7 @@ pub(crate) fn finish_dead(
             Err(StoreError::NotLive { .. }) => continue,
             Err(error) => return Err(error.into()),
         }
-        let said = (EventKind::Recovered, "its supervisor had died");
+        let said = (EventKind::Recovered, SUPERVISOR_DIED);
         left.extend(end(&ends, &undoing, BTreeMap::new(), run.id, said)?);
     }
     ends.commit()?;

@@ -4,9 +4,9 @@
 use super::{Answer, Call};
 use crate::{
     client::Callback,
-    failure::{argument, invalid, no_support},
+    failure::{argument, invalid},
 };
-use svirt_rpc::{Domain, Network, NodeDevice, Secret, StoragePool, table};
+use svirt_rpc::{Code, Domain, Error, Network, NodeDevice, Secret, StoragePool, table};
 
 /// Kinds of events of domains (`virDomainEventID`), 0 to this.
 const LAST_EVENT: i32 = 26;
@@ -15,11 +15,17 @@ const NEVER: i32 = -1;
 
 impl table::Events for Call {
     fn connect_domain_event_register(&mut self) -> Answer<i32> {
-        Err(no_support("virConnectDomainEventRegister"))
+        match self.client.register_first(true) {
+            true => Ok(1),
+            false => Err(registered("already")),
+        }
     }
 
     fn connect_domain_event_deregister(&mut self) -> Answer<i32> {
-        Err(no_support("virConnectDomainEventDeregister"))
+        match self.client.register_first(false) {
+            true => Ok(0),
+            false => Err(registered("not")),
+        }
     }
 
     fn connect_network_event_register_any(&mut self, _: i32, _: Option<Network>) -> Answer<i32> {
@@ -76,6 +82,10 @@ impl table::Events for Call {
     fn connect_secret_event_deregister_any(&mut self, callback: i32) -> Answer<()> {
         self.deregister(callback)
     }
+}
+
+fn registered(how: &str) -> Error {
+    Error::new(Code::Internal, format!("internal error: domain event 0 {how} registered"))
 }
 
 impl Call {
