@@ -23,6 +23,8 @@ pub(crate) fn until_heard(daemon: &Daemon<'_>, ears: &mut Talk, host: &Host) {
     let document = host.file("first.xml", plain(&name).as_bytes());
     let heard = AtomicBool::new(false);
     thread::scope(|scope| {
+        // Also where it is not told in time.
+        let _over = Over(&heard);
         scope.spawn(|| {
             while !heard.load(Ordering::Relaxed) {
                 daemon.virsh(&["define", document.to_str().unwrap()]);
@@ -30,8 +32,16 @@ pub(crate) fn until_heard(daemon: &Daemon<'_>, ears: &mut Talk, host: &Host) {
             }
         });
         ears.wait_for(&format!("event 'lifecycle' for domain '{name}'"));
-        heard.store(true, Ordering::Relaxed);
     });
+}
+
+/// Says that something is over when it is.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 claims! {

@@ -1,11 +1,10 @@
 //! What guests are asked, and what is done to them.
 
-use crate::{domains::plain, told::until_heard};
-use rustix::process::{Pid, Signal, kill_process};
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+use crate::{
+    domains::{full, plain},
+    told::until_heard,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use svirt_testkit::{Daemon, Host, Process, Talk, claims};
 
 /// A guest that answers at its console, and that console.
@@ -127,24 +126,19 @@ claims! {
     fn keys_are_pressed(host) {
         let daemon = Daemon::start(host);
         let name = host.name("typed");
-        let document = host.file("domain.xml", plain(&name).as_bytes());
+        let image = host.file("empty.img", &[0; 1 << 20]);
+        let document = host.file("domain.xml", full(&name, &image).as_bytes());
         let mut ears = Talk::start(daemon.virsh_command(&["event", "--all", "--loop"]));
         until_heard(&daemon, &mut ears, host);
         daemon.virsh(&["create", document.to_str().unwrap()]).exits(0);
         daemon.virsh(&["inject-nmi", &name]).exits(0);
         daemon.virsh(&["send-key", &name, "--codeset", "usb", "4"]).exits(1).complains("codeset usb");
-        let heard = AtomicBool::new(false);
-        let keys = ["send-key", &name, "KEY_LEFTCTRL", "KEY_LEFTALT", "KEY_DELETE"];
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                // The firmware does not say when it listens.
-                while !heard.load(Ordering::Relaxed) {
-                    daemon.virsh(&keys).exits(0);
-                }
-            });
-            ears.wait_for(&format!("event 'reboot' for domain '{name}'"));
-            heard.store(true, Ordering::Relaxed);
-        });
+        // While it looks for its keyboard, it hears nothing.
+        let console = format!("virsh -q console {name}");
+        let mut console = Talk::start(daemon.client("script", &["-qefc", &console, "/dev/null"]));
+        console.wait_for("No bootable device");
+        daemon.virsh(&["send-key", &name, "KEY_LEFTCTRL", "KEY_LEFTALT", "KEY_DELETE"]).exits(0);
+        ears.wait_for(&format!("event 'reboot' for domain '{name}'"));
         daemon.virsh(&["destroy", &name]).exits(0);
         daemon.end();
     }
