@@ -74,6 +74,10 @@ impl AllocateError {
                 Some("write the base label with a sensitivity alone, as in s0")
             }
             Self::NoLevel(_) => Some("a policy with MCS or MLS is needed"),
+            Self::Label(LabelError::TooFew { .. }) => Some(
+                "start sVirt with categories to give: from a login that has some, or with SELinuxContext= in \
+                 its unit and a range such as s0-s0:c0.c1023",
+            ),
             Self::Label(_) => None,
         }
     }

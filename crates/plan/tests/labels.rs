@@ -17,7 +17,7 @@ use svirt_model::{
         SeclabelKind, SecurityModel, SmackLabel, SourceLabel,
     },
 };
-use svirt_plan::{Inputs, Other, Others, PlanError, needs};
+use svirt_plan::{Inputs, Other, Others, PlanError, label_obstacles, needs};
 
 const SELINUX: SecurityModel = SecurityModel::Selinux;
 const FOUND: &str = "system_u:object_r:var_t:s0";
@@ -348,6 +348,28 @@ fn a_kernel_that_only_records_is_said_to_and_one_without_types_labels_nothing() 
     assert!(selinux(&without).why_not.contains("svirt policy install"));
     let place = support::place(&machine);
     assert!(needs(Inputs::bare(&machine, &host, &place)).expect("nothing").pool.is_none());
+}
+
+#[test]
+fn a_service_without_categories_gives_them_where_the_policy_lets_it() {
+    let machine = kvm(vec![embedded()]);
+    let mut host = hosts::with_selinux();
+    let facts = host.labels.selinux.as_mut().expect("it is there");
+    facts.own = "system_u:system_r:initrc_t:s0".parse().expect("a context");
+    let place = support::place(&machine);
+    let obstacle = |host: &HostFacts| {
+        let (_, there, why) = label_obstacles(host).swap_remove(0);
+        assert!(there);
+        why
+    };
+    assert!(obstacle(&host).is_some_and(|why| why.contains("too few categories")));
+    let refused = needs(Inputs::bare(&machine, &host, &place)).expect_err("it has none to give");
+    assert!(refused.hint().is_some_and(|hint| hint.contains("SELinuxContext=")), "{refused}");
+    host.labels.selinux.as_mut().expect("it is there").gives_all = true;
+    assert_eq!(obstacle(&host), None);
+    let none = Observations::default();
+    let plan = planned(&machine, &host, &none, &Others::default()).expect("a plan").plan;
+    assert_eq!(plan.labels[0].label, "system_u:system_r:svirt_t:s0:c0,c1");
 }
 
 #[test]

@@ -79,6 +79,8 @@ impl Selinux {
         let categories = if own.range().is_some() { self.categories(&own)? } else { 0 };
         let nnp_transition = self.files.text_if_there(capability)?.is_some_and(|text| text == "1");
         let candidates = self.candidates(&own, nnp_transition)?;
+        let types = candidates.into_iter().find_map(Candidate::usable);
+        let gives = types.as_ref().map(|types| self.gives_all(&own, types, categories));
         Ok(Some(SelinuxFacts {
             mount: self.files.path().to_owned(),
             enforcing: self.enforcing()?,
@@ -89,7 +91,8 @@ impl Selinux {
             nnp_transition,
             own,
             categories,
-            types: candidates.into_iter().find_map(Candidate::usable),
+            types,
+            gives_all: gives.transpose()?.unwrap_or(false),
         }))
     }
 

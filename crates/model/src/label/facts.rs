@@ -1,6 +1,6 @@
 //! What the kernel's label models offer on this host, gathered once before planning.
 
-use super::{Context, SecurityModel, ShownProfile, SmackLabel};
+use super::{CategorySet, Context, Level, LevelRange, SecurityModel, ShownProfile, SmackLabel};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -44,6 +44,23 @@ pub struct SelinuxFacts {
     /// The types that the loaded policy has for machines and that this launcher may give to them;
     /// none where it has no such types.
     pub types: Option<SelinuxTypes>,
+    /// Whether the policy lets this launcher, which has no categories itself, give them to machines, as it
+    /// lets services of the system.
+    #[serde(default)]
+    pub gives_all: bool,
+}
+
+impl SelinuxFacts {
+    /// The range whose categories this launcher can give; none where its context has no level.
+    pub fn range(&self) -> Option<LevelRange> {
+        let own = self.own.range()?;
+        let all = CategorySet::span(0, self.categories.saturating_sub(1));
+        let whole = Level { sensitivity: own.high().sensitivity, categories: all };
+        match self.gives_all {
+            true => LevelRange::new(own.low().clone(), whole).ok(),
+            false => Some(own.clone()),
+        }
+    }
 }
 
 /// The types by which a policy knows machines.

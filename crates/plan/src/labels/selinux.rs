@@ -19,6 +19,8 @@ const NO_TYPES: &str = "the loaded policy has no domain for machines that sVirt 
 const NO_TRANSLATION: &str =
     "the loaded policy has no domain for a VMM that translates its guest's code";
 const NO_LEVELS: &str = "the loaded policy has no categories, so nothing would tell machines apart";
+const NO_CATEGORIES: &str = "sVirt itself has too few categories to give any to machines: start it with a \
+                             range such as s0-s0:c0.c1023";
 const NO_NETWORK: &str = "the loaded policy has no domain for it";
 
 pub(super) fn decide(
@@ -75,8 +77,8 @@ fn wish(inputs: Inputs<'_>) -> Wish<'_> {
 }
 
 fn of_launcher(facts: &SelinuxFacts) -> Result<Pool, PlanError> {
-    let range = facts.own.range().ok_or_else(|| AllocateError::NoLevel(facts.own.to_string()))?;
-    Ok(Pool::new(range, facts.categories)?)
+    let range = facts.range().ok_or_else(|| AllocateError::NoLevel(facts.own.to_string()))?;
+    Ok(Pool::new(&range, facts.categories)?)
 }
 
 /// What keeps a machine from having a context, however its guest runs.
@@ -84,7 +86,10 @@ pub(super) fn obstacle(facts: &SelinuxFacts) -> Option<&'static str> {
     if facts.types.is_none() {
         return Some(NO_TYPES);
     }
-    facts.own.range().is_none().then_some(NO_LEVELS)
+    match facts.range() {
+        None => Some(NO_LEVELS),
+        Some(range) => Pool::new(&range, facts.categories).is_err().then_some(NO_CATEGORIES),
+    }
 }
 
 /// The context of a machine without categories, or why there is none.

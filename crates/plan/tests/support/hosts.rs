@@ -134,6 +134,7 @@ pub(crate) fn with_selinux() -> HostFacts {
     let selinux = SelinuxFacts {
         mount: "/sys/fs/selinux".into(),
         enforcing: true,
+        gives_all: false,
         mls: true,
         policy_version: 33,
         denies_unknown: false,

@@ -133,6 +133,7 @@ mod tests {
         let selinux = SelinuxFacts {
             mount: "/sys/fs/selinux".into(),
             enforcing: false,
+            gives_all: false,
             mls: true,
             policy_version: 33,
             denies_unknown: false,

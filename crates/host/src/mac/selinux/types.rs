@@ -129,6 +129,39 @@ impl Selinux {
     }
 }
 
+/// What a launcher needs of the process and the images of a machine that has categories.
+const WITH_CATEGORIES: (&[&str], &[&str]) = (
+    &["getattr", "ptrace", "sigkill", "transition"],
+    &["open", "read", "relabelfrom", "relabelto", "write"],
+);
+
+impl Selinux {
+    /// Whether the policy lets a launcher that has no categories give some to machines. Most policies constrain
+    /// few domains by categories, and services of the system, which have none, are not among them.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn gives_all(
+        &self,
+        own: &Context,
+        types: &SelinuxTypes,
+        categories: u16,
+    ) -> Result<bool, HostError> {
+        let Some(range) = own.range().filter(|range| range.high().categories.is_empty()) else {
+            return Ok(false);
+        };
+        let last = CategorySet::span(categories.saturating_sub(2), categories.saturating_sub(1));
+        let level = Level { sensitivity: range.low().sensitivity, categories: last };
+        let odd = |e| odd("ask about categories", e);
+        let process = own.with_kind(&types.vmm).map_err(odd)?.at(level.clone());
+        let image = own.at(level).object(&types.image).map_err(odd)?;
+        let mut asking = Asking { selinux: self, own, classes: BTreeMap::new() };
+        let (of_process, of_image) = WITH_CATEGORIES;
+        Ok(asking.needs(&process, "process", of_process)?.is_none()
+            && asking.needs(&image, "file", of_image)?.is_none())
+    }
+}
+
 /// Our module, as the loaded policy has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Module {
