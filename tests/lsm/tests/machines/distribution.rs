@@ -8,7 +8,7 @@ use svirt_testkit::lab::{Lab, Report};
 
 /// What the distribution's own labels would have done to a shell and to what it starts. hostfs keeps no
 /// labels: what is below a mount of it has the mount's.
-const BEGIN: &str = "
+pub(super) const BEGIN: &str = "
     ATTRIBUTE=security.selinux
     are() {
         type=$1

@@ -244,7 +244,7 @@ pub(crate) fn lab(host: &Host) -> Result<Lab<'_>, Skipped> {
 
 /// The same on a kernel that has Landlock, too, and asks SELinux about executable memory; it takes twice
 /// as long.
-fn lab_of_a_distribution(host: &Host) -> Result<Lab<'_>, Skipped> {
+pub(super) fn lab_of_a_distribution(host: &Host) -> Result<Lab<'_>, Skipped> {
     with_policy(host, Lab::with_landlock_and(host, "selinux")?)
 }
 

@@ -1,4 +1,5 @@
 # What a script may say about svirtd, and of libvirt's clients besides.
+export XDG_CACHE_HOME=/run/lab/cache
 URI='qemu+unix:///system?socket=/run/lab/root/run/svirtd.sock'
 
 # serve [ARGUMENT...]: root's daemon, which serves then; it may be the first of all on this host, or follow one
@@ -12,10 +13,10 @@ serve() {
 kill_it() { kill -9 $(cat daemon); }
 
 # client COMMAND...: libvirt's own virsh; commands may be several in one argument, with ;.
-client() { as ${CLIENT:-root} env XDG_CACHE_HOME=/run/lab/cache /usr/bin/virsh -q -c "$URI" "$@"; }
+client() { as ${CLIENT:-root} virsh -q -c "$URI" "$@"; }
 
 # python WHAT...: libvirt's own binding for Python.
-python() { as root env XDG_CACHE_HOME=/run/lab/cache /usr/bin/python3 -B $BIN/client.py "$URI" "$@"; }
+python() { as root /usr/bin/python3 -B $BIN/client.py "$URI" "$@"; }
 
 # domain NAME [SECLABEL]: a document with a disk, a console and a screen, and the disk, in a place of its own.
 domain() {
