@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// Run what lasts of the tests with other kernels
     #[arg(long, conflicts_with_all = ["minutes", "cycles", "programs"])]
     labs: bool,
-    /// Lead machines with virt-manager's windows, on a screen of their own
+    /// Lead machines with virt-manager's windows, on a screen of their own, and with virt-install
     #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "programs", "minutes", "privileges"])]
     clients: bool,
     /// Take every entry of the system call profiles and every library of a machine away in turn: what works
@@ -105,10 +105,10 @@ fn privileges() -> Result {
     Trial { tests: machines, chosen }.run(&[])
 }
 
-/// Programs with windows, one after the other.
+/// Clients that are no part of every host that is tested, one after the other.
 fn clients() -> Result {
     let tests: &[&str] = &["--package=svirt-tests-compat", "--test=compat"];
-    Trial { tests, chosen: &["--nocapture", "--test-threads=1", "virt_manager"] }.run(&[])
+    Trial { tests, chosen: &["--nocapture", "--test-threads=1", "virt_"] }.run(&[])
 }
 
 /// The tests that last, each for its share of the time.

@@ -466,6 +466,10 @@ programs! {
             73 connect_num_of_defined_storage_pools() -> i32, Look;
             /// The names of pools that are not.
             74 connect_list_defined_storage_pools(most: i32) -> Names, Look;
+            /// Starts a pool that is not kept.
+            76 storage_pool_create_xml(xml: String, flags: u32) -> StoragePool, Define;
+            /// Defines a pool.
+            77 storage_pool_define_xml(xml: String, flags: u32) -> StoragePool, Define;
             /// The pool of a name.
             84 storage_pool_lookup_by_name(name: String) -> StoragePool, Look;
             /// The pool of a UUID.

@@ -14,5 +14,6 @@ mod manager;
 mod places;
 mod session;
 mod told;
+mod tools;
 mod untold;
 mod wire;

@@ -1,6 +1,7 @@
 //! What libvirt has and sVirt has not: counted, listed and looked for, truthfully.
 
 use super::{Answer, Call};
+use crate::failure::no_support;
 use std::fmt::Display;
 use svirt_rpc::{
     Checkpoint, Code, Domain, Error, Filter, FilterBinding, Interface, List, Network, NetworkPort,
@@ -47,6 +48,14 @@ impl table::Elsewhere for Call {
 
     fn connect_list_defined_storage_pools(&mut self, _most: i32) -> Answer<List<String, 16_384>> {
         Ok(List::default())
+    }
+
+    fn storage_pool_create_xml(&mut self, _xml: String, _flags: u32) -> Answer<StoragePool> {
+        Err(no_pools("virStoragePoolCreateXML"))
+    }
+
+    fn storage_pool_define_xml(&mut self, _xml: String, _flags: u32) -> Answer<StoragePool> {
+        Err(no_pools("virStoragePoolDefineXML"))
     }
 
     fn storage_pool_lookup_by_name(&mut self, name: String) -> Answer<StoragePool> {
@@ -293,6 +302,14 @@ impl table::Elsewhere for Call {
         self.daemon.machine(&domain)?;
         Ok((List::default(), 0))
     }
+}
+
+/// virt-install and virt-manager make a pool of every directory that a disk of theirs is in, and say why that fails.
+fn no_pools(call: &str) -> Error {
+    no_support(&format!(
+        "{call} (there are no storage pools: a domain's document names its disks' files)"
+    ))
+    .by(Origin::Storage)
 }
 
 /// It is looked for, and is not there.
