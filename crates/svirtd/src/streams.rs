@@ -73,6 +73,11 @@ impl Streams {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Room for what a stream is to say, if this connection's user has any left.
+    pub(crate) fn hold(&self, bytes: usize) -> Option<Held> {
+        self.share.hold(bytes)
+    }
+
     /// Opens one under a call's number.
     ///
     /// # Errors

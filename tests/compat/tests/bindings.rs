@@ -15,7 +15,7 @@ fn program(daemon: &Daemon<'_>, host: &Host, interpreter: &str, text: &str) -> T
     Talk::start(daemon.client(interpreter, &words))
 }
 
-fn has(interpreter: &str, words: &[&str]) -> Result<(), Skipped> {
+pub(crate) fn has(interpreter: &str, words: &[&str]) -> Result<(), Skipped> {
     let there = Command::new(interpreter).args(words).output();
     match there.is_ok_and(|said| said.status.success()) {
         true => Ok(()),

@@ -1,5 +1,6 @@
 //! The life of a machine, as virsh leads it. Every test here starts real QEMU.
 
+mod killed;
 mod lives;
 
 use crate::domains::plain;

@@ -1,6 +1,7 @@
 //! What clients are told while it happens, and what they say to a guest's console.
 
 use crate::{
+    bindings::has,
     domains::{full, plain},
     wire::Wire,
 };
@@ -16,6 +17,9 @@ use svirt_testkit::{Daemon, Host, Skipped, Talk, claims};
 const REGISTER_FIRST: u32 = 105;
 const DEREGISTER_FIRST: u32 = 106;
 const FIRST: u32 = 107;
+/// `domain_lookup_by_name`, `domain_screenshot`.
+const LOOKUP: u32 = 23;
+const SCREENSHOT: u32 = 211;
 
 /// Has something happen until it is told: whoever listens does not say when he begins.
 pub(crate) fn until_heard(daemon: &Daemon<'_>, ears: &mut Talk, host: &Host) {
@@ -139,6 +143,42 @@ claims! {
         assert_eq!(wire.ask::<i32>(DEREGISTER_FIRST, &()).unwrap(), 0);
         assert_eq!(wire.ask::<i32>(DEREGISTER_FIRST, &()).unwrap_err().code, Code::Internal);
         daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// A picture that nobody reads keeps no thread, and a screen is there for whoever wants it as it is.
+    fn a_screen_is_seen(host) {
+        has("/usr/bin/python3", &["-c", "import libvirt"])?;
+        let daemon = Daemon::start(host);
+        let name = host.name("seen");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        daemon.virsh(&["create", document.to_str().unwrap()]).exits(0);
+        let python = "import libvirt, os, socket, sys\n\
+            d = libvirt.open().lookupByName(sys.argv[1])\n\
+            fd = d.openGraphicsFD(0, 0)\n\
+            s = socket.socket(fileno=fd)\n\
+            s.settimeout(30)\n\
+            assert s.recv(12) == b'RFB 003.008\\n'\n\
+            ours, theirs = socket.socketpair()\n\
+            try:\n    \
+                d.openGraphics(0, theirs.fileno(), libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH)\n\
+            except libvirt.libvirtError as error:\n    \
+                assert error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT, error\n\
+            else:\n    \
+                ours.settimeout(30)\n    \
+                assert ours.recv(12) == b'RFB 003.008\\n'\n";
+        Talk::start(daemon.client("/usr/bin/python3", &["-c", python, &name])).finish().exits(0);
+        if host.uid() == rustix::process::getuid().as_raw() {
+            let mut deaf = Wire::open(&daemon.socket());
+            let seen: Domain = deaf.ask(LOOKUP, &name).unwrap();
+            for _ in 0..25 {
+                deaf.call(SCREENSHOT, &(seen.clone(), 0_u32, 0_u32)).unwrap();
+            }
+            let picture = host.path("home").join("picture");
+            daemon.virsh(&["screenshot", &name, picture.to_str().unwrap()]).exits(0);
+            assert!(daemon.process().threads() < 20, "{}", daemon.process().threads());
+        }
+        daemon.virsh(&["destroy", &name]).exits(0);
         daemon.end();
     }
 

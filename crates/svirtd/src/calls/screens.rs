@@ -1,14 +1,13 @@
 //! What a person sees of a domain, and types.
 
 use super::{Answer, Call, keys};
-use crate::failure::{error, only, system};
-use std::{
-    io::{self, Write},
-    os::unix::net::UnixStream,
-    thread,
-    time::Duration,
+use crate::{
+    failure::{error, only, system},
+    share::Held,
 };
-use svirt_rpc::{Domain, List, table};
+use std::{io, os::unix::net::UnixStream, time::Duration};
+use svirt_rpc::{Code, Domain, Error, List, Origin, table};
+use tokio::io::AsyncWriteExt;
 
 /// `virDomainConsoleFlags`: whoever sits at it is sent away, or there is only one. Here all see the same, and
 /// any number may.
@@ -42,7 +41,8 @@ impl table::Screens for Call {
         let known = self.daemon.running(&domain)?;
         let picture = self.daemon.engine.screenshot(&known.name, screen);
         let (kind, bytes) = picture.map_err(|failure| error(&failure))?;
-        self.stream = Some(told(bytes).map_err(|e| system(&e))?);
+        let held = self.client.streams.hold(bytes.len()).ok_or_else(too_much)?;
+        self.stream = Some(told(bytes, held).map_err(|e| system(&e))?);
         Ok(Some(kind.into()))
     }
 
@@ -72,10 +72,21 @@ impl table::Screens for Call {
     }
 }
 
-/// A stream that says this and ends.
-fn told(bytes: Vec<u8>) -> io::Result<UnixStream> {
-    let (ours, mut theirs) = UnixStream::pair()?;
-    // Who does not read it all has closed his end, and ends this.
-    thread::Builder::new().name("picture".into()).spawn(move || theirs.write_all(&bytes))?;
+/// A stream that says this and ends. It is held among what its user may have until somebody has read it, and no
+/// thread waits for that.
+fn told(bytes: Vec<u8>, held: Held) -> io::Result<UnixStream> {
+    let (ours, theirs) = UnixStream::pair()?;
+    theirs.set_nonblocking(true)?;
+    let mut theirs = tokio::net::UnixStream::from_std(theirs)?;
+    tokio::spawn(async move {
+        // Who does not read it all has closed his end, and ends this.
+        let _ = theirs.write_all(&bytes).await;
+        drop(held);
+    });
     Ok(ours)
+}
+
+fn too_much() -> Error {
+    let message = "too much waits to be read by this user";
+    Error::new(Code::OperationFailed, message).by(Origin::Streams)
 }
