@@ -30,7 +30,7 @@ fn said(words: &[&str]) -> Result<String, Failure> {
         ["kind", rest @ ..] => {
             engine.domain_capabilities(None, None, rest.first().copied(), rest.get(1).copied())
         }
-        ["check"] => engine.check_domain(&given()?).map(|read| format!("{read:?}")),
+        ["check"] => Ok(engine.check_domain(&given()?).map(|read| format!("{read:?}"))?),
         ["native"] => engine.domain_to_native(&given()?),
         ["domain", name, how @ ..] => engine.domain_xml(&named(name)?, flags(how)),
         ["title", name] => Ok(engine.title(&named(name)?, Described::Defined)?.unwrap_or_default()),

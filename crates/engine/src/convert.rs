@@ -169,7 +169,11 @@ impl From<AmendError> for Failure {
             }
             _ => None,
         };
-        Failure::from_error(Code::Data, &error).maybe_hint(hint)
+        let code = match &error {
+            AmendError::Memory(_) | AmendError::Vcpus(_) => Code::Usage,
+            _ => Code::Data,
+        };
+        Failure::from_error(code, &error).maybe_hint(hint)
     }
 }
 

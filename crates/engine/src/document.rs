@@ -4,12 +4,59 @@
 use crate::{Code, Engine, Failure, definitions};
 use svirt_formats::{
     command_line::quoted,
-    spec::{DomainSpec, Spec, VERSION},
+    domain::{DomainError, Problem},
+    spec::{DomainSpec, Spec, SpecError, VERSION},
 };
 use svirt_model::{MachineName, Uuid};
 
 /// What a document is called in errors and origins that came without a name of its own.
 const NAME: &str = "domain";
+
+/// A document that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What kind of thing is wrong with it.
+    pub why: Why,
+    /// What is wrong, and the way out.
+    pub failure: Failure,
+}
+
+/// What is wrong with a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It is no XML.
+    Text,
+    /// It describes no machine.
+    Document,
+    /// It asks for what is not done here.
+    Unsupported,
+}
+
+impl From<SpecError> for Refused {
+    fn from(error: SpecError) -> Self {
+        let why = match &error {
+            SpecError::Domain(DomainError::Document { .. }) => Why::Text,
+            SpecError::Domain(DomainError::Domain {
+                problem: Problem::Unsupported { .. } | Problem::Unknown | Problem::Argument { .. },
+                ..
+            }) => Why::Unsupported,
+            _ => Why::Document,
+        };
+        Self { why, failure: error.into() }
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { why: Why::Document, failure }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        refused.failure
+    }
+}
 
 impl Engine {
     /// Whether a document describes a machine that sVirt could start, without a look at the host:
@@ -18,7 +65,7 @@ impl Engine {
     ///
     /// # Errors
     /// It does not; the error names the element and its line, and says the way out.
-    pub fn check_domain(&self, xml: &str) -> Result<(MachineName, Option<Uuid>, Spec), Failure> {
+    pub fn check_domain(&self, xml: &str) -> Result<(MachineName, Option<Uuid>, Spec), Refused> {
         let domain = Some(DomainSpec::read(xml.as_bytes(), NAME)?);
         let spec = Spec { version: VERSION, domain, ..Spec::default() };
         let described = spec.expanded()?.spec;

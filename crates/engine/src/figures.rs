@@ -4,7 +4,7 @@ mod counted;
 mod devices;
 mod size;
 
-pub use counted::{Counted, DiskCount, Transfer, Wanted};
+pub use counted::{Counted, DiskCount, Transfer, Trouble, Wanted};
 pub use devices::{Card, Devices, Disk};
 pub use size::DiskSize;
 
@@ -15,7 +15,7 @@ use svirt_host::{
     mac::{Lsm, process},
     processes::{self, ThreadUsage, Usage},
 };
-use svirt_model::label::SecurityModel;
+use svirt_model::{Bytes, Value as StateOf, label::SecurityModel};
 
 impl Known {
     /// What the kernel counts of its VMM; nothing where it does not run.
@@ -72,6 +72,19 @@ impl Engine {
             None => (domain::user(&plan), true),
         };
         Ok(self.models().into_iter().map(of).collect())
+    }
+
+    /// What memory the processes of a machine that runs may have together on the host, where that is limited.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn memory_limit(&self, known: &Known) -> Result<Option<Bytes>, Failure> {
+        let plan = self.store()?.plan(known.id)?;
+        let written = plan.iter().flat_map(|plan| &plan.ops).find_map(|op| match &op.after {
+            StateOf::Cgroup(limits) => limits.iter().find(|(file, _)| file.starts_with("memory.")),
+            _ => None,
+        });
+        Ok(written.and_then(|(_, limit)| limit.parse().ok()).map(Bytes))
     }
 
     /// The host's first security model and its domain of interpretation; where there is no module, the users

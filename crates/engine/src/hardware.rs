@@ -47,6 +47,16 @@ impl Engine {
         hardware::memory()
     }
 
+    /// The memory of one of the host's nodes; none where there is no such node.
+    pub fn cell_memory(&self, cell: u32) -> Option<HostMemory> {
+        hardware::cell_memory(cell)
+    }
+
+    /// How many nodes the host has.
+    pub fn cells(&self) -> u32 {
+        self.host_info().nodes
+    }
+
     /// The host's memory that nothing is in, in bytes.
     pub fn free_memory(&self) -> u64 {
         hardware::memory().free.saturating_mul(1024)

@@ -178,6 +178,13 @@ impl Known {
         self.spec.get_or_init(|| self.read()).as_ref()
     }
 
+    /// What it is kept as, which a life that began before a change does not know. `None` where nothing is
+    /// kept, or that cannot be read.
+    pub fn kept_spec(&self) -> Option<Spec> {
+        let kept = spec::read(self.kept.as_ref()?.request.as_bytes()).ok()?;
+        Some(kept.expanded().ok()?.spec)
+    }
+
     fn read(&self) -> Option<Spec> {
         Some(self.asked()?.expanded().ok()?.spec)
     }

@@ -44,6 +44,18 @@ pub struct Progress {
     pub memory: Bytes,
 }
 
+/// What a guest does once its machine is restored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Then {
+    /// What it did when it was saved.
+    #[default]
+    AsBefore,
+    /// It runs.
+    Runs,
+    /// It stands still.
+    StandsStill,
+}
+
 /// What a file with a machine's state says of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved {
@@ -51,7 +63,8 @@ pub struct Saved {
     pub name: MachineName,
     /// Its identity.
     pub id: Uuid,
-    /// Whether its guest stood still when it was saved.
+    /// Whether its guest stands still when it is restored, as it did when it was saved unless somebody said
+    /// otherwise then.
     pub paused: bool,
     /// What its user had asked for when it was started.
     pub spec: Spec,
@@ -59,7 +72,7 @@ pub struct Saved {
 
 impl Engine {
     /// Saves a machine's state in an open file, whatever that has in it, and ends the machine. `told`
-    /// hears how far it is; when `cancelled` becomes readable before all of it is there, or on any error,
+    /// hears how far it is, and what its guest is to do then is noted in the file; when `cancelled` becomes readable before all of it is there, or on any error,
     /// the machine goes on as it was.
     ///
     /// # Errors
@@ -69,21 +82,22 @@ impl Engine {
         &self,
         name: &MachineName,
         to: &File,
+        then: Then,
         told: &dyn Fn(Progress),
         cancelled: Option<BorrowedFd<'_>>,
     ) -> Result<(), Failure> {
-        self.save_as(name, to, told, cancelled, false)
+        self.save_as((name, then), to, told, cancelled, false)
     }
 
     fn save_as(
         &self,
-        name: &MachineName,
+        (name, then): (&MachineName, Then),
         to: &File,
         told: &dyn Fn(Progress),
         cancelled: Option<BorrowedFd<'_>>,
         managed: bool,
     ) -> Result<(), Failure> {
-        let (saved, memory) = self.what_is_saved(name)?;
+        let (saved, memory) = self.what_is_saved(name, then)?;
         let document =
             serde_json::to_vec(&saved).map_err(|e| Failure::from_error(Code::Internal, &e))?;
         let head = saved::unfinished(&document)?;
@@ -111,7 +125,7 @@ impl Engine {
         end(&mut connection, managed)
     }
 
-    fn what_is_saved(&self, name: &MachineName) -> Result<(Saved, Bytes), Failure> {
+    fn what_is_saved(&self, name: &MachineName, then: Then) -> Result<(Saved, Bytes), Failure> {
         let store = self.store()?;
         let run = store.run(name)?.ok_or_else(|| self.not_running(name))?;
         let unknown = || no_machine(name);
@@ -123,7 +137,11 @@ impl Engine {
         }
         let spec = spec::read(store.request(run.id)?.ok_or_else(unknown)?.as_bytes())?;
         let memory = spec.expanded()?.spec.guest.map_or(Bytes(0), |guest| guest.memory);
-        let paused = run.state == State::Paused;
+        let paused = match then {
+            Then::AsBefore => run.state == State::Paused,
+            Then::Runs => false,
+            Then::StandsStill => true,
+        };
         Ok((Saved { name: run.name, id: run.id, paused, spec }, memory))
     }
 
@@ -142,6 +160,7 @@ impl Engine {
     pub fn managed_save(
         &self,
         name: &MachineName,
+        then: Then,
         told: &dyn Fn(Progress),
         cancelled: Option<BorrowedFd<'_>>,
     ) -> Result<(), Failure> {
@@ -150,7 +169,7 @@ impl Engine {
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(true).mode(0o600);
         let file = options.open(&new).on("make", &new)?;
-        let saved = self.save_as(name, &file, told, cancelled, true);
+        let saved = self.save_as((name, then), &file, told, cancelled, true);
         if saved.is_err() {
             // What is left is overwritten by the next.
             let _ = fs::remove_file(&new);
@@ -162,6 +181,15 @@ impl Engine {
     /// definition.
     pub fn has_managed_save(&self, known: &Known) -> bool {
         known.kept.is_some() && self.saved_states().join(known.id.to_string()).exists()
+    }
+
+    /// What is said of a machine where its next start takes it from; nothing where it begins anew.
+    ///
+    /// # Errors
+    /// It has no definition; what is there cannot be read.
+    pub fn managed_saved(&self, name: &MachineName) -> Result<Option<Saved>, Failure> {
+        let file = self.managed_file(self.defined(name)?.id)?;
+        file.map(|file| self.saved(&file)).transpose()
     }
 
     /// Has a machine's next start begin anew. It may have been so before.

@@ -3,7 +3,7 @@
 use crate::{
     Code, Engine, Failure, Labelling, Waiter, definitions,
     resolve::{self, Identity},
-    save::{Restored, Saved},
+    save::{Restored, Saved, Then},
     supervisor::{self, Live, launcher},
 };
 use rustix::{
@@ -108,6 +108,8 @@ pub(crate) struct Birth {
 pub struct StartOptions {
     /// Its guest stands still until [`Engine::resume`], and nothing of it has run before.
     pub paused: bool,
+    /// Its guest runs from the start, also where it stood still when its state was saved.
+    pub running: bool,
     /// It goes on where it was when its state was saved in this file ([`Engine::save`]). A machine that
     /// is defined then is what it was when it was saved.
     pub saved: Option<File>,
@@ -120,7 +122,11 @@ pub struct StartOptions {
 }
 
 /// How a machine comes to run, in this way.
-fn beginning(spec: &Spec, paused: bool, saved: Option<&Saved>) -> Result<Beginning, Failure> {
+fn beginning(
+    spec: &Spec,
+    (paused, running): (bool, bool),
+    saved: Option<&Saved>,
+) -> Result<Beginning, Failure> {
     match saved {
         None if !paused => Ok(Beginning::AtOnce),
         _ if spec.command.is_some() => {
@@ -129,7 +135,7 @@ fn beginning(spec: &Spec, paused: bool, saved: Option<&Saved>) -> Result<Beginni
             Err(Failure::new(Code::Usage, text))
         }
         None => Ok(Beginning::Told),
-        Some(saved) => Ok(Beginning::Restored { paused: paused || saved.paused }),
+        Some(saved) => Ok(Beginning::Restored { paused: paused || saved.paused && !running }),
     }
 }
 
@@ -207,7 +213,7 @@ impl Engine {
         let request = definitions::text(spec)?;
         let spec = spec.expanded()?.spec;
         let (saved, restored) = options.saved.map(|f| Restored::of(f, false)).transpose()?.unzip();
-        let beginning = beginning(&spec, options.paused, saved.as_ref())?;
+        let beginning = beginning(&spec, (options.paused, options.running), saved.as_ref())?;
         let identity = match saved {
             None => self.identity(&spec)?,
             Some(Saved { name, id, .. }) => {
@@ -255,7 +261,7 @@ impl Engine {
             request = definitions::text(spec)?;
         }
         let spec = spec::read(request.as_bytes())?.expanded()?.spec;
-        let beginning = beginning(&spec, options.paused, saved.as_ref())?;
+        let beginning = beginning(&spec, (options.paused, options.running), saved.as_ref())?;
         let identity = Identity { id, name };
         let (transient, trial, alone, bond) = (false, false, true, options.bond);
         let birth =
@@ -270,12 +276,14 @@ impl Engine {
     pub fn restore(
         &self,
         file: File,
-        paused: bool,
+        then: Then,
         given_up: Option<BorrowedFd<'_>>,
         told: &dyn Fn(&Labelling),
     ) -> Result<Started, Failure> {
         let Saved { id, name, spec, .. } = self.saved(&file)?;
-        let options = StartOptions { paused, saved: Some(file), ..StartOptions::default() };
+        let (paused, running) = (then == Then::StandsStill, then == Then::Runs);
+        let saved = Some(file);
+        let options = StartOptions { paused, running, saved, ..StartOptions::default() };
         // No store is open across a fork.
         let defined = self.store()?.definition(&name)?;
         match defined {

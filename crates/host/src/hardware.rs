@@ -27,6 +27,11 @@ pub fn memory() -> HostMemory {
     Host(Path::new("/")).memory()
 }
 
+/// The memory of one of this host's nodes; none where there is no such node.
+pub fn cell_memory(cell: u32) -> Option<HostMemory> {
+    Host(Path::new("/")).cell_memory(cell)
+}
+
 /// What a processor has done, or all of them; none where there is no such processor.
 pub fn processor_time(processor: Option<u32>) -> Option<ProcessorTime> {
     let ticks = rustix::param::clock_ticks_per_second();
@@ -139,6 +144,21 @@ impl Host<'_> {
             buffers: amount("Buffers"),
             cached: amount("Cached"),
         }
+    }
+
+    /// A kernel that knows no nodes has one, with everything in it.
+    fn cell_memory(&self, id: u32) -> Option<HostMemory> {
+        let nodes = self.list(format!("{NODES}/online"));
+        if nodes.is_empty() && id == 0 {
+            return Some(self.memory());
+        }
+        let text = nodes.contains(&id).then(|| self.text(format!("{NODES}/node{id}/meminfo")));
+        let text = text.flatten()?;
+        let amount = |name: &str| {
+            text.lines().find_map(|line| kib(line.split_once(&format!(" {name}:"))?.1)).unwrap_or(0)
+        };
+        let (total, free) = (amount("MemTotal"), amount("MemFree"));
+        Some(HostMemory { total, free, buffers: 0, cached: amount("FilePages") })
     }
 
     fn processor_time(&self, processor: Option<u32>, ticks: u64) -> Option<ProcessorTime> {

@@ -57,6 +57,8 @@ numbers! {
         DomainExists = 28,
         /// Not over this connection.
         OperationDenied = 29,
+        /// A definition that is no XML.
+        XmlDetail = 35,
         /// The host refused.
         System = 38,
         /// The protocol itself.
@@ -101,6 +103,8 @@ numbers! {
         AccessDenied = 88,
         /// There is no such checkpoint.
         NoCheckpoint = 103,
+        /// There is no such backup.
+        NoBackup = 104,
     }
 }
 

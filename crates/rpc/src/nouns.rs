@@ -1,7 +1,7 @@
 //! What calls are about: domains and what else has a name, and what is known of them.
 
 use crate::{
-    list::List,
+    list::{List, Opaque},
     param::Param,
     record::records,
     text::{CharArray, Chars},
@@ -160,6 +160,34 @@ records! {
         cpu_time: u64,
         /// The processor that it is on, or -1.
         cpu: i32,
+    }
+
+    /// A thread for input and output (`virDomainIOThreadInfo`).
+    IoThreadInfo {
+        /// Which one.
+        number: u32,
+        /// The host's processors that it may use.
+        processors: Opaque<2048>,
+    }
+
+    /// A disk that has failed (`virDomainDiskError`).
+    DiskError {
+        /// What the definition calls it.
+        disk: String,
+        /// 1 for any reason, 2 because the host has no room.
+        error: i32,
+    }
+
+    /// A file system of a guest (`virDomainFSInfo`).
+    FileSystemInfo {
+        /// Where the guest has it.
+        mounted_at: String,
+        /// What the guest calls it.
+        name: String,
+        /// Its kind.
+        kind: String,
+        /// The disks that it lies on.
+        disks: List<String, 256>,
     }
 
     /// A label, and whether it is enforced (`virSecurityLabel`).

@@ -215,6 +215,8 @@ programs! {
         Host {
             /// What the host has.
             6 node_get_info() -> NodeInfo, Look;
+            /// The free memory of some of its cells, in bytes.
+            101 node_get_cells_free_memory(first: i32, most: i32) -> List<u64, 1024>, Look;
             /// The host's free memory, in bytes.
             102 node_get_free_memory() -> u64, Look;
             /// What the host's firmware says of itself, as XML.
@@ -255,6 +257,8 @@ programs! {
             150 domain_is_active(domain: Domain) -> i32, Look;
             /// Whether it is defined.
             151 domain_is_persistent(domain: Domain) -> i32, Look;
+            /// Whether its definition was changed since it was started, as clients mean it who wrote it themselves.
+            202 domain_is_updated(domain: Domain) -> i32, Look;
             /// Its state and the reason.
             212 domain_get_state(domain: Domain, flags: u32) -> (i32, i32), Look;
             /// Whether the monitor answers: state, details, milliseconds.
@@ -307,6 +311,8 @@ programs! {
             264 domain_set_metadata(domain: Domain, kind: i32, text: Option<String>, key: Option<String>, uri: Option<String>, flags: u32) -> (), Define;
             /// The same, asked.
             265 domain_get_metadata(domain: Domain, kind: i32, uri: Option<String>, flags: u32) -> String, Look;
+            /// Defines a domain.
+            350 domain_define_xml_flags(xml: String, flags: u32) -> Domain, Define;
             /// Another name for a domain.
             358 domain_rename(domain: Domain, name: Option<String>, flags: u32) -> i32, Define;
         }
@@ -367,6 +373,8 @@ programs! {
             235 domain_save_image_get_xml_desc(file: String, flags: u32) -> String, Define;
             /// Another definition for it.
             236 domain_save_image_define_xml(file: String, xml: String, flags: u32) -> (), Define;
+            /// The definition within the memory that the next start finds.
+            388 domain_managed_save_get_xml_desc(domain: Domain, flags: u32) -> String, Look;
             /// How far a job is, or how the last one went.
             298 domain_get_job_stats(domain: Domain, flags: u32) -> (i32, List<Param, 64>), Look;
         }
@@ -393,14 +401,52 @@ programs! {
             230 domain_get_vcpu_pin_info(domain: Domain, most: i32, map_length: i32, flags: u32) -> (CpuMaps, i32), Look;
             /// What a disk has done.
             243 domain_block_stats_flags(domain: Domain, path: String, most: i32, flags: u32) -> (List<Param, 16>, i32), Look;
-            /// How it lies on NUMA nodes.
-            255 domain_get_numa_parameters(domain: Domain, most: i32, flags: u32) -> (List<Param, 16>, i32), Look;
+            /// Which disks have failed.
+            263 domain_get_disk_errors(domain: Domain, most: u32, flags: u32) -> (List<DiskError, 256>, i32), Look;
             /// What processors do for it.
             262 domain_get_cpu_stats(domain: Domain, most: u32, first: i32, count: u32, flags: u32) -> (List<Param, 2048>, i32), Look;
             /// All that is counted of some domains, or of all.
             344 connect_get_all_domain_stats(domains: List<Domain, 16_384>, kinds: u32, flags: u32) -> List<DomainStats, 16_384>, Look;
             /// The guest's addresses.
             353 domain_interface_addresses(domain: Domain, source: u32, flags: u32) -> List<InterfaceAddresses, 2048>, Look;
+        }
+
+        /// Which share of the host they have: all that there is, where nobody else wants it.
+        Shares {
+            /// What memory of the host it may take.
+            198 domain_get_memory_parameters(domain: Domain, most: i32, flags: u32) -> (List<Param, 16>, i32), Look;
+            /// How fast a disk may be.
+            253 domain_get_block_io_tune(domain: Domain, disk: Option<String>, most: i32, flags: u32) -> (List<Param, 32>, i32), Look;
+            /// How it lies on NUMA nodes.
+            255 domain_get_numa_parameters(domain: Domain, most: i32, flags: u32) -> (List<Param, 16>, i32), Look;
+            /// How fast an interface may be.
+            257 domain_get_interface_parameters(domain: Domain, device: String, most: i32, flags: u32) -> (List<Param, 16>, i32), Look;
+            /// Which of the host's processors its VMM may use.
+            280 domain_get_emulator_pin_info(domain: Domain, map_length: i32, flags: u32) -> (CpuMaps, i32), Look;
+            /// Its threads for input and output.
+            351 domain_get_iothread_info(domain: Domain, flags: u32) -> (List<IoThreadInfo, 16_384>, u32), Look;
+            /// Which events of processors are counted for it.
+            365 domain_get_perf_events(domain: Domain, flags: u32) -> List<Param, 64>, Look;
+            /// How its memory is kept from the host.
+            396 domain_get_launch_security_info(domain: Domain, flags: u32) -> List<Param, 64>, Look;
+        }
+
+        /// What a program within a guest would be asked: nobody speaks with one.
+        Agent {
+            /// Tells the guest's file systems that nothing more is needed of what they do not use.
+            294 domain_fstrim(domain: Domain, mounted_at: Option<String>, least: u64, flags: u32) -> (), Use;
+            /// Has file systems stand still.
+            335 domain_fsfreeze(domain: Domain, mounted_at: List<String, 256>, flags: u32) -> i32, Use;
+            /// Has them go on.
+            336 domain_fsthaw(domain: Domain, mounted_at: List<String, 256>, flags: u32) -> i32, Use;
+            /// What time it is there.
+            337 domain_get_time(domain: Domain, flags: u32) -> (i64, u32), Look;
+            /// Sets its clock.
+            338 domain_set_time(domain: Domain, seconds: i64, nanoseconds: u32, flags: u32) -> (), Use;
+            /// Its file systems.
+            349 domain_get_fsinfo(domain: Domain, flags: u32) -> (List<FileSystemInfo, 256>, u32), Look;
+            /// What it says of itself.
+            418 domain_get_guest_info(domain: Domain, kinds: u32, flags: u32) -> List<Param, 2048>, Look;
         }
 
         /// What a person sees of them, and types.
@@ -490,6 +536,8 @@ programs! {
             127 connect_list_interfaces(most: i32) -> Names, Look;
             /// The interface of a name.
             128 interface_lookup_by_name(name: String) -> Interface, Look;
+            /// The interface of an address.
+            129 interface_lookup_by_mac_string(mac: String) -> Interface, Look;
             /// How many interfaces of the host are not active.
             137 connect_num_of_defined_interfaces() -> i32, Look;
             /// Their names.
@@ -516,6 +564,10 @@ programs! {
             188 domain_snapshot_list_names(domain: Domain, most: i32, flags: u32) -> Names, Look;
             /// A snapshot by its name.
             189 domain_snapshot_lookup_by_name(domain: Domain, name: String, flags: u32) -> Snapshot, Look;
+            /// Whether it goes on from a snapshot.
+            190 domain_has_current_snapshot(domain: Domain, flags: u32) -> i32, Look;
+            /// The snapshot that it goes on from.
+            191 domain_snapshot_current(domain: Domain, flags: u32) -> Snapshot, Look;
             /// Its snapshots.
             274 domain_list_all_snapshots(domain: Domain, wanted: i32, flags: u32) -> (List<Snapshot, 16_384>, i32), Look;
             /// Pools.
@@ -536,6 +588,10 @@ programs! {
             404 network_list_all_ports(network: Network, wanted: i32, flags: u32) -> (List<NetworkPort, 16_384>, u32), Look;
             /// A domain's checkpoints.
             413 domain_list_all_checkpoints(domain: Domain, wanted: i32, flags: u32) -> (List<Checkpoint, 16_384>, i32), Look;
+            /// A checkpoint by its name.
+            415 domain_checkpoint_lookup_by_name(domain: Domain, name: String, flags: u32) -> Checkpoint, Look;
+            /// What is being backed up.
+            422 domain_backup_get_xml_desc(domain: Domain, flags: u32) -> String, Look;
         }
     }
 
@@ -545,6 +601,8 @@ programs! {
         Monitor {
             /// Says something to the monitor.
             1 domain_monitor_command(domain: Domain, command: String, flags: u32) -> String, All;
+            /// Says something to a program within the guest.
+            3 domain_agent_command(domain: Domain, command: String, timeout: i32, flags: u32) -> Option<String>, All;
         }
     }
 }

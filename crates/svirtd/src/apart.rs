@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
 };
-use svirt_engine::{Code, Engine, Failure, StartOptions, Streams, XmlFlags, spec::Spec};
+use svirt_engine::{Code, Engine, Failure, StartOptions, Streams, Then, XmlFlags, spec::Spec};
 
 /// The word that makes this program do one thing.
 pub(crate) const WORD: &str = "--apart";
@@ -37,8 +37,8 @@ pub(crate) enum Task {
     Restore {
         /// The file.
         path: PathBuf,
-        /// Whether it is held, whatever it did when it was saved.
-        paused: bool,
+        /// What its guest does then.
+        then: Then,
     },
     /// Which version QEMU has.
     Version,
@@ -141,7 +141,7 @@ fn task() -> Result<Task, Failure> {
 fn done(engine: &Engine, task: Task) -> Result<serde_json::Value, Failure> {
     match task {
         Task::Start { what, paused, bound } => value(&start(engine, what, paused, bound)?),
-        Task::Restore { path, paused } => value(&restore(engine, &path, paused)?),
+        Task::Restore { path, then } => value(&restore(engine, &path, then)?),
         Task::Version => value(&engine.emulator_version()?),
         Task::Capabilities => value(&engine.capabilities()?),
         Task::DomainCapabilities(asked) => {
@@ -177,13 +177,13 @@ fn start(engine: &Engine, what: What, paused: bool, bound: bool) -> Result<uuid:
     Ok(started?.id)
 }
 
-fn restore(engine: &Engine, path: &Path, paused: bool) -> Result<uuid::Uuid, Failure> {
+fn restore(engine: &Engine, path: &Path, then: Then) -> Result<uuid::Uuid, Failure> {
     let file = File::open(path).map_err(|e| {
-        let message = format!("cannot open {}", path.display());
+        let message = format!("Failed to open file '{}'", path.display());
         Failure { causes: vec![e.to_string()], ..Failure::new(Code::NotFound, message) }
     })?;
     let stdin = io::stdin();
-    Ok(engine.restore(file, paused, Some(stdin.as_fd()), &|_| {})?.id)
+    Ok(engine.restore(file, then, Some(stdin.as_fd()), &|_| {})?.id)
 }
 
 fn named(name: &str) -> Result<svirt_engine::model::MachineName, Failure> {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 use svirt_engine::{Engine, Failure, Inventory, Known, Machines, model::Event as Happening};
-use svirt_rpc::{Code, Domain, Error, Event};
+use svirt_rpc::{Code, Domain, Error, Event, Origin};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -80,7 +80,7 @@ impl Daemon {
         let known = self.machine(domain)?;
         match known.is_running() {
             true => Ok(known),
-            false => Err(failure::invalid("domain is not running")),
+            false => Err(failure::invalid("domain is not running").by(Origin::Domain)),
         }
     }
 
@@ -89,7 +89,7 @@ impl Daemon {
         let known = self.machine(domain)?;
         match known.kept.is_some() {
             true => Ok(known),
-            false => Err(failure::invalid("domain is transient")),
+            false => Err(failure::invalid("transient domains do not have any persistent config")),
         }
     }
 

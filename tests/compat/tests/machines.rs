@@ -101,7 +101,19 @@ claims! {
         host.run(&["verify", &name]).exits(0);
         // What is there already is not written over.
         daemon.virsh(&["save", &name, file]).exits(1).complains("that is not there yet");
+        // What the guest does then may be said when it is saved, and otherwise when it goes on.
+        let (other, paused) = (format!("{file}.paused"), ["--paused"]);
+        let other = other.as_str();
+        daemon.virsh(&[&["save", &name, other], &paused[..]].concat()).exits(0);
+        daemon.virsh(&["restore", other]).exits(0);
+        assert_eq!(daemon.virsh(&["domstate", &name]).exits(0).out.trim(), "paused");
+        std::fs::remove_file(other).unwrap();
+        daemon.virsh(&["save", &name, other]).exits(0);
+        daemon.virsh(&["restore", other, "--running"]).exits(0);
+        assert_eq!(daemon.virsh(&["domstate", &name]).exits(0).out.trim(), "running");
         daemon.virsh(&["managedsave", &name]).exits(0);
+        let kept = daemon.virsh(&["managedsave-dumpxml", &name]).exits(0).out;
+        assert!(kept.contains(&format!("<name>{name}</name>")), "{kept}");
         let listed = daemon.virsh(&["list", "--all", "--with-managed-save", "--name"]).exits(0).out;
         assert_eq!(listed.trim(), name);
         daemon.virsh(&["undefine", &name]).exits(1).complains("managed save image exists");

@@ -52,6 +52,17 @@ pub struct DiskCount {
     pub capacity: Option<u64>,
     /// What its image takes of the host's storage, in bytes; where it was asked for.
     pub taken: Option<u64>,
+    /// Why it has failed, if it has; where its size was asked for.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why a disk has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The host cannot read or write its image.
+    Failed,
+    /// The host has no room for what is written.
+    NoRoom,
 }
 
 /// Requests of one kind.
@@ -209,6 +220,11 @@ fn count(drive: Option<&Value>, block: Option<&Value>) -> DiskCount {
         highest: drive.and_then(|d| d["parent"]["stats"]["wr_highest_offset"].as_u64()),
         capacity: image["virtual-size"].as_u64(),
         taken: image["actual-size"].as_u64(),
+        trouble: match block.and_then(|block| block["io-status"].as_str()) {
+            Some("failed") => Some(Trouble::Failed),
+            Some("nospace") => Some(Trouble::NoRoom),
+            _ => None,
+        },
     }
 }
 
@@ -229,12 +245,13 @@ mod tests {
             drive("/machine/peripheral/disk10/virtio-backend", 2),
             drive("disk3", 1),
         ]);
-        let sizes = json!([{ "qdev": "disk3",
+        let sizes = json!([{ "qdev": "disk3", "io-status": "nospace",
             "inserted": { "image": { "virtual-size": 4096, "actual-size": 512 } } }]);
         let counted = disks([true, true].into_iter(), &answer, &sizes);
         let [Some(first), Some(second)] = counted[..] else { panic!("{counted:?}") };
         assert_eq!((first.written.requests, second.written.requests), (1, 2));
         assert_eq!((first.capacity, first.taken, first.highest), (Some(4096), Some(512), Some(7)));
+        assert_eq!((first.trouble, second.trouble), (Some(Trouble::NoRoom), None));
         assert_eq!(second.written.bytes, 1024);
     }
 

@@ -15,7 +15,9 @@ use std::{
     fs::File,
     io::{self, IsTerminal},
 };
-use svirt_engine::{Code, Engine, Failure, Labelling, StartOptions, Started, Streams, spec::Spec};
+use svirt_engine::{
+    Code, Engine, Failure, Labelling, StartOptions, Started, Streams, Then, spec::Spec,
+};
 use svirt_model::MachineName;
 
 /// `svirt run`.
@@ -33,9 +35,10 @@ pub(crate) fn resume_saved(args: &RestoreArgs) -> Outcome {
     let engine = Engine::new()?;
     let file = File::open(&args.file).map_err(|e| error::file("open", &args.file, &e))?;
     let spec = engine.saved(&file)?.spec;
+    let then = if args.paused { Then::StandsStill } else { Then::AsBefore };
     let here = Here::before_the_start()?;
     let given_up = Some(here.signals.ending());
-    let started = here.patiently(&spec, || engine.restore(file, args.paused, given_up, &tell))?;
+    let started = here.patiently(&spec, || engine.restore(file, then, given_up, &tell))?;
     announce(&spec, &started, false)
 }
 

@@ -58,8 +58,11 @@ impl table::Connection for Call {
         Ok(major * 1_000_000 + minor * 1000 + micro)
     }
 
-    fn connect_get_max_vcpus(&mut self, _kind: Option<String>) -> Answer<i32> {
-        Ok(VCPUS_MAX)
+    fn connect_get_max_vcpus(&mut self, kind: Option<String>) -> Answer<i32> {
+        match kind.as_deref() {
+            None | Some("qemu" | "kvm") => Ok(VCPUS_MAX),
+            Some(other) => Err(argument(&format!("unknown type '{other}'"))),
+        }
     }
 
     fn connect_get_capabilities(&mut self) -> Answer<String> {

@@ -1,10 +1,16 @@
 //! What domains are.
 
-use super::{Answer, Call, domains::size};
+use super::{
+    Answer, Call,
+    domains::{kept_size, size},
+};
 use crate::{
     apart::{self, Task},
     daemon::{Daemon, domain},
-    failure::{argument, error, invalid, no_support, only, unsupported},
+    failure::{
+        self, argument, error, invalid, no_agent, no_metadata, no_support, only, operation_failed,
+        unsupported,
+    },
 };
 use svirt_engine::{Amendment, Described, Known, XmlFlags};
 use svirt_rpc::{Code, Domain, Error, Opaque, Origin, table};
@@ -50,7 +56,7 @@ impl Impact {
         let live = flags & affected::LIVE != 0 || neither && running;
         let config = flags & affected::CONFIG != 0 || neither && !running;
         match () {
-            () if live && !running => Err(invalid("domain is not running")),
+            () if live && !running => Err(invalid("domain is not running").by(Origin::Domain)),
             () if config && known.kept.is_none() => {
                 Err(invalid("transient domains do not have any persistent config"))
             }
@@ -69,17 +75,30 @@ impl Impact {
     }
 }
 
+/// `VIR_DOMAIN_DEFINE_VALIDATE`.
+const VALIDATE: u32 = 1;
+
 /// `virDomainVcpuFlags`.
 const VCPUS_MAXIMUM: u32 = 1 << 2;
+const VCPUS_GUEST: u32 = 1 << 3;
+const VCPUS_OF_NO_GUEST: &str =
+    "vCPU count provided by the guest agent can only be requested for live domains";
 
 impl table::Definitions for Call {
-    fn domain_attach_device(&mut self, _domain: Domain, _xml: String) -> Answer<()> {
+    fn domain_attach_device(&mut self, domain: Domain, _xml: String) -> Answer<()> {
+        self.daemon.running(&domain)?;
         Err(no_support("virDomainAttachDevice"))
     }
 
     fn domain_define_xml(&mut self, xml: String) -> Answer<Domain> {
+        self.domain_define_xml_flags(xml, 0)
+    }
+
+    fn domain_define_xml_flags(&mut self, xml: String, flags: u32) -> Answer<Domain> {
+        // What is not understood where it might matter is refused in any case.
+        only(flags, VALIDATE)?;
         let (name, uuid, spec) =
-            self.daemon.engine.check_domain(&xml).map_err(|failure| error(&failure))?;
+            self.daemon.engine.check_domain(&xml).map_err(|refused| failure::refused(&refused))?;
         let machines = self.daemon.machines()?;
         let same_name = machines.values().find(|known| known.name == name);
         let id = uuid.or(same_name.map(|known| known.id));
@@ -91,7 +110,8 @@ impl table::Definitions for Call {
         known.map(|known| domain(&known)).ok_or_else(gone)
     }
 
-    fn domain_detach_device(&mut self, _domain: Domain, _xml: String) -> Answer<()> {
+    fn domain_detach_device(&mut self, domain: Domain, _xml: String) -> Answer<()> {
+        self.daemon.running(&domain)?;
         Err(no_support("virDomainDetachDevice"))
     }
 
@@ -123,7 +143,8 @@ impl table::Definitions for Call {
         Ok(size(self.daemon.running(&domain)?.as_ref()).1.into())
     }
 
-    fn domain_pin_vcpu(&mut self, _domain: Domain, _vcpu: u32, _map: Opaque<2048>) -> Answer<()> {
+    fn domain_pin_vcpu(&mut self, domain: Domain, _vcpu: u32, _map: Opaque<2048>) -> Answer<()> {
+        self.daemon.running(&domain)?;
         Err(no_support("virDomainPinVcpu"))
     }
 
@@ -158,6 +179,9 @@ impl table::Definitions for Call {
     }
 
     fn domain_set_vcpus_flags(&mut self, domain: Domain, count: u32, flags: u32) -> Answer<()> {
+        if flags & VCPUS_GUEST != 0 {
+            return self.ask_guest(&domain);
+        }
         let known = self.daemon.machine(&domain)?;
         if Impact::of(&known, flags, VCPUS_MAXIMUM)?.live {
             return Err(unsupported("processors of a running machine stay as many as they are"));
@@ -167,8 +191,18 @@ impl table::Definitions for Call {
         self.amend(&known, &amendment)
     }
 
-    fn domain_get_vcpus_flags(&mut self, domain: Domain, _flags: u32) -> Answer<i32> {
-        Ok(size(self.daemon.machine(&domain)?.as_ref()).1.into())
+    fn domain_get_vcpus_flags(&mut self, domain: Domain, flags: u32) -> Answer<i32> {
+        let known = self.daemon.machine(&domain)?;
+        if flags & VCPUS_GUEST != 0 {
+            return Err(match known.is_running() {
+                true => no_agent(),
+                false => argument(VCPUS_OF_NO_GUEST),
+            });
+        }
+        let impact = Impact::of(&known, flags, VCPUS_MAXIMUM)?;
+        // What runs has as many as it had from its start; the definition may have others by now.
+        let count = if impact.live { size(&known).1 } else { kept_size(&known).1 };
+        Ok(count.into())
     }
 
     fn domain_undefine_flags(&mut self, domain: Domain, flags: u32) -> Answer<()> {
@@ -203,7 +237,7 @@ impl table::Definitions for Call {
             (0, _) => Amendment::Description(text),
             (1, _) => Amendment::Title(text),
             (2, Some(uri)) => Amendment::Metadata { uri, key, xml: text },
-            _ => return Err(argument("unknown metadata type")),
+            _ => return Err(unknown_metadata(kind)),
         };
         if impact.live {
             let noted = self.daemon.engine.note(&known.name, &amendment);
@@ -234,15 +268,9 @@ impl table::Definitions for Call {
             (0, _) => engine.description(&known.name, how),
             (1, _) => engine.title(&known.name, how),
             (2, Some(uri)) => engine.metadata(&known.name, how, &uri),
-            _ => return Err(argument("unknown metadata type")),
+            _ => return Err(unknown_metadata(kind)),
         };
-        let missing = || {
-            Error::new(
-                Code::NoMetadata,
-                "metadata not found: Requested metadata element is not present",
-            )
-        };
-        found.map_err(|failure| error(&failure))?.ok_or_else(missing)
+        found.map_err(|failure| error(&failure))?.ok_or_else(no_metadata)
     }
 
     fn domain_rename(
@@ -271,7 +299,7 @@ impl Daemon {
         id: Uuid,
     ) -> Answer<()> {
         let machines = self.machines()?;
-        let refuse = |message| Err(Error::new(Code::OperationFailed, message));
+        let refuse = |message: String| Err(operation_failed(&message).by(Origin::Domain));
         if let Some(known) = machines.values().find(|known| known.name == *name && known.id != id) {
             return refuse(format!("domain '{name}' already exists with uuid {}", known.id));
         }
@@ -282,6 +310,10 @@ impl Daemon {
             None => Ok(()),
         }
     }
+}
+
+fn unknown_metadata(kind: i32) -> Error {
+    argument(&format!("unknown metadata type '{kind}'")).by(Origin::Domain)
 }
 
 /// KiB as bytes.

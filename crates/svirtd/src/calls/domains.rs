@@ -3,10 +3,13 @@
 use super::{Answer, Call};
 use crate::{
     daemon::{domain, no_domain},
-    failure::{error, no_agent, only},
+    failure::{error, only},
 };
 use std::sync::Arc;
-use svirt_engine::Known;
+use svirt_engine::{
+    Known,
+    spec::{GuestSpec, Spec},
+};
 use svirt_rpc::{Chars, Domain, DomainInfo, List, SecurityLabel, table};
 use uuid::Uuid;
 
@@ -116,6 +119,11 @@ impl table::Domains for Call {
         Ok(self.daemon.machine(&domain)?.kept.is_some().into())
     }
 
+    fn domain_is_updated(&mut self, domain: Domain) -> Answer<i32> {
+        // Of what is defined here, nothing is written elsewhere and read again.
+        self.daemon.machine(&domain).map(|_| 0)
+    }
+
     fn domain_get_state(&mut self, domain: Domain, flags: u32) -> Answer<(i32, i32)> {
         only(flags, 0)?;
         let condition = self.daemon.condition(self.daemon.machine(&domain)?.as_ref());
@@ -140,8 +148,7 @@ impl table::Domains for Call {
     }
 
     fn domain_get_hostname(&mut self, domain: Domain, _flags: u32) -> Answer<String> {
-        self.daemon.running(&domain)?;
-        Err(no_agent())
+        self.ask_guest(&domain)
     }
 
     fn domain_get_security_label_list(
@@ -216,11 +223,20 @@ impl Call {
 /// A machine's memory in KiB and its virtual processors; of one with a command line of its user's own, nothing
 /// is known of either.
 pub(super) fn size(known: &Known) -> (u64, u16) {
-    let guest = known.spec().and_then(|spec| match &spec.guest {
+    measures(known.spec())
+}
+
+/// The same of what is kept of it.
+pub(super) fn kept_size(known: &Known) -> (u64, u16) {
+    measures(known.kept_spec().as_ref())
+}
+
+fn measures(spec: Option<&Spec>) -> (u64, u16) {
+    let guest = spec.and_then(|spec| match &spec.guest {
         Some(guest) => Some((guest.memory.0 / 1024, guest.cpus)),
         None if spec.command.is_some() => None,
         None => {
-            let usual = svirt_engine::spec::GuestSpec::default();
+            let usual = GuestSpec::default();
             Some((usual.memory.0 / 1024, usual.cpus))
         }
     });

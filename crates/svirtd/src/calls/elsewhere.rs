@@ -77,12 +77,8 @@ impl table::Elsewhere for Call {
     }
 
     fn storage_vol_lookup_by_key(&mut self, key: String) -> Answer<StorageVolume> {
-        Err(missing(
-            ("Storage volume", "storage vol"),
-            Code::NoStorageVolume,
-            Origin::Storage,
-            ("key", &key),
-        ))
+        let message = format!("Storage volume not found: no storage vol with matching key {key}");
+        Err(Error::new(Code::NoStorageVolume, message).by(Origin::Storage))
     }
 
     fn storage_vol_lookup_by_path(&mut self, path: String) -> Answer<StorageVolume> {
@@ -125,12 +121,11 @@ impl table::Elsewhere for Call {
     }
 
     fn interface_lookup_by_name(&mut self, name: String) -> Answer<Interface> {
-        Err(missing(
-            ("Interface", "interface"),
-            Code::NoInterface,
-            Origin::Interface,
-            ("name", &name),
-        ))
+        Err(no_interface(&format!("named '{name}'")))
+    }
+
+    fn interface_lookup_by_mac_string(&mut self, mac: String) -> Answer<Interface> {
+        Err(no_interface(&format!("with MAC address '{mac}'")))
     }
 
     fn connect_num_of_defined_interfaces(&mut self) -> Answer<i32> {
@@ -208,9 +203,19 @@ impl table::Elsewhere for Call {
         Err(missing(
             ("Domain snapshot", "domain snapshot"),
             Code::NoSnapshot,
-            Origin::Snapshot,
+            Origin::Qemu,
             ("name", &name),
         ))
+    }
+
+    fn domain_has_current_snapshot(&mut self, domain: Domain, _flags: u32) -> Answer<i32> {
+        self.daemon.machine(&domain).map(|_| 0)
+    }
+
+    fn domain_snapshot_current(&mut self, domain: Domain, _flags: u32) -> Answer<Snapshot> {
+        self.daemon.machine(&domain)?;
+        let message = "Domain snapshot not found: the domain does not have a current snapshot";
+        Err(Error::new(Code::NoSnapshot, message))
     }
 
     fn domain_list_all_snapshots(
@@ -302,6 +307,27 @@ impl table::Elsewhere for Call {
         self.daemon.machine(&domain)?;
         Ok((List::default(), 0))
     }
+
+    fn domain_checkpoint_lookup_by_name(
+        &mut self,
+        domain: Domain,
+        name: String,
+        _flags: u32,
+    ) -> Answer<Checkpoint> {
+        self.daemon.machine(&domain)?;
+        Err(missing(
+            ("Domain checkpoint", "domain checkpoint"),
+            Code::NoCheckpoint,
+            Origin::Qemu,
+            ("name", &name),
+        ))
+    }
+
+    fn domain_backup_get_xml_desc(&mut self, domain: Domain, _flags: u32) -> Answer<String> {
+        self.daemon.machine(&domain)?;
+        let message = "Domain backup job id not found: no domain backup job present";
+        Err(Error::new(Code::NoBackup, message))
+    }
 }
 
 /// virt-install and virt-manager make a pool of every directory that a disk of theirs is in, and say why that fails.
@@ -317,4 +343,9 @@ fn missing(what: (&str, &str), code: Code, origin: Origin, by: (&str, &dyn Displ
     let ((title, what), (by, wanted)) = (what, by);
     let message = format!("{title} not found: no {what} with matching {by} '{wanted}'");
     Error::new(code, message).by(origin)
+}
+
+fn no_interface(which: &str) -> Error {
+    let message = format!("Interface not found: couldn't find interface {which}");
+    Error::new(Code::NoInterface, message).by(Origin::Interface)
 }

@@ -7,14 +7,14 @@ mod processors;
 use super::{Answer, Call, domains::wanted};
 use crate::{
     daemon::domain,
-    failure::{TEXTS, argument, no_support, only, unsupported},
+    failure::{TEXTS, argument, argument_unsupported, invalid, only, unsupported},
 };
 use groups::{Figures, nanoseconds};
 use std::{collections::BTreeSet, sync::Arc};
 use svirt_engine::{Counted, Disk, Known, Usage, Wanted};
 use svirt_rpc::{
-    BlockInfo, BlockStats, Code, Domain, DomainStats, Error, InterfaceAddresses, InterfaceStats,
-    List, MemoryStat, Opaque, Param, VcpuInfo, table,
+    BlockInfo, BlockStats, DiskError, Domain, DomainStats, InterfaceAddresses, InterfaceStats,
+    List, MemoryStat, Opaque, Origin, Param, VcpuInfo, table,
 };
 
 /// `virConnectGetAllDomainStatsFlags` beside those of the list of domains: those that do not answer at once may
@@ -22,6 +22,10 @@ use svirt_rpc::{
 const NO_WAIT: u32 = 1 << 29;
 const BACKING: u32 = 1 << 30;
 const ENFORCE: u32 = 1 << 31;
+/// Who is asked for addresses (`virDomainInterfaceAddressesSource`).
+const LEASES: u32 = 0;
+const AGENT: u32 = 1;
+const NEIGHBOURS: u32 = 2;
 /// `VIR_DOMAIN_MEMORY_STAT_RSS`.
 const MEMORY_RSS: i32 = 7;
 /// `VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON`.
@@ -34,7 +38,10 @@ impl table::Figures for Call {
         most: i32,
         map_length: i32,
     ) -> Answer<(List<VcpuInfo, 16_384>, Opaque<8_388_608>)> {
-        let known = self.daemon.running(&domain)?;
+        let known = self.daemon.machine(&domain)?;
+        if !known.is_running() {
+            return Err(invalid("cannot retrieve vcpu information for inactive domain"));
+        }
         let (processors, maps) = self.processors(&known, most, map_length)?;
         Ok((List(processors), Opaque(maps)))
     }
@@ -75,8 +82,8 @@ impl table::Figures for Call {
             // Packets go to a process of the machine's own, and no device of the host counts them.
             Some(_) => Err(unsupported("nothing on the host counts the packets of this interface")),
             None => {
-                let message = format!("operation failed: no interface '{named}' in the domain");
-                Err(Error::new(Code::OperationFailed, message))
+                let message = format!("'{named}' is not a known interface");
+                Err(argument(&message).by(Origin::Domain))
             }
         }
     }
@@ -128,13 +135,14 @@ impl table::Figures for Call {
         Ok((List(disks::most(most, params)?), if most == 0 { count } else { 0 }))
     }
 
-    fn domain_get_numa_parameters(
+    fn domain_get_disk_errors(
         &mut self,
-        _: Domain,
-        _: i32,
-        _: u32,
-    ) -> Answer<(List<Param, 16>, i32)> {
-        Err(no_support("virDomainGetNumaParameters"))
+        domain: Domain,
+        most: u32,
+        flags: u32,
+    ) -> Answer<(List<DiskError, 256>, i32)> {
+        only(flags, 0)?;
+        self.disk_errors(&domain, most)
     }
 
     fn domain_get_cpu_stats(
@@ -171,8 +179,8 @@ impl table::Figures for Call {
         let missing = kinds & !groups::ALL;
         if flags & ENFORCE != 0 && missing != 0 {
             let message =
-                format!("Stats types bits 0x{missing:x} are not supported by this daemon");
-            return Err(Error::new(Code::ArgumentUnsupported, message));
+                format!("Stats types bits 0x{missing:x} are not supported by this daemon or QEMU");
+            return Err(argument_unsupported(&message));
         }
         let machines = self.daemon.machines()?;
         let meant: Vec<Arc<Known>> = match domains.is_empty() {
@@ -192,10 +200,17 @@ impl table::Figures for Call {
     fn domain_interface_addresses(
         &mut self,
         domain: Domain,
-        _source: u32,
-        _flags: u32,
+        source: u32,
+        flags: u32,
     ) -> Answer<List<InterfaceAddresses, 2048>> {
-        self.daemon.running(&domain).map(|_| List::default())
+        only(flags, 0)?;
+        self.daemon.running(&domain)?;
+        match source {
+            // Nobody on the host gives guests their addresses, nor sees them.
+            LEASES | NEIGHBOURS => Ok(List::default()),
+            AGENT => self.ask_guest(&domain),
+            other => Err(argument_unsupported(&format!("Unknown IP address data source {other}"))),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the host has, and how it is used.
 
 use super::{Answer, Call};
-use crate::failure::{argument, error, no_support, only};
+use crate::failure::{argument, failed, internal, no_support, only};
 use svirt_engine::model::{HostMemory, ProcessorTime};
-use svirt_rpc::{CharArray, List, NodeInfo, NodeStat, Opaque, table};
+use svirt_rpc::{CharArray, Code, List, NodeInfo, NodeStat, Opaque, Origin, table};
 
+/// How many figures there are of a processor.
+const PROCESSOR_FIGURES: i32 = 4;
 /// All processors together (`VIR_NODE_CPU_STATS_ALL_CPUS`), or all memory
 /// (`VIR_NODE_MEMORY_STATS_ALL_CELLS`).
 const ALL: i32 = -1;
@@ -27,6 +29,17 @@ impl table::Host for Call {
         })
     }
 
+    fn node_get_cells_free_memory(&mut self, first: i32, most: i32) -> Answer<List<u64, 1024>> {
+        let cells = self.daemon.engine.cells();
+        let first = u32::try_from(first).ok().filter(|first| *first < cells).ok_or_else(|| {
+            let last = cells.saturating_sub(1);
+            internal(&format!("start cell {first} out of range (0-{last})")).by(Origin::None)
+        })?;
+        let most = usize::try_from(most).unwrap_or(0).min(1024);
+        let free = |cell| self.daemon.engine.cell_memory(cell).map_or(0, |m| m.free * 1024);
+        Ok((first..cells).take(most).map(free).collect())
+    }
+
     fn node_get_free_memory(&mut self) -> Answer<u64> {
         Ok(self.daemon.engine.free_memory())
     }
@@ -42,11 +55,15 @@ impl table::Host for Call {
         flags: u32,
     ) -> Answer<(List<NodeStat, 16>, i32)> {
         only(flags, 0)?;
+        if most == 0 {
+            return Ok((List::default(), PROCESSOR_FIGURES));
+        }
         let which = match cpu {
             ALL => None,
             _ => Some(u32::try_from(cpu).map_err(|_| argument("a negative processor"))?),
         };
-        let time = self.daemon.engine.host_cpu_stats(which).map_err(|failure| error(&failure))?;
+        let time = self.daemon.engine.host_cpu_stats(which);
+        let time = time.map_err(|failure| failed(Code::InvalidArgument, &failure))?;
         let ProcessorTime { kernel, user, idle, io_wait } = time;
         Ok(some(most, &[("kernel", kernel), ("user", user), ("idle", idle), ("iowait", io_wait)]))
     }
@@ -58,12 +75,17 @@ impl table::Host for Call {
         flags: u32,
     ) -> Answer<(List<NodeStat, 16>, i32)> {
         only(flags, 0)?;
-        if cell != ALL {
-            return Err(argument("memory is counted for all cells together"));
+        if cell == ALL {
+            let HostMemory { total, free, buffers, cached } = self.daemon.engine.host_memory();
+            let all = [("total", total), ("free", free), ("buffers", buffers), ("cached", cached)];
+            return Ok(some(most, &all));
         }
-        let HostMemory { total, free, buffers, cached } = self.daemon.engine.host_memory();
-        let all = [("total", total), ("free", free), ("buffers", buffers), ("cached", cached)];
-        Ok(some(most, &all))
+        let one = u32::try_from(cell).ok().and_then(|cell| self.daemon.engine.cell_memory(cell));
+        let HostMemory { total, free, .. } = one.ok_or_else(|| {
+            let last = self.daemon.engine.cells().saturating_sub(1);
+            argument(&format!("cellNum must be less than or equal to {last}"))
+        })?;
+        Ok(some(most, &[("total", total), ("free", free)]))
     }
 
     fn node_get_cpu_map(

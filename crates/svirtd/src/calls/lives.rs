@@ -3,12 +3,13 @@
 use super::{
     Answer, Call,
     definitions::{Impact, gone, kib},
+    domains::size,
 };
 use crate::{
     apart::{self, Task, What},
     conditions::Condition,
     daemon::domain,
-    failure::{error, invalid, no_agent, only},
+    failure::{self, argument, error, failed, invalid, no_agent, only},
 };
 use std::{sync::Arc, time::Duration};
 use svirt_engine::{Failure, Known, StopLimits};
@@ -47,7 +48,7 @@ impl table::Lives for Call {
         use created::*;
         only(flags, PAUSED | AUTODESTROY | VALIDATE)?;
         let (name, uuid, spec) =
-            self.daemon.engine.check_domain(&xml).map_err(|failure| error(&failure))?;
+            self.daemon.engine.check_domain(&xml).map_err(|refused| failure::refused(&refused))?;
         // Without an identity of its own, the document is about none that there is.
         let id = uuid.unwrap_or(Uuid::nil());
         self.daemon.refuse_another(&name, id)?;
@@ -115,6 +116,9 @@ impl table::Lives for Call {
         let (impact, most) = (Impact::of(&known, flags, MOST)?, flags & MOST != 0);
         if impact.live && most {
             return Err(invalid("cannot resize the maximum memory on an active domain"));
+        }
+        if impact.live && memory.0 / 1024 > size(&known).0 {
+            return Err(argument("cannot set memory higher than max memory"));
         }
         let engine = &self.daemon.engine;
         if impact.config {
@@ -205,5 +209,5 @@ fn still_there(known: &Known) -> Error {
 
 /// A start that did not come to be.
 fn refused(failure: &Failure) -> Error {
-    Error { code: Code::OperationFailed, ..error(failure) }
+    failed(Code::OperationFailed, failure)
 }

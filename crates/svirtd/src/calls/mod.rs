@@ -1,5 +1,6 @@
 //! The calls. Each is answered here in the protocol's words; what it means is done by the engine.
 
+mod agent;
 mod connection;
 mod definitions;
 mod domains;
@@ -12,6 +13,7 @@ mod lives;
 mod monitor;
 mod saves;
 mod screens;
+mod shares;
 
 use crate::{client::Client, daemon::Daemon, streams::Opened};
 use std::{

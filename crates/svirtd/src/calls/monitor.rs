@@ -32,4 +32,14 @@ impl table::Monitor for Call {
         let said = monitor(name, asked.get("arguments").unwrap_or(&none))?;
         Ok(json!({ "return": said, "id": asked.get("id").unwrap_or(&json!("svirtd")) }).to_string())
     }
+
+    fn domain_agent_command(
+        &mut self,
+        domain: Domain,
+        _: String,
+        _: i32,
+        _: u32,
+    ) -> Answer<Option<String>> {
+        self.ask_guest(&domain)
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Answer, Call};
 use crate::{
     apart::{self, Task},
-    failure::{argument, error, invalid, only, unsupported},
+    failure::{argument, error, failed, invalid, only, unopened, unsupported},
     jobs::{Job, State},
 };
 use std::{
@@ -11,7 +11,8 @@ use std::{
     os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
 };
-use svirt_rpc::{Code, Domain, Error, JobInfo, List, Param, table};
+use svirt_engine::{Code as Kind, Failure, Then, spec::Spec};
+use svirt_rpc::{Code, Domain, Error, JobInfo, List, Origin, Param, table};
 use uuid::Uuid;
 
 /// `virDomainSaveRestoreFlags`: past the host's cache, and whether the guest runs or stands still afterwards.
@@ -23,6 +24,9 @@ mod saved {
 
 /// `VIR_DOMAIN_JOB_UNBOUNDED`: nobody knows how much of the memory is empty.
 const UNBOUNDED: i32 = 2;
+/// The job before, and whether it may be asked about again (`virDomainGetJobStatsFlags`).
+const COMPLETED: u32 = 1;
+const KEEP_COMPLETED: u32 = 1 << 1;
 /// `VIR_DOMAIN_XML_SECURE`, of a document within a file.
 const SECURE: u32 = 1;
 
@@ -66,14 +70,14 @@ impl table::Saves for Call {
     }
 
     fn domain_managed_save(&mut self, domain: Domain, flags: u32) -> Answer<()> {
-        kept_as_it_was(flags)?;
+        let then = then(flags)?;
         let known = self.daemon.running(&domain)?;
         if known.kept.is_none() {
             return Err(invalid("cannot do managed save for transient domain"));
         }
         self.job(known.id, |job| {
             let told = |progress| job.goes_on(progress);
-            self.daemon.engine.managed_save(&known.name, &told, Some(job.cancelled.as_fd()))
+            self.daemon.engine.managed_save(&known.name, then, &told, Some(job.cancelled.as_fd()))
         })
     }
 
@@ -86,6 +90,10 @@ impl table::Saves for Call {
     fn domain_managed_save_remove(&mut self, domain: Domain, flags: u32) -> Answer<()> {
         only(flags, 0)?;
         let known = self.daemon.defined(&domain)?;
+        if !self.daemon.engine.has_managed_save(&known) {
+            let message = "Failed to remove managed save file: there is none";
+            return Err(Error::new(Code::System, message));
+        }
         let forgotten = self.daemon.engine.forget_managed_save(&known.name);
         forgotten.map_err(|failure| error(&failure))
     }
@@ -97,7 +105,7 @@ impl table::Saves for Call {
         xml: Option<String>,
         flags: u32,
     ) -> Answer<()> {
-        kept_as_it_was(flags)?;
+        let then = then(flags)?;
         not_another(xml.as_ref())?;
         let known = self.daemon.running(&domain)?;
         let path = absolute(&to)?;
@@ -105,7 +113,7 @@ impl table::Saves for Call {
             let file = new_file(path)?;
             let told = |progress| job.goes_on(progress);
             let cancelled = Some(job.cancelled.as_fd());
-            let saved = self.daemon.engine.save(&known.name, &file, &told, cancelled);
+            let saved = self.daemon.engine.save(&known.name, &file, then, &told, cancelled);
             // A part of a machine is of no use to anybody.
             saved.inspect_err(|_| drop(fs::remove_file(path)))
         })
@@ -117,22 +125,30 @@ impl table::Saves for Call {
         xml: Option<String>,
         flags: u32,
     ) -> Answer<()> {
-        only(flags, saved::BYPASS_CACHE | saved::RUNNING | saved::PAUSED)?;
+        let then = then(flags)?;
         not_another(xml.as_ref())?;
         let path = absolute(&from)?.to_owned();
-        let task = Task::Restore { path, paused: flags & saved::PAUSED != 0 };
-        let restored = apart::ask::<Uuid>(&task);
+        let restored = apart::ask::<Uuid>(&Task::Restore { path, then });
         self.daemon.changed.notify_one();
-        restored.map(|_| ()).map_err(|failure| error(&failure))
+        restored.map(|_| ()).map_err(|failure| unrestored(&failure))
     }
 
     fn domain_save_image_get_xml_desc(&mut self, file: String, flags: u32) -> Answer<String> {
         only(flags, SECURE)?;
         let path = absolute(&file)?;
-        let opened = File::open(path).map_err(|e| at(path, &e))?;
-        let saved = self.daemon.engine.saved(&opened).map_err(|failure| error(&failure))?;
-        let document = saved.spec.domain.map(|domain| domain.xml);
-        document.ok_or_else(|| unsupported("the machine was not defined by a document"))
+        let opened = File::open(path).map_err(|e| unopened(path, &e))?;
+        let saved = self.daemon.engine.saved(&opened).map_err(|failure| unrestored(&failure))?;
+        document(saved.spec)
+    }
+
+    fn domain_managed_save_get_xml_desc(&mut self, domain: Domain, flags: u32) -> Answer<String> {
+        only(flags, SECURE)?;
+        let known = self.daemon.defined(&domain)?;
+        let saved = self.daemon.engine.managed_saved(&known.name);
+        match saved.map_err(|failure| unrestored(&failure))? {
+            Some(saved) => document(saved.spec),
+            None => Err(invalid("domain does not have managed save image").by(Origin::Domain)),
+        }
     }
 
     fn domain_save_image_define_xml(&mut self, _: String, _: String, _: u32) -> Answer<()> {
@@ -142,8 +158,13 @@ impl table::Saves for Call {
     fn domain_get_job_stats(
         &mut self,
         domain: Domain,
-        _flags: u32,
+        flags: u32,
     ) -> Answer<(i32, List<Param, 64>)> {
+        only(flags, COMPLETED | KEEP_COMPLETED)?;
+        if flags & COMPLETED != 0 {
+            // What is over is not kept.
+            return self.daemon.machine(&domain).map(|_| (0, List::default()));
+        }
         let known = self.daemon.running(&domain)?;
         let Some(State { elapsed, written, memory }) = self.daemon.jobs.state(known.id) else {
             return Ok((0, List::default()));
@@ -170,9 +191,33 @@ impl Call {
     }
 }
 
-/// Whether the guest stands still when it is restored is what it did when it was saved.
-fn kept_as_it_was(flags: u32) -> Answer<()> {
-    only(flags, saved::BYPASS_CACHE)
+/// What the guest does once it is restored. The host's cache is not gone around: nothing is saved before it
+/// is on the disk.
+fn then(flags: u32) -> Answer<Then> {
+    only(flags, saved::BYPASS_CACHE | saved::RUNNING | saved::PAUSED)?;
+    match flags & (saved::RUNNING | saved::PAUSED) {
+        0 => Ok(Then::AsBefore),
+        saved::RUNNING => Ok(Then::Runs),
+        saved::PAUSED => Ok(Then::StandsStill),
+        _ => Err(argument(
+            "Flags 'VIR_DOMAIN_SAVE_RUNNING' and 'VIR_DOMAIN_SAVE_PAUSED' are mutually exclusive",
+        )),
+    }
+}
+
+/// What a file with a machine's state calls the machine.
+fn document(spec: Spec) -> Answer<String> {
+    let document = spec.domain.map(|domain| domain.xml);
+    document.ok_or_else(|| unsupported("the machine was not defined by a document"))
+}
+
+/// A file that cannot be opened, or holds no machine.
+fn unrestored(failure: &Failure) -> Error {
+    match failure.code {
+        Kind::NotFound => failed(Code::System, failure),
+        Kind::Data => failed(Code::OperationFailed, failure),
+        _ => error(failure),
+    }
 }
 
 /// A machine goes on as what it was.
@@ -201,8 +246,4 @@ fn new_file(path: &Path) -> Result<File, svirt_engine::Failure> {
         svirt_engine::Failure { causes: vec![e.to_string()], ..failure }
             .hint("name a file that is not there yet")
     })
-}
-
-fn at(path: &Path, e: &std::io::Error) -> Error {
-    Error::new(Code::OperationFailed, format!("cannot open {}: {e}", path.display()))
 }

@@ -2,16 +2,20 @@
 
 use super::{Answer, Call, keys};
 use crate::{
-    failure::{error, only, system},
+    failure::{error, internal, invalid, only, system},
     share::Held,
 };
 use std::{io, os::unix::net::UnixStream, time::Duration};
+use svirt_engine::Code as Kind;
 use svirt_rpc::{Code, Domain, Error, List, Origin, table};
 use tokio::io::AsyncWriteExt;
 
 /// `virDomainConsoleFlags`: whoever sits at it is sent away, or there is only one. Here all see the same, and
 /// any number may.
 const CONSOLE_FLAGS: u32 = 1 | 2;
+
+/// What the console is called in a document that clients are shown.
+const CONSOLES: [&str; 2] = ["serial0", "console0"];
 
 /// `VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH`: whoever may open it is not asked for a password. There is none: who
 /// may reach the socket is what decides.
@@ -21,11 +25,14 @@ impl table::Screens for Call {
     fn domain_open_console(
         &mut self,
         domain: Domain,
-        _device: Option<String>,
+        device: Option<String>,
         flags: u32,
     ) -> Answer<()> {
         only(flags, CONSOLE_FLAGS)?;
         let known = self.daemon.running(&domain)?;
+        if let Some(device) = device.filter(|device| !CONSOLES.contains(&device.as_str())) {
+            return Err(internal(&format!("cannot find character device {device}")));
+        }
         let console = self.daemon.engine.console(&known.name).map_err(|failure| error(&failure))?;
         self.stream = Some(console);
         Ok(())
@@ -40,7 +47,10 @@ impl table::Screens for Call {
         only(flags, 0)?;
         let known = self.daemon.running(&domain)?;
         let picture = self.daemon.engine.screenshot(&known.name, screen);
-        let (kind, bytes) = picture.map_err(|failure| error(&failure))?;
+        let (kind, bytes) = picture.map_err(|failure| match failure.code {
+            Kind::NotFound => invalid("no such screen ID"),
+            _ => error(&failure),
+        })?;
         let held = self.client.streams.hold(bytes.len()).ok_or_else(too_much)?;
         self.stream = Some(told(bytes, held).map_err(|e| system(&e))?);
         Ok(Some(kind.into()))
@@ -67,7 +77,11 @@ impl table::Screens for Call {
         only(flags, SKIP_AUTHENTICATION)?;
         let known = self.daemon.running(&domain)?;
         let screen = self.daemon.engine.screen(&known.name, index);
-        self.descriptors.push(screen.map_err(|failure| error(&failure))?.into());
+        let screen = screen.map_err(|failure| match failure.code {
+            Kind::NotFound => internal(&format!("No graphics backend with index {index}")),
+            _ => error(&failure),
+        })?;
+        self.descriptors.push(screen.into());
         Ok(())
     }
 }

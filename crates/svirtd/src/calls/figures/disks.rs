@@ -3,10 +3,10 @@
 use super::groups::nanoseconds;
 use crate::{
     calls::{Answer, Call},
-    failure::{argument, error, invalid},
+    failure::{argument, error, invalid, operation_failed},
 };
-use svirt_engine::{DiskCount, Known, Wanted};
-use svirt_rpc::{BlockInfo, BlockStats, Code, Domain, Error, Param};
+use svirt_engine::{DiskCount, Known, Trouble, Wanted};
+use svirt_rpc::{BlockInfo, BlockStats, DiskError, Domain, Error, List, Param};
 
 impl Call {
     /// What one disk has done, by its name or its image's; of an empty name, what all have.
@@ -34,6 +34,30 @@ impl Call {
             true => Err(unanswered("disks")),
             false => Ok(counts),
         }
+    }
+
+    /// The disks that have failed; without any asked for, how many disks there are.
+    pub(super) fn disk_errors(
+        &self,
+        domain: &Domain,
+        most: u32,
+    ) -> Answer<(List<DiskError, 256>, i32)> {
+        let known = self.daemon.running(domain)?;
+        let disks = &self.daemon.engine.devices(&known).disks;
+        let counts = match most {
+            0 => return Ok((List::default(), i32::try_from(disks.len()).unwrap_or(0))),
+            _ => self.counts(&known, Wanted { sizes: true, ..Wanted::default() })?,
+        };
+        let failed = disks.iter().zip(counts).filter_map(|(disk, count)| {
+            let error = match count?.trouble? {
+                Trouble::Failed => 1,
+                Trouble::NoRoom => 2,
+            };
+            Some(DiskError { disk: disk.target.clone(), error })
+        });
+        let failed: List<_, 256> = failed.take(usize::try_from(most).unwrap_or(0)).collect();
+        let count = i32::try_from(failed.len()).unwrap_or(0);
+        Ok((failed, count))
     }
 
     pub(super) fn disk_info(&self, domain: &Domain, named: &str) -> Answer<BlockInfo> {
@@ -70,7 +94,7 @@ fn sum(all: DiskCount, one: DiskCount) -> DiskCount {
 }
 
 fn unanswered(what: &str) -> Error {
-    Error::new(Code::OperationFailed, format!("operation failed: the VMM says nothing of {what}"))
+    operation_failed(&format!("the VMM says nothing of {what}"))
 }
 
 /// A disk's figures in libvirt's old form, which knows no errors of QEMU's.

@@ -45,8 +45,17 @@ impl Call {
 
     /// A map for each processor of where it may be: anywhere.
     pub(super) fn pins(&self, known: &Known, most: i32, map_length: i32) -> Answer<(Vec<u8>, i32)> {
+        self.everywhere(size(known).1, most, map_length)
+    }
+
+    /// Maps of all processors of the host.
+    pub(in crate::calls) fn everywhere(
+        &self,
+        count: u16,
+        most: i32,
+        map_length: i32,
+    ) -> Answer<(Vec<u8>, i32)> {
         let (most, length) = sizes(most, map_length)?;
-        let (_, count) = size(known);
         let count = usize::from(count).min(most);
         let one = map(0..self.daemon.engine.host_info().cpus, length);
         Ok((one.repeat(count), i32::try_from(count).unwrap_or(0)))
