@@ -62,6 +62,17 @@ claims! {
         daemon.end();
     }
 
+    /// Two connections change one domain at the same time.
+    fn two_programs_change_one_domain(host) {
+        has("/usr/bin/python3", &["-c", "import libvirt"])?;
+        let daemon = Daemon::start(host);
+        let text = include_str!("../scripts/together.py");
+        let said = program(&daemon, host, "/usr/bin/python3", text).finish().exits(0);
+        assert_eq!(said.out, "done\n", "{said:?}");
+        assert!(host.running().is_empty());
+        daemon.end();
+    }
+
     /// The older calls.
     fn a_program_in_perl_finds_libvirt(host) {
         has("/usr/bin/perl", &["-MSys::Virt", "-e", "1"])?;
