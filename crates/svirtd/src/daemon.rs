@@ -23,6 +23,8 @@ pub(crate) struct Daemon {
     pub(crate) jobs: Jobs,
     inventory: Mutex<Inventory>,
     conditions: Mutex<BTreeMap<Uuid, Condition>>,
+    /// Wakes whoever waits for a machine to say how it is.
+    pub(crate) noted: Notify,
     /// The lives of machines that were ended from here, by their supervisors, until they are told to be over.
     destroyed: Mutex<BTreeSet<(Uuid, u32)>>,
     clients: Mutex<Vec<Weak<Client>>>,
@@ -43,6 +45,7 @@ impl Daemon {
             jobs: Jobs::default(),
             inventory,
             conditions: Mutex::default(),
+            noted: Notify::new(),
             destroyed: Mutex::default(),
             clients: Mutex::default(),
         })
@@ -100,6 +103,11 @@ impl Daemon {
         seen.filter(|condition| condition.is_alive() == known.is_running()).unwrap_or(usual)
     }
 
+    /// Whether a machine has said how it is.
+    pub(crate) fn is_noted(&self, known: &Known) -> bool {
+        locked(&self.conditions).contains_key(&known.id)
+    }
+
     /// What clients open.
     pub(crate) fn uri(&self) -> &'static str {
         if self.system { "qemu:///system" } else { "qemu:///session" }
@@ -108,6 +116,7 @@ impl Daemon {
     /// Notes how a machine is.
     pub(crate) fn note(&self, machine: Uuid, condition: Condition) {
         locked(&self.conditions).insert(machine, condition);
+        self.noted.notify_one();
     }
 
     /// A machine is ended from here, or not after all.

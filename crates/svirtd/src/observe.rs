@@ -13,12 +13,16 @@ use std::{
     mem::MaybeUninit,
     os::fd::OwnedFd,
     sync::Arc,
+    time::Duration,
 };
 use svirt_engine::{
     Known, Machines, SUPERVISOR_DIED,
     model::{Ending, Event, EventKind, MachineName, State},
 };
-use tokio::io::unix::AsyncFd;
+use tokio::{io::unix::AsyncFd, time::timeout};
+
+/// How long machines may take to say how they are, which run already when the daemon starts.
+const FIRST_WORDS: Duration = Duration::from_secs(2);
 
 /// Looks whenever something changed, and tells whoever asked for it.
 pub(crate) async fn observe(daemon: Arc<Daemon>) {
@@ -42,6 +46,18 @@ pub(crate) async fn observe(daemon: Arc<Daemon>) {
             () = store.written() => {}
         }
     }
+}
+
+/// Waits until all machines that run have said how they are: who is answered before would hear that one goes on
+/// which is held. One that says nothing is not waited for long.
+pub(crate) async fn found(daemon: &Daemon) {
+    let Ok(machines) = daemon.machines() else { return };
+    let all_noted = async {
+        while machines.values().filter(runs).any(|known| !daemon.is_noted(known)) {
+            daemon.noted.notified().await;
+        }
+    };
+    let _ = timeout(FIRST_WORDS, all_noted).await;
 }
 
 /// The machines, and what happened since; at first, only what happened last.

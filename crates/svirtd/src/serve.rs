@@ -49,16 +49,17 @@ pub(crate) fn run(daemon: Daemon, config: Config, listening: Listening) -> io::R
 }
 
 async fn serve(daemon: Arc<Daemon>, config: Config, listening: Listening) -> io::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let others = Arc::new(Semaphore::new(OTHERS));
     let door = Arc::new(Door { daemon: daemon.clone(), config, others, inside: Mutex::default() });
+    tokio::spawn(observe::observe(daemon.clone()));
+    observe::found(&daemon).await;
     for Listener { socket, read_only } in &listening.listeners {
         let socket = socket.try_clone()?;
         socket.set_nonblocking(true)?;
         tokio::spawn(door.clone().welcome(UnixListener::from_std(socket)?, *read_only));
     }
-    tokio::spawn(observe::observe(daemon));
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
     notify::say("READY=1");
     tokio::select! {
         _ = terminated.recv() => {}

@@ -80,6 +80,33 @@ claims! {
         }
     }
 
+    /// Who asks before the daemon has begun, as systemd lets them, is not told that a machine goes on which is held.
+    fn the_first_answer_is_true(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("held");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        daemon.virsh(&["create", "--paused", document.to_str().unwrap()]).exits(0);
+        daemon.end();
+        let usual = host.runtime().join("svirtd.sock");
+        let script = "import os, socket, sys\n\
+            one = socket.socket(socket.AF_UNIX); one.bind(sys.argv[2]); one.listen()\n\
+            if os.fork() == 0: os.execvp('sh', ['sh', '-c', sys.argv[3] + ' > answer'])\n\
+            os.dup2(one.fileno(), 3) if one.fileno() != 3 else os.set_inheritable(3, True)\n\
+            os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='svirtd')\n\
+            os.execv(sys.argv[1], sys.argv[1:2])";
+        let whose = if host.is_root() { "system" } else { "session" };
+        let uri = format!("qemu+unix:///{whose}?socket={}", usual.display());
+        let asks = format!("virsh -q -c '{uri}' domstate {name}");
+        host.run_program("mkfifo", &["answer"]).exits(0);
+        let mut command = host.command("/usr/bin/python3");
+        command.args(["-c", script]).arg(Daemon::program(host)).arg(&usual).arg(asks);
+        let daemon = Daemon::start_by(host, command);
+        assert_eq!(std::fs::read_to_string(host.path("answer")).unwrap().trim(), "paused");
+        daemon.virsh(&["destroy", &name]).exits(0);
+        daemon.end();
+        std::fs::remove_file(usual).unwrap();
+    }
+
     /// A machine that is saved goes on where it was: from a file, and from where its next start finds it.
     fn a_saved_machine_goes_on(host) {
         let daemon = Daemon::start(host);
