@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Lead machines with virt-manager's windows, on a screen of their own, and with virt-install
     #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "programs", "minutes", "privileges"])]
     clients: bool,
+    /// Ask svirtd and Debian's libvirtd the same, and hold what is answered otherwise against the list of that
+    #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "programs", "minutes", "privileges", "clients"])]
+    libvirt: bool,
     /// Take every entry of the system call profiles and every library of a machine away in turn: what works
     /// must miss it, or it must say what does
     #[arg(long, conflicts_with_all = ["fresh", "labs", "cycles", "programs", "minutes"])]
@@ -63,8 +66,14 @@ pub(crate) fn run(options: &Options) -> Result {
         (None, None, None) if options.labs => labs(),
         (None, None, None) if options.privileges => privileges(),
         (None, None, None) if options.clients => clients(),
+        (None, None, None) if options.libvirt => libvirt(),
         (None, None, None) => fresh::run(),
     }
+}
+
+fn libvirt() -> Result {
+    let tests: &[&str] = &["--package=svirt-tests-compat", "--test=compat"];
+    Trial { tests, chosen: &["--nocapture", "svirtd_answers_as_libvirtd"] }.run(&[])
 }
 
 fn cycles(count: u32) -> Result {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod attacks;
+mod beside;
 mod bindings;
 mod commands;
 mod damage;
