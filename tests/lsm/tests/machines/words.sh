@@ -21,8 +21,8 @@ labels() { for file in "$@"; do echo "$file $(label $file)"; done; }
 # images NAME...: an empty disk of each name.
 images() { for name in "$@"; do dd if=/dev/zero of=$name.raw bs=512 count=64; done 2>/dev/null; }
 
-# vmm NAME: the process of a machine's VMM.
-vmm() { as root svirt inspect --json $1 | grep -o '"pid":[0-9]*' | tail -1 | cut -d : -f 2; }
+# vmm NAME: the process of a machine's VMM, root's or that of CLIENT.
+vmm() { as ${CLIENT:-root} svirt inspect --json $1 | grep -o '"pid":[0-9]*' | tail -1 | cut -d : -f 2; }
 
 # current NAME: what each thread of a machine's VMM is called.
 current() { for task in /proc/$(vmm $1)/task/*; do tr -d '\0' <$task/attr/current; echo; done | sort -u; }

@@ -157,6 +157,26 @@ END
     told known.defines eval '(as_label $KNOWN; CLIENT=user client \"define documents/a\")'
 ";
 
+/// An ordinary user's own daemon, and his machine.
+const SESSION: &str = "
+    domain u
+    cp disks/u.raw user/u.raw
+    chown 1000:1000 user/u.raw
+    sed -i s:disks/u.raw:user/u.raw: documents/u
+    CLIENT=user URI='qemu+unix:///session?socket=/run/lab/user/run/svirtd.sock'
+    as user svirtd 2>&1 &
+    until client list >/dev/null 2>&1; do usleep 50000; done
+    records >/dev/null
+    told u.before labels user/u.raw
+    told u.start client 'define documents/u; start u'
+    told u.info client 'dominfo u'
+    told u.current current u
+    told u.screen client 'screenshot u /run/lab/user/picture'
+    told u.save client 'managedsave u'
+    told u.labels labels user/u.raw
+    told u.denied records
+";
+
 fn lab<'a>(host: &'a Host, module: &Module) -> Result<Lab<'a>, Skipped> {
     if let Some(missing) = CLIENTS.iter().find(|path| !Path::new(path).is_file()) {
         return Err(Skipped::because(format!("there is no {missing}")));
@@ -250,7 +270,7 @@ fn is_short(report: &Report, module: &Module) {
 
 #[track_caller]
 fn long(host: &Host, module: &Module) -> Result<(), Skipped> {
-    let report = tried(host, module, &format!("{LONG}{ACCESS}"))?;
+    let report = tried(host, module, &format!("{LONG}{ACCESS}{SESSION}"))?;
     println!("{report:#?}");
     let steps = [
         "define", "start", "screen", "save", "restore", "managed", "c.start", "g.start", "destroy",
@@ -287,7 +307,26 @@ fn long(host: &Host, module: &Module) -> Result<(), Skipped> {
         report.said("known").exits(0);
         report.said("known.defines").exits(1).complains("access denied");
     }
+    is_a_session(&report, module);
     Ok(())
+}
+
+/// SELinux has labels for an ordinary user's machines, the others for root's alone: what those show holds
+/// nothing, and says so.
+#[track_caller]
+fn is_a_session(report: &Report, module: &Module) {
+    for step in ["start", "screen", "save"] {
+        report.said(&format!("u.{step}")).exits(0);
+    }
+    if module.name == "selinux" {
+        is_the_kernels(report, module, "u.info", "u.current");
+    } else {
+        let info = report.said("u.info").exits(0).out;
+        let current = report.said("u.current").exits(0).out;
+        assert_eq!(line(&info, "Security label"), format!("{} (permissive)", current.trim()));
+    }
+    assert_eq!(report.said("u.labels").out, report.said("u.before").exits(0).out);
+    assert_eq!(report.said("u.denied").exits(0).out, "");
 }
 
 labs! {
