@@ -126,7 +126,9 @@ def manage():
     choose(window, "Virtual Machine", "Delete")
     deleting = find(windows, "frame", "Delete Virtual Machine")
     # Disks belong to nobody's definition.
-    press(find(deleting, "check box", "Delete associated storage files"))
+    files = find(deleting, "check box", "Delete associated storage files")
+    press(files)
+    until(lambda: not files.get_state_set().contains(Atspi.StateType.CHECKED), "disks are kept")
     press(find(deleting, "push button", "Delete"))
     until(lambda: not there_is("table cell", f"{name}\nShutoff"), "it is gone from the list")
     assert virsh("list", "--all", "--name") == "", virsh("list", "--all")

@@ -111,8 +111,9 @@ def press(node):
         return is_seen(node) and states.contains(Atspi.StateType.SENSITIVE) and place_of(node)
 
     def rests():
+        # What moves still, on a busy host, would not be where it was seen.
         first = can_be()
-        time.sleep(0.05)
+        time.sleep(0.3)
         return first and first == can_be()
 
     until(rests, f"{node.get_name()} can be pressed")
