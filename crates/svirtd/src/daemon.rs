@@ -119,6 +119,14 @@ impl Daemon {
         self.noted.notify_one();
     }
 
+    /// Notes how a machine is that was started, unless it was seen standing still: one that is restored may be.
+    pub(crate) fn note_begun(&self, machine: Uuid, condition: Condition) {
+        let held = locked(&self.conditions).get(&machine).is_some_and(|seen| seen.is_held());
+        if !held {
+            self.note(machine, condition);
+        }
+    }
+
     /// A machine is ended from here, or not after all.
     pub(crate) fn destroys(&self, known: &Known, is_so: bool) {
         let Some(life) = &known.life else { return };

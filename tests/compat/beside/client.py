@@ -13,10 +13,11 @@ import libvirt
 PLACE, URI, LIST, COMMAND = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
 # What the same answer has of another number, another socket or another time.
 VARYING = [
-    (re.compile(re.escape(PLACE)), "PLACE"),
     (re.compile(re.escape(URI)), "URI"),
+    (re.compile(re.escape(PLACE)), "PLACE"),
     (re.compile(re.escape(os.environ.get("SVIRT_RUNTIME_DIR", PLACE))), "RUN"),
     (re.compile(r"\+\d{5,}"), "+N"),
+    (re.compile(r"qmp-\w{6}"), "qmp-N"),
     (re.compile(r" at 0x[0-9a-f]+"), ""),
     (re.compile(r"^ +\d+( +\S+ +(running|paused|in shutdown|idle))", re.M), r" N\1"),
     (re.compile(r"^(Id: +)\d+", re.M), r"\1N"),

@@ -182,7 +182,7 @@ impl Call {
         self.daemon.changed.notify_one();
         let (id, bond) = begun.map_err(|failure| refused(&failure))?;
         let condition = if paused { Condition::STARTED_HELD } else { Condition::BOOTED };
-        self.daemon.note(id, condition);
+        self.daemon.note_begun(id, condition);
         let known: Option<Arc<Known>> = self.daemon.machines()?.get(&id).cloned();
         if let Some(life) = known.as_ref().and_then(|known| known.life.as_ref()).filter(|_| bound) {
             self.client.bind(id, life.supervisor, bond);
