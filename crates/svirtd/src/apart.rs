@@ -6,9 +6,9 @@
 //! given up and undone. Where a machine is to end with a connection, its supervisor keeps that end of the pipe:
 //! the daemon's, which it then keeps as well, is the bond.
 
+use crate::calls::saved_file;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
-    fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     os::fd::AsFd,
     path::{Path, PathBuf},
@@ -178,7 +178,7 @@ fn start(engine: &Engine, what: What, paused: bool, bound: bool) -> Result<uuid:
 }
 
 fn restore(engine: &Engine, path: &Path, then: Then) -> Result<uuid::Uuid, Failure> {
-    let file = File::open(path).map_err(|e| {
+    let file = saved_file(path).map_err(|e| {
         let message = format!("Failed to open file '{}'", path.display());
         Failure { causes: vec![e.to_string()], ..Failure::new(Code::NotFound, message) }
     })?;

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use svirt_engine::peer::Peer;
-use svirt_rpc::Event;
+use svirt_rpc::{Access, Event};
 use uuid::Uuid;
 
 /// The most callbacks of one connection.
@@ -30,6 +30,8 @@ pub(crate) struct Client {
 struct State {
     /// Whether it was opened for a URI, and is not closed.
     opened: bool,
+    /// Whether it was opened only to look, wherever it came.
+    looks: bool,
     callbacks: BTreeMap<i32, Callback>,
     next: i32,
     /// Whether it is told of lives under the first of the calls for that, which knows no callbacks.
@@ -62,9 +64,20 @@ impl Client {
         self.state().opened
     }
 
-    /// Opens it, if it is not open yet; says whether it was not.
-    pub(crate) fn open(&self) -> bool {
-        !std::mem::replace(&mut self.state().opened, true)
+    /// Whether a call of this kind may be made.
+    pub(crate) fn may(&self, access: Access) -> bool {
+        let here = access <= Access::Look || !self.state().looks;
+        here && self.allowed.covers(access)
+    }
+
+    /// Opens it, only to look or for whatever may be done, if it is not open yet; says whether it was not.
+    pub(crate) fn open(&self, looks: bool) -> bool {
+        let mut state = self.state();
+        let opens = !state.opened;
+        if opens {
+            (state.opened, state.looks) = (true, looks);
+        }
+        opens
     }
 
     /// Closes it: nothing but a greeting is answered any more. What is bound to it ends when it is gone.

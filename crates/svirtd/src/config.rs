@@ -5,6 +5,7 @@ use serde::Deserialize;
 use std::{
     fs::File,
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 use thiserror::Error;
@@ -54,6 +55,9 @@ pub(crate) enum ConfigError {
         #[source]
         source: io::Error,
     },
+    /// Somebody else could say in it who may what.
+    #[error("{} must be root's or this user's, and nobody else may write to it (chmod go-w)", .0.display())]
+    Open(PathBuf),
     /// It says what is not understood.
     #[error("{} is not acceptable", path.display())]
     Form {
@@ -70,6 +74,11 @@ impl Config {
         let failed = |source| ConfigError::File { path: path.to_owned(), source };
         let mut text = String::new();
         let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let trusted = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
+        if !trusted || metadata.mode() & 0o022 != 0 {
+            return Err(ConfigError::Open(path.to_owned()));
+        }
         file.take(LONGEST).read_to_string(&mut text).map_err(failed)?;
         toml::from_str(&text).map_err(|source| ConfigError::Form { path: path.to_owned(), source })
     }
@@ -79,6 +88,10 @@ impl Config {
 mod tests {
     use super::*;
     use crate::access::Kind;
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt, chown},
+    };
 
     #[test]
     fn a_list_of_who_may_what_is_read() {
@@ -87,6 +100,24 @@ mod tests {
         let entry = Entry { gid: Some(7), may: vec![Kind::Look, Kind::Run], ..Entry::default() };
         assert_eq!((config.group, config.libvirt_socket), (Some(7), true));
         assert_eq!(config.access, [entry]);
+    }
+
+    #[test]
+    fn what_others_may_write_is_not_heeded() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("svirtd.toml");
+        fs::write(&path, "group = 7\n").unwrap();
+        let with = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Config::read(&path)
+        };
+        assert_eq!(with(0o644).unwrap().group, Some(7));
+        assert!(matches!(with(0o664), Err(ConfigError::Open(_))));
+        assert!(matches!(with(0o646), Err(ConfigError::Open(_))));
+        if rustix::process::geteuid().is_root() {
+            chown(&path, Some(65534), None).unwrap();
+            assert!(matches!(with(0o644), Err(ConfigError::Open(_))));
+        }
     }
 
     #[test]

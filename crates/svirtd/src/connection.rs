@@ -175,7 +175,7 @@ fn permitted(client: &Client, header: &Header) -> Result<&'static Procedure, Err
     }
     let procedure = Procedure::find(program, header.procedure)
         .ok_or_else(|| Error::unknown("procedure", header.procedure))?;
-    if !client.allowed.covers(procedure.access) {
+    if !client.may(procedure.access) {
         let message = format!("access denied: {}", procedure.name);
         return Err(Error::new(Code::AccessDenied, message).by(Origin::Access));
     }

@@ -61,9 +61,8 @@ impl Jobs {
         }
         all.insert(machine, job.clone());
         drop(all);
-        let done = work(&job);
-        self.all().remove(&machine);
-        done
+        let _goes_on = GoesOn { jobs: self, machine };
+        work(&job)
     }
 
     /// How far a machine's job is, where there is one.
@@ -76,6 +75,18 @@ impl Jobs {
         let job = self.all().get(&machine).cloned();
         // It is full only when it was said often.
         job.as_ref().map(|job| rustix::io::write(&job.cancelled, &1_u64.to_ne_bytes())).is_some()
+    }
+}
+
+/// A job is over when this is dropped, however it ended.
+struct GoesOn<'j> {
+    jobs: &'j Jobs,
+    machine: Uuid,
+}
+
+impl Drop for GoesOn<'_> {
+    fn drop(&mut self) {
+        self.jobs.all().remove(&self.machine);
     }
 }
 
@@ -106,6 +117,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::panic;
 
     #[test]
     fn a_machine_has_one_job_at_a_time_and_then_none() {
@@ -122,5 +134,14 @@ mod tests {
         })
         .unwrap();
         assert!(jobs.state(machine).is_none() && !jobs.cancel(machine));
+    }
+
+    #[test]
+    fn a_job_that_breaks_off_is_over() {
+        let (jobs, machine) = (Jobs::default(), Uuid::from_u128(1));
+        let broken = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            jobs.run::<()>(machine, |_| panic!("a defect"))
+        }));
+        assert!(broken.is_err() && jobs.state(machine).is_none());
     }
 }

@@ -4,10 +4,13 @@
 use crate::{
     domains::plain,
     faults::{memory_stays_bounded, others_are_served, own},
-    wire::{CREATE, DEFINE_XML, DESTROY, GET_TYPE, REGISTER_EVENTS, RESUME, SUSPEND, Wire},
+    wire::{
+        CLOSE, CREATE, DEFINE_XML, DESTROY, GET_TYPE, OPEN, REGISTER_EVENTS, RESUME, SUSPEND, Wire,
+    },
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
+    fs::{CWD, Mode, mkfifoat},
     process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open},
 };
 use std::{
@@ -18,7 +21,7 @@ use svirt_rpc::{
     Code, Domain, DomainStats, List, Opaque, Program,
     frame::{Frame, Header, Status},
 };
-use svirt_testkit::{Daemon, Host, claims};
+use svirt_testkit::{Daemon, Host, Talk, claims};
 
 /// `virConnectGetAllDomainStats` and others that are tried here.
 const ALL_STATS: u32 = 344;
@@ -185,6 +188,62 @@ claims! {
         wire.ask::<()>(DESTROY, &(domain,)).unwrap();
         assert_eq!(hears.lifecycle(), [5, 1]);
         host.run(&["rm", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// Whoever opens a connection only to look changes nothing over it, wherever he came.
+    fn who_says_that_he_only_looks_does(host) {
+        let daemon = own(host)?;
+        let mut wire = Wire::connect(&daemon.socket());
+        wire.ask::<()>(OPEN, &(None::<String>, 1_u32)).unwrap();
+        assert_eq!(wire.ask::<String>(GET_TYPE, &()).unwrap(), "QEMU");
+        assert_eq!(wire.ask::<()>(DEFINE_XML, &9_u32).unwrap_err().code, Code::AccessDenied);
+        wire.ask::<()>(CLOSE, &()).unwrap();
+        wire.ask::<()>(OPEN, &(None::<String>, 0_u32)).unwrap();
+        assert_eq!(wire.ask::<()>(DEFINE_XML, &9_u32).unwrap_err().code, Code::Rpc);
+        daemon.end();
+    }
+
+    /// Whoever is on the list for some kinds of calls has no others by any way.
+    fn the_list_says_who_may_what(host) {
+        host.needs_root("to be somebody else")?;
+        let list = b"group = 65534\n[[access]]\nuid = 65534\nmay = ['look', 'run']\n";
+        let settings = host.file("svirtd.toml", list);
+        let daemon = Daemon::start_with(host, &["--config", settings.to_str().unwrap()]);
+        let name = host.name("listed");
+        let document = host.file("domain.xml", plain(&name).as_bytes());
+        daemon.virsh(&["define", document.to_str().unwrap()]).exits(0);
+        let as_another = |words: &str| {
+            let words = words.replace("@", &name);
+            let who = ["--reuid=65534", "--regid=65534", "--clear-groups", "virsh", "-q"];
+            let words: Vec<&str> = who.into_iter().chain(words.split(' ')).collect();
+            Talk::start(daemon.client("setpriv", &words)).finish()
+        };
+        as_another("dominfo @").exits(0);
+        for refused in [
+            "undefine @", "setmem @ 32M --config", "setmaxmem @ 32M --config",
+            "setvcpus @ 2 --config --maximum", "desc @ --config --new-desc x", "autostart @",
+            "save-image-dumpxml /etc/shadow", "restore /etc/shadow",
+        ] {
+            as_another(refused).exits(1).complains("access denied");
+        }
+        as_another("dumpxml @ --security-info").exits(1);
+        as_another("start @").exits(0);
+        for refused in ["screenshot @ /dev/null", "save @ /tmp/x", "qemu-monitor-command @ {}"] {
+            as_another(refused).exits(1).complains("access denied");
+        }
+        as_another("destroy @").exits(0);
+        daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// What is no file with a machine in it is not waited for.
+    fn a_pipe_is_no_saved_machine(host) {
+        let daemon = own(host)?;
+        let pipe = host.path("home").join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+        daemon.virsh(&["restore", pipe.to_str().unwrap()]).exits(1);
+        daemon.virsh(&["save-image-dumpxml", pipe.to_str().unwrap()]).exits(1);
         daemon.end();
     }
 }

@@ -17,9 +17,11 @@ const LIBVIRT: u64 = 9_000_000;
 const NO_AUTHENTICATION: i32 = 0;
 /// The most virtual processors of a machine.
 const VCPUS_MAX: i32 = 255;
-/// Opened only to look; and what clients send along though it concerns only them: that they have resolved an
+/// `VIR_CONNECT_RO`: opened only to look.
+const LOOKS: u32 = 1;
+/// That, and what clients send along though it concerns only them: that they have resolved an
 /// alias, are a user's, or would have started the daemon.
-const OPEN_FLAGS: u32 = 1 | 2 | 4;
+const OPEN_FLAGS: u32 = LOOKS | 2 | 4;
 
 impl table::Connection for Call {
     fn connect_open(&mut self, uri: Option<String>, flags: u32) -> Answer<()> {
@@ -37,7 +39,7 @@ impl table::Connection for Call {
             );
             return Err(Error::new(Code::AuthFailed, message));
         }
-        match self.client.open() {
+        match self.client.open(flags & LOOKS != 0) {
             true => Ok(()),
             false => Err(Error::new(Code::Internal, "connection already open")),
         }

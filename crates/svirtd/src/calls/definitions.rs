@@ -120,7 +120,7 @@ impl table::Definitions for Call {
         only(flags, SECURE | INACTIVE | UPDATE_CPU | MIGRATABLE)?;
         let known = self.daemon.machine(&domain)?;
         let secure = flags & SECURE != 0;
-        if secure && !self.client.allowed.covers(table::Access::Define) {
+        if secure && !self.client.may(table::Access::Define) {
             let message = "virDomainGetXMLDesc with secure flag";
             return Err(Error::new(Code::OperationDenied, message).by(Origin::Access));
         }
@@ -284,7 +284,12 @@ impl table::Definitions for Call {
 }
 
 impl Call {
-    fn amend(&self, known: &Known, amendment: &Amendment) -> Answer<()> {
+    /// Changes a definition, whatever call it is that asks for it.
+    pub(super) fn amend(&self, known: &Known, amendment: &Amendment) -> Answer<()> {
+        if !self.client.may(table::Access::Define) {
+            let message = "access denied: to change what a machine is";
+            return Err(Error::new(Code::AccessDenied, message).by(Origin::Access));
+        }
         let amended = self.daemon.engine.amend(&known.name, amendment);
         self.daemon.changed.notify_one();
         amended.map_err(|failure| error(&failure))

@@ -124,7 +124,7 @@ impl table::Lives for Call {
         if impact.config {
             use svirt_engine::Amendment::{MaxMemory, Memory};
             let change = if most { MaxMemory(memory) } else { Memory(memory) };
-            engine.amend(&known.name, &change).map_err(|failure| error(&failure))?;
+            self.amend(&known, &change)?;
         }
         if impact.live {
             engine.balloon(&known.name, memory).map_err(|failure| error(&failure))?;

@@ -15,6 +15,8 @@ mod saves;
 mod screens;
 mod shares;
 
+pub(crate) use saves::saved_file;
+
 use crate::{client::Client, daemon::Daemon, streams::Opened};
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},

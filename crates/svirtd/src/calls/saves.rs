@@ -6,9 +6,17 @@ use crate::{
     failure::{argument, error, failed, invalid, only, unopened, unsupported},
     jobs::{Job, State},
 };
+use rustix::{
+    fs::{AtFlags, Mode, OFlags, open, openat, unlinkat},
+    io::{self, Errno},
+};
 use std::{
-    fs::{self, File},
-    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    ffi::OsStr,
+    fs::File,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::OpenOptionsExt,
+    },
     path::Path,
 };
 use svirt_engine::{Code as Kind, Failure, Then, spec::Spec};
@@ -110,12 +118,14 @@ impl table::Saves for Call {
         let known = self.daemon.running(&domain)?;
         let path = absolute(&to)?;
         self.job(known.id, |job| {
-            let file = new_file(path)?;
+            let NewFile { directory, name, file } = NewFile::make(path)?;
             let told = |progress| job.goes_on(progress);
             let cancelled = Some(job.cancelled.as_fd());
             let saved = self.daemon.engine.save(&known.name, &file, then, &told, cancelled);
             // A part of a machine is of no use to anybody.
-            saved.inspect_err(|_| drop(fs::remove_file(path)))
+            saved.inspect_err(|_| {
+                let _ = unlinkat(&directory, name, AtFlags::empty());
+            })
         })
     }
 
@@ -136,7 +146,7 @@ impl table::Saves for Call {
     fn domain_save_image_get_xml_desc(&mut self, file: String, flags: u32) -> Answer<String> {
         only(flags, SECURE)?;
         let path = absolute(&file)?;
-        let opened = File::open(path).map_err(|e| unopened(path, &e))?;
+        let opened = saved_file(path).map_err(|e| unopened(path, &e))?;
         let saved = self.daemon.engine.saved(&opened).map_err(|failure| unrestored(&failure))?;
         document(saved.spec)
     }
@@ -236,14 +246,38 @@ fn absolute(path: &str) -> Answer<&Path> {
     }
 }
 
-/// A file that nobody has had before: whoever may plant links where it is to be gets nothing overwritten.
-/// A guest's memory is nobody else's.
-fn new_file(path: &Path) -> Result<File, svirt_engine::Failure> {
-    let made = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
-    made.map_err(|e| {
-        let message = format!("cannot make {}", path.display());
-        let failure = svirt_engine::Failure::new(svirt_engine::Code::Host, message);
-        svirt_engine::Failure { causes: vec![e.to_string()], ..failure }
-            .hint("name a file that is not there yet")
-    })
+/// A file that nobody has had before: whoever may plant links where it is to be gets nothing overwritten, and
+/// nothing removed. A guest's memory is nobody else's.
+struct NewFile<'p> {
+    directory: OwnedFd,
+    name: &'p OsStr,
+    file: File,
+}
+
+impl<'p> NewFile<'p> {
+    fn make(path: &'p Path) -> Result<Self, svirt_engine::Failure> {
+        Self::try_to_make(path).map_err(|e| {
+            let message = format!("cannot make {}", path.display());
+            let failure = svirt_engine::Failure::new(svirt_engine::Code::Host, message);
+            svirt_engine::Failure { causes: vec![e.to_string()], ..failure }
+                .hint("name a file that is not there yet")
+        })
+    }
+
+    fn try_to_make(path: &'p Path) -> io::Result<Self> {
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Errno::ISDIR);
+        };
+        let found = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = open(above, found, Mode::empty())?;
+        let new = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&directory, name, new, Mode::from_raw_mode(0o600))?.into();
+        Ok(Self { directory, name, file })
+    }
+}
+
+/// A file to read a saved machine from. Whatever else is there is not waited for.
+pub(crate) fn saved_file(path: &Path) -> std::io::Result<File> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    File::options().read(true).custom_flags(nonblocking).open(path)
 }
