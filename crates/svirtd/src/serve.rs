@@ -9,6 +9,7 @@ use crate::{
     notify, observe,
     share::Share,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     collections::BTreeMap,
     io,
@@ -37,6 +38,9 @@ const OTHERS: usize = 48;
 /// # Errors
 /// The host refuses what a daemon needs.
 pub(crate) fn run(daemon: Daemon, config: Config, listening: Listening) -> io::Result<()> {
+    let descriptors = getrlimit(Resource::Nofile);
+    // Each connection takes one. Machines have limits of their own.
+    setrlimit(Resource::Nofile, Rlimit { current: descriptors.maximum, ..descriptors })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(THREADS_MAX)

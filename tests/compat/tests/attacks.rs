@@ -237,6 +237,17 @@ claims! {
         daemon.end();
     }
 
+    /// As many connect as may, however few descriptors a shell gives to what it starts.
+    fn few_descriptors_are_no_limit(host) {
+        let mut few = host.command("sh");
+        few.args(["-c", "ulimit -S -n 64 && exec \"$0\""]).arg(Daemon::program(host));
+        let daemon = Daemon::start_by(host, few);
+        let idle: Vec<Wire> = (0..100).map(|_| Wire::connect(&daemon.socket())).collect();
+        daemon.virsh(&["list"]).exits(0);
+        drop(idle);
+        daemon.end();
+    }
+
     /// What is no file with a machine in it is not waited for.
     fn a_pipe_is_no_saved_machine(host) {
         let daemon = own(host)?;

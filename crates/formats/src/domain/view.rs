@@ -11,7 +11,13 @@ use crate::{
     command_line::shortened,
     xml::{Attribute, Element},
 };
-use std::{cell::Cell, path::PathBuf, rc::Rc, str::FromStr};
+use std::{
+    cell::{Cell, OnceCell},
+    collections::BTreeSet,
+    path::PathBuf,
+    rc::Rc,
+    str::FromStr,
+};
 use svirt_model::Origin;
 
 /// The answer of everything that reads.
@@ -45,6 +51,8 @@ pub(super) struct View<'a> {
     text: Cell<bool>,
     attributes: Vec<(&'a Attribute, Cell<bool>)>,
     children: Vec<View<'a>>,
+    /// The names of those among them that were looked at, once nobody looks any more.
+    looked_at: OnceCell<BTreeSet<&'a str>>,
 }
 
 impl<'a> View<'a> {
@@ -59,7 +67,7 @@ impl<'a> View<'a> {
         let children = element.elements().map(child).collect();
         let attributes = element.attributes().iter().map(|a| (a, Cell::new(false))).collect();
         let (seen, text) = (Cell::new(false), Cell::new(false));
-        Self { element, step, seen, text, attributes, children }
+        Self { element, step, seen, text, attributes, children, looked_at: OnceCell::new() }
     }
 
     /// The path from the domain down, such as `devices/disk/source`.
@@ -253,9 +261,11 @@ impl<'a> View<'a> {
         !self.text.get() && self.element.has_text()
     }
 
-    /// Whether an element of this name was looked at before this one was left.
+    /// Whether an element of this name was looked at before this one was left: asked when all were that are.
     pub(super) fn has_seen(&self, name: &str) -> bool {
-        self.children.iter().any(|view| view.seen.get() && view.element.written_name() == name)
+        let seen = self.children.iter().filter(|view| view.seen.get());
+        let names = || seen.map(|view| view.element.written_name()).collect();
+        self.looked_at.get_or_init(names).contains(name)
     }
 }
 
