@@ -133,9 +133,16 @@ fn amend_fields(name: &MachineName, spec: &mut Spec, amendment: &Amendment) -> R
         Amendment::Title(_) => refuse("title"),
         Amendment::Description(_) => refuse("description"),
         Amendment::Metadata { .. } => refuse("metadata"),
-        Amendment::Memory(bytes) if *bytes != guest.memory => refuse("memory apart from all of it"),
-        Amendment::MaxMemory(bytes) | Amendment::Memory(bytes) => {
+        Amendment::Memory(bytes) if *bytes != guest.memory && !guest.balloon => {
+            refuse("memory apart from all of it, nor a balloon")
+        }
+        Amendment::Memory(bytes) => {
+            guest.current_memory = (*bytes != guest.memory).then_some(*bytes);
+            Ok(())
+        }
+        Amendment::MaxMemory(bytes) => {
             guest.memory = *bytes;
+            guest.current_memory = guest.current_memory.filter(|now| *now < guest.memory);
             Ok(())
         }
         Amendment::MaxVcpus(count) | Amendment::Vcpus(count) => {

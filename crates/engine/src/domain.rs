@@ -2,7 +2,11 @@
 //! known while it runs; of any other one, the document that describes it.
 
 use crate::{Code, Described, Engine, Failure, accelerator, emulator, program};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 use svirt_formats::{
     capabilities::Emulator,
     domain::{
@@ -13,11 +17,14 @@ use svirt_formats::{
     xml::Document,
 };
 use svirt_model::{
-    Board, ImageFormat, MachineName, Plan, Uuid,
+    Board, Bytes, ImageFormat, MachineName, Plan, Uuid,
     label::{MachineLabel, SecurityModel},
 };
 use svirt_plan::label_obstacles;
 use svirt_store::{Run, Store};
+
+/// So long a VMM is waited for that is asked what its balloon has.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is asked of a machine's document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,12 +118,13 @@ impl Engine {
         (kept, live, emulator): (&Kept, Option<&Run>, Option<&Emulator>),
     ) -> Result<String, Failure> {
         let mut document = match &kept.spec.command {
-            Some(command) => stand_in(name, kept.id, &program_of(command))?,
+            Some(command) => stand_in(name, kept.id, &program_of(command), command.memory())?,
             None => self.whole(store, name, (kept, emulator), live.is_some())?,
         };
         if let Some(run) = live {
             let sockets = self.sockets(run, &kept.spec)?;
-            let live = self.live(store, run)?;
+            let memory = self.left_by_balloon(&run.name, &kept.spec)?;
+            let live = Live { memory, ..self.live(store, run)? };
             live.add_whole(&mut document, &sockets).map_err(impossible)?;
         }
         if !how.secure {
@@ -198,6 +206,18 @@ impl Engine {
         Ok(document)
     }
 
+    /// What the balloon of a machine that runs leaves it; unknown of one that does not answer.
+    fn left_by_balloon(&self, name: &MachineName, spec: &Spec) -> Result<Option<Bytes>, Failure> {
+        if !spec.expanded()?.spec.guest.is_some_and(|guest| guest.balloon) {
+            return Ok(None);
+        }
+        let asked = self.open_monitor(name).and_then(|mut monitor| {
+            monitor.say("query-balloon", &Value::Null)?;
+            monitor.hear_until(Instant::now() + PATIENCE)
+        });
+        Ok(asked.ok().and_then(|answer| answer["actual"].as_u64()).map(Bytes))
+    }
+
     fn sockets(&self, run: &Run, spec: &Spec) -> Result<Sockets, Failure> {
         let guest = spec.expanded()?.spec.guest.unwrap_or_default();
         let directory = self.paths.place(&run.name, run.id).endpoints();
@@ -249,7 +269,7 @@ impl Engine {
         let labels = plan.iter().flat_map(labels).collect();
         let mut models = label_obstacles(self.facts()).into_iter();
         let first = models.find(|(_, there, _)| *there).map(|(model, ..)| model);
-        Ok(Live { number: run.supervisor.pid, uuid: run.id, labels, first })
+        Ok(Live { number: run.supervisor.pid, uuid: run.id, memory: None, labels, first })
     }
 }
 

@@ -161,6 +161,7 @@ impl Resolver<'_> {
             program,
             accelerator,
             memory,
+            current_memory: guest.current_memory,
             cpus,
             append,
             extra,

@@ -3,6 +3,7 @@
 //! Names in it are as the user wrote them; nothing has been looked up. The version is 1. A field
 //! that is not known is an error, so that a misspelt restriction is not silently none.
 
+mod command;
 mod document;
 mod hardware;
 mod label;
@@ -68,6 +69,9 @@ pub struct Spec {
 pub struct GuestSpec {
     /// The guest's memory; 256M without it.
     pub memory: Bytes,
+    /// What its balloon leaves it of that from its start on; all of it without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_memory: Option<Bytes>,
     /// Its virtual processors; 1 without it.
     pub cpus: u32,
     /// A bzImage or an ELF kernel that is started directly.
@@ -154,6 +158,7 @@ impl Default for GuestSpec {
     fn default() -> Self {
         Self {
             memory: Bytes(256 << 20),
+            current_memory: None,
             cpus: 1,
             kernel: None,
             dtb: None,
@@ -547,6 +552,11 @@ pub fn check(spec: &Spec) -> Result<(), SpecError> {
     qemu::read_beside(&guest.extra)?;
     if guest.memory.0 < 1 << 20 || guest.memory.0 > 1 << 43 {
         return refuse("the memory must be at least 1M and at most 8T");
+    }
+    if guest.current_memory.is_some_and(|now| !guest.balloon || now > guest.memory || now.0 == 0) {
+        return refuse(
+            "what a balloon leaves a guest is a part of its memory, and needs a balloon",
+        );
     }
     if !(1..=255).contains(&guest.cpus) {
         return refuse("a machine has 1 to 255 processors");

@@ -141,7 +141,13 @@ fn a_machine_that_runs_is_told_as_it_is() {
     running(&mut document, read.kind).unwrap();
     let read = from_document(&document, "d.xml").unwrap();
     complete(&mut document, &read, facts(&places)).unwrap();
-    let live = Live { number: 12, uuid: ID, labels: Vec::new(), first: None::<SecurityModel> };
+    let live = Live {
+        number: 12,
+        uuid: ID,
+        memory: None,
+        labels: Vec::new(),
+        first: None::<SecurityModel>,
+    };
     let channels = ["/run/channel0", "/run/channel1"].map(Into::into).to_vec();
     let sockets = Sockets { screen: Some("/run/vnc".into()), channels };
     live.add_whole(&mut document, &sockets).unwrap();
@@ -158,7 +164,7 @@ fn what_was_told_of_a_machine_that_ran_is_the_same_machine() {
     complete(&mut document, &read, facts(&places)).unwrap();
     let label = "+1:+1".to_owned();
     let labels = vec![LiveLabel { model: SecurityModel::Dac, label, image: None }];
-    let live = Live { number: 12, uuid: ID, labels, first: None };
+    let live = Live { number: 12, uuid: ID, memory: None, labels, first: None };
     let own = Path::new("/run/svirt/web.00000000/sockets");
     let sockets = Sockets { screen: Some(own.join("vnc")), channels: vec![own.join("channel0")] };
     live.add_whole(&mut document, &sockets).unwrap();

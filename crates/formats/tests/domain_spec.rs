@@ -337,7 +337,7 @@ fn a_running_domain_has_what_libvirt_adds_and_all_else_as_it_was_written() {
         label(SecurityModel::Selinux, "u:r:t:s0:c1,c2", Some("u:object_r:i:s0:c1,c2")),
         label(SecurityModel::Dac, "+7:+7", None),
     ];
-    Live { number: 7, uuid, labels, first: None }.add_to(&mut document).unwrap();
+    Live { number: 7, uuid, memory: None, labels, first: None }.add_to(&mut document).unwrap();
     let live = document.write();
     insta::assert_snapshot!("live", live);
     // What libvirt adds is passed over when it is read again.
@@ -357,7 +357,9 @@ fn each_model_has_one_label_of_a_running_domain_and_what_was_asked_of_it_stays()
         let (model, image) = (SecurityModel::Selinux, image.map(str::to_owned));
         let selinux = LiveLabel { model, label: "u:r:t:s0:c1,c2".into(), image };
         let dac = LiveLabel { model: SecurityModel::Dac, label: "+7:+7".into(), image: None };
-        Live { number: 7, uuid, labels: vec![selinux, dac], first }.add_to(&mut document).unwrap();
+        Live { number: 7, uuid, memory: None, labels: vec![selinux, dac], first }
+            .add_to(&mut document)
+            .unwrap();
         let live = document.write();
         read(live.as_bytes(), "live").unwrap().to_spec().unwrap();
         let (_, labels) = live.split_once("</os>").unwrap();

@@ -64,6 +64,9 @@ pub struct Guest {
     pub accelerator: Accelerator,
     /// The guest's memory.
     pub memory: Bytes,
+    /// What its balloon leaves it of that from its start on.
+    #[serde(default)]
+    pub current_memory: Option<Bytes>,
     /// The number of virtual processors.
     pub cpus: u32,
     /// The kernel's command line; only with a kernel.

@@ -66,6 +66,24 @@ fn agree(daemon: &Daemon<'_>, name: &str) -> BTreeSet<Place> {
     }
 }
 
+/// Where the guest's processor reads what its balloon is told to take, when its firmware has said where the
+/// device's ports are (Virtio 1.0, "Legacy Interfaces: A Note on PCI Device Layout").
+fn balloon_port(daemon: &Daemon<'_>, name: &str) -> u64 {
+    let until = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < until {
+        let answer = daemon.virsh(&["qemu-monitor-command", name, "query-pci"]).exits(0).out;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let devices = answer["return"][0]["devices"].as_array().unwrap();
+        let balloon = devices.iter().find(|device| device["slot"] == 6).unwrap();
+        let regions = balloon["regions"].as_array().unwrap();
+        let ports = regions.iter().find(|region| region["type"] == "io").unwrap();
+        if let Some(port) = ports["address"].as_u64().filter(|port| (1..0xffff).contains(port)) {
+            return port + 20;
+        }
+    }
+    panic!("the firmware gives the balloon no ports");
+}
+
 /// The document with its images, which are there.
 fn with_images(host: &Host) -> String {
     ["a.img", "b.img", "c.iso"].into_iter().fold(LIBVIRTS.to_owned(), |text, name| {
@@ -111,6 +129,50 @@ claims! {
             daemon.virsh(&["destroy", &name]).exits(0);
         }
         daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// What a definition says that the guest has at first is what its balloon is told, and what is shown is what the
+    /// balloon has: of a guest without a driver, all.
+    fn memory_is_what_the_balloon_has(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("balloon");
+        let image = host.file("a.img", &[0; 1 << 20]);
+        let less = "<currentMemory unit='MiB'>48</currentMemory><vcpu";
+        let own = full(&name, &image).replace("<vcpu", less).replace("machine='pc'", "machine='q35'");
+        let document = host.file("domain.xml", own.as_bytes());
+        daemon.virsh(&["define", document.to_str().unwrap()]).exits(0);
+        let kept = daemon.virsh(&["dumpxml", &name]).exits(0).out;
+        assert!(kept.contains("<currentMemory unit='KiB'>49152<"), "{kept}");
+        daemon.virsh(&["start", &name]).exits(0);
+        let port = balloon_port(&daemon, &name);
+        let wanted = format!("i /w {port:#x}");
+        let pages = daemon.virsh(&["qemu-monitor-command", &name, "--hmp", &wanted]).exits(0).out;
+        let to_give: u64 = (64 - 48) << 20 >> 12;
+        assert!(pages.contains(&format!("= {to_give:#010x}")), "{pages}");
+        let runs = daemon.virsh(&["dumpxml", &name]).exits(0).out;
+        let actual = daemon.virsh(&["qemu-monitor-command", &name, "query-balloon"]).exits(0).out;
+        let actual: Value = serde_json::from_str(&actual).unwrap();
+        let kib = actual["return"]["actual"].as_u64().unwrap() / 1024;
+        assert!(runs.contains(&format!("<currentMemory unit='KiB'>{kib}<")), "{kib} of {runs}");
+        let info = daemon.virsh(&["dominfo", &name]).exits(0).out;
+        assert!(info.contains(&format!("Used memory:    {kib} KiB")), "{info}");
+        daemon.virsh(&["destroy", &name]).exits(0);
+        daemon.virsh(&["undefine", &name]).exits(0);
+        daemon.end();
+    }
+
+    /// Of a command line of one's own the memory is known that it says.
+    fn memory_of_a_command_line_is_what_it_says(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("own");
+        let own = ["exec", "--detach", "--name", &name, "--", "qemu-system-x86_64", "-nodefaults"];
+        host.run(&[&own[..], &["-display", "none", "-S", "-accel", "tcg", "-m", "96"]].concat()).exits(0);
+        let document = daemon.virsh(&["dumpxml", &name]).exits(0).out;
+        assert!(document.contains("<memory unit='KiB'>98304<"), "{document}");
+        let info = daemon.virsh(&["dominfo", &name]).exits(0).out;
+        assert!(info.contains("Max memory:     98304 KiB"), "{info}");
+        daemon.virsh(&["destroy", &name]).exits(0);
         daemon.end();
     }
 

@@ -16,6 +16,7 @@ use crate::{
     start::{Birth, Streams},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -37,8 +38,9 @@ use svirt_host::{
     sources::{self, Supplies},
 };
 use svirt_model::{
-    Beginning, Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding, HostFacts,
-    Namespace, Object, Op, Plan, Process, Role, Uuid, label::SecurityModel,
+    Beginning, Bytes, Channel, Embedded, Ending, EntrySource, EventKind, Evidence, Finding,
+    HostFacts, Machine, Namespace, Object, Op, Plan, Process, Role, Uuid, Vmm,
+    label::SecurityModel,
 };
 use svirt_store::Store;
 
@@ -112,6 +114,7 @@ impl Live {
         let (machine, pins) =
             resolve::machine(engine, &mut store, spec, identity, &which, beginning)?;
         let place = engine.paths.place(&machine.name, machine.id);
+        let balloon = balloon(&machine, beginning);
         // Its namespaces are made while the disk is waited for: they are gone with the launcher.
         let mut launcher = Some(launcher);
         let mut begin = |plan: &Plan| {
@@ -143,7 +146,10 @@ impl Live {
         drop(pins);
         // Who reads in the store that it runs finds it listening, and is heard when all is done.
         let begun = begun.and_then(|live| live.listen(engine));
-        let begun = begun.and_then(|live| live.settle(engine, &mut store, birth.restored.as_ref()));
+        let begun = begun.and_then(|live| {
+            let live = live.settle(engine, &mut store, birth.restored.as_ref())?;
+            live.inflate(balloon)
+        });
         match begun {
             Ok(live) => Self { reserved: Some(reserved), alone, ..live }.keep(store),
             Err(failure) => {
@@ -252,6 +258,16 @@ impl Live {
         restored.map_or(Ok(()), |restored| self.restore(restored))?;
         if self.begins.stands_still() {
             store.stands_still(self.id, true, "")?;
+        }
+        Ok(self)
+    }
+
+    /// Has the balloon take what the guest is not to have from its start on, when it has a driver. Nobody waits for
+    /// the answer: what the balloon has is asked of QEMU itself.
+    fn inflate(mut self, leaves: Option<Bytes>) -> Result<Self, Failure> {
+        if let Some((monitor, leaves)) = self.monitor.as_mut().zip(leaves) {
+            let sent = monitor.send("balloon", &json!({ "value": leaves.0 }));
+            sent.doing(|| "speak to the monitor")?;
         }
         Ok(self)
     }
@@ -391,6 +407,14 @@ fn end_what_was_left(alone: bool) -> Result<(), Failure> {
 }
 
 /// How a guest is when its start is done.
+/// What a balloon is to leave the guest. One that is restored has what it had.
+fn balloon(machine: &Machine, beginning: Beginning) -> Option<Bytes> {
+    match (&machine.vmm, beginning) {
+        (_, Beginning::Restored { .. }) | (Vmm::Command(_), _) => None,
+        (Vmm::Guest(guest), _) => guest.current_memory,
+    }
+}
+
 fn begins(plan: &Plan, beginning: Beginning) -> RunState {
     let waits = plan.vmm().confinement.arguments.iter().any(|argument| argument == "-S");
     match beginning {

@@ -82,7 +82,10 @@ fn domain(spec: &Spec, guest: &GuestSpec, name: &MachineName, uuid: Uuid) -> Bui
     let mut root = element("domain", &[("type", kind)])?;
     root.append(text("name", name.as_str())?);
     root.append(text("uuid", &uuid.to_string())?);
-    root.append(memory(guest.memory)?);
+    root.append(memory("memory", guest.memory)?);
+    if let Some(now) = guest.current_memory {
+        root.append(memory("currentMemory", now)?);
+    }
     root.append(text("vcpu", &guest.cpus.to_string())?);
     root.append(os(guest)?);
     root.append(devices(guest)?);
@@ -95,12 +98,12 @@ fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn memory(bytes: Bytes) -> Built {
+fn memory(name: &str, bytes: Bytes) -> Built {
     let (number, unit) = match bytes.0 {
         whole if whole % 1024 == 0 => (whole / 1024, "KiB"),
         odd => (odd, "b"),
     };
-    let mut memory = text("memory", &number.to_string())?;
+    let mut memory = text(name, &number.to_string())?;
     memory.set_attribute("unit", unit)?;
     Ok(memory)
 }

@@ -3,7 +3,7 @@
 
 use super::complete::{Sockets, name_devices};
 use crate::xml::{Document, Element, Problem, build::text};
-use svirt_model::{Uuid, label::SecurityModel};
+use svirt_model::{Bytes, Uuid, label::SecurityModel};
 
 /// What is known of a machine that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Live {
     pub number: u32,
     /// Its identity.
     pub uuid: Uuid,
+    /// What its balloon leaves it, where it has one that says so.
+    pub memory: Option<Bytes>,
     /// What each security model calls it.
     pub labels: Vec<LiveLabel>,
     /// The first model that the host has: a `<seclabel>` that names none is about this one.
@@ -26,6 +28,9 @@ impl Live {
     /// A document cannot hold a label or a path.
     pub fn add_whole(&self, document: &mut Document, sockets: &Sockets) -> Result<(), Problem> {
         self.add_to(document)?;
+        if let Some(memory) = self.memory {
+            put(document.root_mut(), "currentMemory", &(memory.0 / 1024).to_string())?;
+        }
         name_devices(document, sockets)
     }
 }

@@ -8,14 +8,19 @@ use crate::xml::{
     build::{Built, around, element, holding, said, text},
 };
 use std::path::Path;
-use svirt_model::{MachineName, Uuid};
+use svirt_model::{Bytes, MachineName, Uuid};
 
-/// The domain of a machine that this program runs.
+/// The domain of a machine that this program runs, with the memory that its command line says.
 ///
 /// # Errors
 /// The program's path is one that XML cannot hold.
-pub fn stand_in(name: &MachineName, uuid: Uuid, program: &Path) -> Result<Document, Undescribed> {
-    let root = domain(name, uuid, program);
+pub fn stand_in(
+    name: &MachineName,
+    uuid: Uuid,
+    program: &Path,
+    memory: Option<Bytes>,
+) -> Result<Document, Undescribed> {
+    let root = domain(name, uuid, program, memory.map_or(0, |bytes| bytes.0.div_ceil(1024)));
     let root = root.map_err(|problem| Undescribed::Text { name: name.clone(), problem })?;
     Ok(Document::new(
         root,
@@ -23,11 +28,11 @@ pub fn stand_in(name: &MachineName, uuid: Uuid, program: &Path) -> Result<Docume
     ))
 }
 
-fn domain(name: &MachineName, uuid: Uuid, program: &Path) -> Built {
+fn domain(name: &MachineName, uuid: Uuid, program: &Path, kib: u64) -> Built {
     let file = program.file_name().unwrap_or_default().to_string_lossy();
     let arch = file.strip_prefix("qemu-system-").unwrap_or("x86_64");
     let kind = said("type", &[("arch", arch)], "hvm")?;
-    let memory = |name| said(name, &[("unit", "KiB")], "0");
+    let memory = |name| said(name, &[("unit", "KiB")], &kib.to_string());
     let emulator = text("emulator", &program.to_string_lossy())?;
     let inner = [
         text("name", name.as_str()),

@@ -26,6 +26,7 @@ mod json;
 mod keys;
 pub mod keyval;
 mod machine;
+mod memory;
 mod migration;
 mod misc;
 mod netdev;
@@ -35,6 +36,7 @@ mod shared;
 mod table;
 
 pub use beside::{BESIDE, read_beside};
+pub(crate) use memory::memory;
 pub(crate) use pci::place as pci_place;
 
 use crate::command_line::{

@@ -177,6 +177,7 @@ fn guest() -> impl Strategy<Value = (Vmm, Vec<DeviceKind>)> {
                 program,
                 accelerator,
                 memory,
+                current_memory: None,
                 cpus,
                 append,
                 extra,

@@ -27,6 +27,7 @@ fn guest(accelerator: Accelerator, devices: Vec<Device>) -> Machine {
         program,
         accelerator,
         memory,
+        current_memory: None,
         cpus: 2,
         append: String::new(),
         extra: Vec::new(),

@@ -220,8 +220,8 @@ impl Call {
     }
 }
 
-/// A machine's memory in KiB and its virtual processors; of one with a command line of its user's own, nothing
-/// is known of either.
+/// A machine's memory in KiB and its virtual processors; of one with a command line of its user's own, the memory
+/// that it says.
 pub(super) fn size(known: &Known) -> (u64, u16) {
     measures(known.spec())
 }
@@ -232,10 +232,10 @@ pub(super) fn kept_size(known: &Known) -> (u64, u16) {
 }
 
 fn measures(spec: Option<&Spec>) -> (u64, u16) {
-    let guest = spec.and_then(|spec| match &spec.guest {
-        Some(guest) => Some((guest.memory.0 / 1024, guest.cpus)),
-        None if spec.command.is_some() => None,
-        None => {
+    let guest = spec.and_then(|spec| match (&spec.guest, &spec.command) {
+        (Some(guest), _) => Some((guest.memory.0 / 1024, guest.cpus)),
+        (None, Some(command)) => Some((command.memory()?.0 / 1024, 1)),
+        (None, None) => {
             let usual = GuestSpec::default();
             Some((usual.memory.0 / 1024, usual.cpus))
         }

@@ -55,6 +55,7 @@ impl Domain {
         convert.system()?;
         self.devices.iter().try_for_each(|device| convert.device(device))?;
         convert.places()?;
+        convert.current_memory();
         let Convert { notes, mut guest, placed, .. } = convert;
         guest.net = guest.net.or(Some(NetSpec::None));
         let name = self.name.parse().map_err(|_| {

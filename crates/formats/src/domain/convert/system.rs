@@ -33,6 +33,20 @@ impl Convert<'_> {
         Ok(())
     }
 
+    /// What a balloon leaves the guest, which may be said of one that has none: then it has all, as with libvirt.
+    pub(super) fn current_memory(&mut self) {
+        let domain = self.domain;
+        let less = domain.current_memory.filter(|now| *now < domain.memory && now.0 > 0);
+        match self.guest.balloon {
+            true => self.guest.current_memory = less,
+            false if less.is_some() => {
+                let line = domain.line_of("currentMemory");
+                self.note(line, "without a balloon the guest has all of its memory");
+            }
+            false => {}
+        }
+    }
+
     /// Memory is anonymous, and nobody else shares it.
     fn memory(&mut self) -> Done {
         let backing = &self.domain.memory_backing;
