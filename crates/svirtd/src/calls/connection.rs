@@ -123,7 +123,7 @@ impl table::Connection for Call {
         // None is the word for "any": whatever model a domain names, it gets what the accelerator offers in full.
         match architecture.as_str() {
             "x86_64" => Ok((List(Vec::new()), 0)),
-            _ => Err(argument("domains of this architecture are not started")),
+            other => Err(argument(&format!("cannot find architecture {other}"))),
         }
     }
 
