@@ -374,7 +374,7 @@ programs! {
             /// Another definition for it.
             236 domain_save_image_define_xml(file: String, xml: String, flags: u32) -> (), Define;
             /// The definition within the memory that the next start finds.
-            388 domain_managed_save_get_xml_desc(domain: Domain, flags: u32) -> String, Look;
+            388 domain_managed_save_get_xml_desc(domain: Domain, flags: u32) -> String, Define;
             /// How far a job is, or how the last one went.
             298 domain_get_job_stats(domain: Domain, flags: u32) -> (i32, List<Param, 64>), Look;
         }

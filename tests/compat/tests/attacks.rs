@@ -223,7 +223,7 @@ claims! {
         for refused in [
             "undefine @", "setmem @ 32M --config", "setmaxmem @ 32M --config",
             "setvcpus @ 2 --config --maximum", "desc @ --config --new-desc x", "autostart @",
-            "save-image-dumpxml /etc/shadow", "restore /etc/shadow",
+            "save-image-dumpxml /etc/shadow", "restore /etc/shadow", "managedsave-dumpxml @",
         ] {
             as_another(refused).exits(1).complains("access denied");
         }
