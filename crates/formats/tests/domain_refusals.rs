@@ -334,9 +334,9 @@ fn beside_the_devices_unknown_things_of_libvirts_own_survive() {
 /// Notes of other programs, of which a document may have tens of thousands, are looked at once each.
 #[test]
 fn many_notes_are_read_in_a_moment() {
-    let notes: String = (0..40_000).map(|number| format!("<a:n xmlns:a='u{number}'/>")).collect();
+    let notes: String = (0..30_000).map(|number| format!("<a:n xmlns:a='u{number}'/>")).collect();
     let begun = Instant::now();
     read(with(&format!("<metadata>{notes}</metadata>")).as_bytes(), "d.xml").unwrap();
-    // Compared with each other they took a minute.
+    // Compared with each other they took half a minute.
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
