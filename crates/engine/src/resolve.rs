@@ -166,6 +166,7 @@ impl Resolver<'_> {
             append,
             extra,
             beginning,
+            no_reboot: guest.no_reboot,
             machine,
             mac,
             board,

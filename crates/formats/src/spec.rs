@@ -126,6 +126,9 @@ pub struct GuestSpec {
     /// Whether the guest can be asked to give memory back.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub balloon: bool,
+    /// Whether the machine ends where its guest would begin anew, as an installer's does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_reboot: bool,
     /// What happens when the guest no longer answers its watchdog; without it, there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watchdog: Option<svirt_model::WatchdogAction>,
@@ -177,6 +180,7 @@ impl Default for GuestSpec {
             channels: Vec::new(),
             random: None,
             balloon: false,
+            no_reboot: false,
             watchdog: None,
             extra: Vec::new(),
             origins: BTreeMap::new(),

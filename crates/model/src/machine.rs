@@ -77,6 +77,9 @@ pub struct Guest {
     /// How it comes to run.
     #[serde(default)]
     pub beginning: Beginning,
+    /// Whether the machine ends where its guest would begin anew.
+    #[serde(default)]
+    pub no_reboot: bool,
     /// The board with its version; QEMU's newest without it.
     #[serde(default)]
     pub machine: Option<String>,

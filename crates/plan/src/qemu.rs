@@ -111,6 +111,9 @@ impl Line<'_> {
         self.add("-device", "pvpanic");
         self.add("-device", "isa-debug-exit,iobase=0xf4,iosize=0x4");
         self.add("-action", "panic=shutdown");
+        if guest.no_reboot {
+            self.add("-action", "reboot=shutdown");
+        }
         self.add("-boot", "strict=on");
         // One that is restored goes on when its supervisor has seen that all of it is there.
         if guest.beginning != Beginning::AtOnce {

@@ -88,6 +88,9 @@ fn domain(spec: &Spec, guest: &GuestSpec, name: &MachineName, uuid: Uuid) -> Bui
     }
     root.append(text("vcpu", &guest.cpus.to_string())?);
     root.append(os(guest)?);
+    if guest.no_reboot {
+        root.append(text("on_reboot", "destroy")?);
+    }
     root.append(devices(guest)?);
     spec.seclabels.iter().try_for_each(|label| seclabel(label).map(|label| root.append(label)))?;
     Ok(root)

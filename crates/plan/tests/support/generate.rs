@@ -182,6 +182,7 @@ fn guest() -> impl Strategy<Value = (Vmm, Vec<DeviceKind>)> {
                 append,
                 extra,
                 beginning,
+                no_reboot: false,
                 machine,
                 mac,
                 board: super::machines::board(),

@@ -32,6 +32,7 @@ fn guest(accelerator: Accelerator, devices: Vec<Device>) -> Machine {
         append: String::new(),
         extra: Vec::new(),
         beginning: Beginning::AtOnce,
+        no_reboot: false,
         machine: None,
         mac: None,
         board: board(),

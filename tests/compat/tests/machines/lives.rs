@@ -98,6 +98,20 @@ claims! {
         }
     }
 
+    /// A guest that would begin anew ends the machine, where its document says so; as an installer's does.
+    fn a_machine_may_end_where_its_guest_begins_anew(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("once");
+        let once = plain(&name).replace("<devices>", "<on_reboot>destroy</on_reboot><devices>");
+        let document = host.file("domain.xml", once.as_bytes());
+        daemon.virsh(&["create", document.to_str().unwrap()]).exits(0);
+        let number = daemon.virsh(&["domid", &name]).exits(0).out;
+        daemon.virsh(&["reset", &name]).exits(0);
+        Process(number.trim().parse().unwrap()).ends();
+        assert!(host.running().is_empty());
+        daemon.end();
+    }
+
     /// Who asks politely is told that it did not help.
     fn a_machine_that_does_not_hear_is_not_killed_politely(host) {
         let daemon = Daemon::start(host);

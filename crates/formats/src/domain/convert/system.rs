@@ -26,6 +26,7 @@ impl Convert<'_> {
         });
         let board = domain.os.machine.as_deref().filter(|name| name.starts_with("pc-q35-"));
         self.guest.machine = board.map(str::to_owned);
+        self.guest.no_reboot = domain.events[1] == Some(Event::Destroy);
         self.memory()?;
         self.whole()?;
         self.boot()?;
@@ -182,12 +183,15 @@ impl Convert<'_> {
             self.note(domain.os.line, "the firmware is QEMU's own");
         }
         let restarts = |event: &Option<Event>| !matches!(event, None | Some(Event::Destroy));
-        let [off, _, crash] = &domain.events;
+        let begins =
+            |event: &Option<Event>| !matches!(event, None | Some(Event::Destroy | Event::Restart));
+        let [off, reboot, crash] = &domain.events;
         for (name, differs, text) in [
             ("cpu", true, "the guest's processor is what the accelerator offers in full"),
             ("clock", domain.clock.as_deref() != Some("utc"), "the guest's clock shows UTC"),
             ("maxMemory", true, "no memory can be added while the guest runs"),
             ("on_poweroff", restarts(off), "a machine that powers off has ended"),
+            ("on_reboot", begins(reboot), "a guest that begins anew does so in the same machine"),
             ("on_crash", restarts(crash), "a machine whose guest panics has ended"),
             ("blkiotune", !domain.tuned_devices.is_empty(), "the bandwidth of disks has no limit"),
         ] {
