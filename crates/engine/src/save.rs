@@ -72,8 +72,8 @@ pub struct Saved {
 
 impl Engine {
     /// Saves a machine's state in an open file, whatever that has in it, and ends the machine. `told`
-    /// hears how far it is, and what its guest is to do then is noted in the file; when `cancelled` becomes readable before all of it is there, or on any error,
-    /// the machine goes on as it was.
+    /// hears how far it is, and what its guest is to do then is noted in the file; when `cancelled` becomes
+    /// readable before all of it is there, or on any error, the machine goes on as it was.
     ///
     /// # Errors
     /// There is no such machine, it does not run, it has no monitor, it throws away what is written to

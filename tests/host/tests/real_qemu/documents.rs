@@ -10,9 +10,11 @@ use svirt_testkit::{Host, Outcome, PROMPT, Said, Skipped, Talk, claims, has_prog
 
 /// Commands that are not run here, by how they begin, and why. Whatever is not svirt must be here: a
 /// test that is run by root runs nothing else that a document says.
-const NOT_RUN: [(&str, &str); 12] = [
+const NOT_RUN: [(&str, &str); 14] = [
     ("svirtd", "it serves until it is told to end; run with libvirt's clients in tests/compat"),
     ("virsh ", "it needs the daemon; run in tests/compat"),
+    ("virt-install ", "it needs the daemon; run in tests/compat by cargo xtask soak --clients"),
+    ("virt-xml ", "it needs the daemon; run in tests/compat by cargo xtask soak --clients"),
     ("./demo", "it builds the whole tree; what it runs then is a test of svirt's own"),
     ("./test", "it is what runs this"),
     ("install ", "it changes the host"),
@@ -51,8 +53,9 @@ fn documents() -> Vec<PathBuf> {
     all
 }
 
-/// The lines of the blocks of shell.
+/// The lines of the blocks of shell; one that goes on is one.
 fn commands(text: &str) -> Vec<String> {
+    let text = text.replace("\\\n", " ");
     let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let lines = blocks.flat_map(str::lines).map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
