@@ -108,10 +108,17 @@ impl Process {
     /// It does not.
     #[track_caller]
     pub fn ends(self) {
+        self.ends_within(Duration::from_secs(10));
+    }
+
+    /// The same, for what may take so long.
+    ///
+    /// # Panics
+    /// It does not.
+    #[track_caller]
+    pub fn ends_within(self, patience: Duration) {
         match pidfd_open(pid(self.0), PidfdFlags::empty()) {
-            Ok(handle) => {
-                assert!(readable(&handle, Duration::from_secs(10)), "{self:?} does not end");
-            }
+            Ok(handle) => assert!(readable(&handle, patience), "{self:?} does not end"),
             Err(gone) => assert_eq!(gone, rustix::io::Errno::SRCH),
         }
     }

@@ -40,6 +40,10 @@ const STEP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a supervisor allows a guest that it must end because it was told to end itself.
 const OWN_END: Duration = Duration::from_secs(10);
 
+/// How long a VMM may take to end whose guest is off. QEMU 7.2 waits for ever for what it was asked in the moment in
+/// which it ends (`monitor_cleanup`); what its disks hold is on them long before.
+const OFF_TIME: Duration = Duration::from_secs(30);
+
 /// Serves until the VMM ends, then puts everything back and answers those who wait: `starter`, who
 /// started the machine, first of all. It is ended when the other end of `bond` is closed.
 pub(crate) fn until_it_ends(engine: &Engine, live: Live, bond: Option<OwnedFd>, starter: Starter) {
@@ -62,6 +66,7 @@ pub(crate) fn until_it_ends(engine: &Engine, live: Live, bond: Option<OwnedFd>, 
         saved: false,
         anew: Anew::default(),
         stopping: None,
+        over_at: None,
         log,
         signals,
     };
@@ -81,6 +86,8 @@ struct Service {
     saved: bool,
     anew: Anew,
     stopping: Option<Stopping>,
+    /// When it is killed, whose guest is off.
+    over_at: Option<Instant>,
     log: Option<LogFile>,
     signals: Option<OwnedFd>,
 }
@@ -191,12 +198,16 @@ impl Service {
         let stopping = self.stopping.as_ref();
         let steps = stopping.map(|s| [s.press_at, s.terminate_at, s.kill_at]);
         let requests = self.clients.iter().filter_map(Client::deadline);
-        let others = [self.asked.deadline(), self.news.deadline()].into_iter().flatten();
+        let others = [self.asked.deadline(), self.news.deadline(), self.over_at];
+        let others = others.into_iter().flatten();
         steps.into_iter().flatten().flatten().chain(requests).chain(others).min()
     }
 
     /// The next step towards the end, if its time has come; false when nothing is left but to kill.
     fn press_on(&mut self) -> bool {
+        if self.is_over() {
+            return false;
+        }
         let Some(stopping) = &mut self.stopping else { return true };
         let now = Instant::now();
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
@@ -211,6 +222,11 @@ impl Service {
             stopping.press_at = pressed.and_then(Result::ok).map(|_| now + PRESS_AGAIN);
         }
         stopping.kill_at.is_none_or(|at| at > now)
+    }
+
+    /// Whether its guest is off for so long that it will not end.
+    fn is_over(&self) -> bool {
+        self.over_at.is_some_and(|at| at <= Instant::now())
     }
 
     /// `terminate` is how long it may take to end that was told to, before it is killed; none is for ever.
@@ -279,7 +295,8 @@ impl Service {
 
     fn end(mut self, engine: &Engine) {
         let kill_at = self.stopping.as_ref().and_then(|stopping| stopping.kill_at);
-        let killed = kill_at.is_some_and(|at| at <= Instant::now());
+        let over = self.is_over();
+        let killed = over || kill_at.is_some_and(|at| at <= Instant::now());
         if killed {
             // First of all: what is still on its way from a VMM that is gone is finite.
             self.live.kill();
@@ -288,6 +305,8 @@ impl Service {
         self.monitor_to_the_end();
         let ending = match killed {
             true if self.saved => Ending::Saved,
+            // It had switched itself off.
+            true if over => Ending::Exited(0),
             true => Ending::Killed(9),
             false => self.live.ending(),
         };

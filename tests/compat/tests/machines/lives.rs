@@ -5,6 +5,7 @@ use crate::{
     told::until_heard,
 };
 use rustix::process::{Pid, Signal, kill_process};
+use std::time::Duration;
 use svirt_testkit::{Daemon, Host, Process, Talk, claims};
 
 /// A guest that answers at its console, and that console.
@@ -96,6 +97,25 @@ claims! {
             drop(session);
             host.run(&["kill", &free]).exits(0);
         }
+    }
+
+    /// QEMU may wait for ever for what it was asked when its guest was off already: then it is killed, and the guest
+    /// has switched itself off all the same.
+    fn a_machine_that_is_asked_while_it_ends_ends(host) {
+        let daemon = Daemon::start(host);
+        let name = host.name("asked");
+        drop(guest(&daemon, host, &name));
+        let number = daemon.virsh(&["domid", &name]).exits(0).out;
+        let question = format!("qemu-monitor-command {name} '{{\"execute\":\"query-status\"}}'\n");
+        let mut asking: Vec<_> = (0..3).map(|_| Talk::start(daemon.virsh_command(&[]))).collect();
+        asking.iter_mut().for_each(|talk| talk.send(question.repeat(1000).as_bytes()));
+        asking.iter_mut().for_each(|talk| drop(talk.wait_for("running")));
+        daemon.virsh(&["shutdown", &name]).exits(0);
+        Process(number.trim().parse().unwrap()).ends_within(Duration::from_secs(45));
+        let state = daemon.virsh(&["domstate", &name, "--reason"]).exits(0).out;
+        assert_eq!(state.trim(), "shut off (shutdown)");
+        host.run(&["rm", &name]).exits(0);
+        daemon.end();
     }
 
     /// A guest that would begin anew ends the machine, where its document says so; as an installer's does.

@@ -1,7 +1,7 @@
 //! What happens to the machine: told to whoever watches it, and as far as others ask for it, to the
 //! store. How the guest is follows from what the monitor says, in the order in which it says it.
 
-use super::{Client, Role, Service, asked::Purpose};
+use super::{Client, OFF_TIME, Role, Service, asked::Purpose};
 use crate::{Happened, RunState, supervisor::live::PATIENCE};
 use serde_json::{Value, json};
 use std::{
@@ -47,16 +47,17 @@ impl Service {
     /// Something happened in the VMM.
     pub(super) fn event(&mut self, name: &str, data: &Value) {
         match name {
-            // An end begins with that as well.
-            "STOP" if self.news.state == RunState::Off || self.anew.is_on() => {}
+            // It was told to stand still when its guest is off, instead of ending.
+            "STOP" if self.news.state == RunState::Off => self.over_at = None,
+            "STOP" if self.anew.is_on() => {}
             "STOP" => {
                 let state = self.news.cause.take().unwrap_or(RunState::Paused);
                 self.is_now(state);
                 self.ask_for_state();
             }
             "RESUME" => {
+                self.over_at = None;
                 self.is_now(RunState::Running);
-                self.ask_for_state();
             }
             _ => {
                 let happened = with_path(Happened::from_event(name, data), &self.live.plan);
@@ -73,7 +74,10 @@ impl Service {
     fn follow(&mut self, happened: &Happened) {
         match happened {
             Happened::Panicked { .. } => self.live.note_panic(),
-            Happened::ShutDown { .. } => self.is_now(RunState::Off),
+            Happened::ShutDown { .. } => {
+                self.over_at = Some(Instant::now() + OFF_TIME);
+                self.is_now(RunState::Off);
+            }
             Happened::Migration(status) => self.migration(status),
             Happened::Slept { disk: false } => self.is_now(RunState::Asleep),
             Happened::Woke | Happened::Reset { .. } if !self.news.state.stands_still() => {
