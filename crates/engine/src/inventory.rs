@@ -99,10 +99,11 @@ impl Inventory {
     /// The store cannot be read.
     pub fn happened_since(&mut self, number: u64) -> Result<(Machines, Vec<Event>), Failure> {
         for _ in 0..TRIES {
+            let version = self.store.version()?;
             let events = self.store.events_since(number, u32::MAX)?;
             let machines = self.look()?;
-            // Nobody else has written anything in between.
-            if self.version == Some(self.store.version()?) {
+            // Nobody else has written anything in between: not before the machines were read, nor meanwhile.
+            if self.version == Some(version) && version == self.store.version()? {
                 return Ok((machines, events));
             }
         }

@@ -19,10 +19,15 @@ use svirt_engine::{
     Known, Machines, SUPERVISOR_DIED,
     model::{Ending, Event, EventKind, MachineName, State},
 };
-use tokio::{io::unix::AsyncFd, time::timeout};
+use tokio::{
+    io::unix::AsyncFd,
+    time::{sleep, timeout},
+};
 
 /// How long machines may take to say how they are, which run already when the daemon starts.
 const FIRST_WORDS: Duration = Duration::from_secs(2);
+/// When the store is looked at again that could not be read.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Looks whenever something changed, and tells whoever asked for it.
 pub(crate) async fn observe(daemon: Arc<Daemon>) {
@@ -30,7 +35,9 @@ pub(crate) async fn observe(daemon: Arc<Daemon>) {
     let mut stories = Stories::new(daemon.clone());
     let (mut before, mut last) = (Machines::default(), None);
     loop {
-        if let Some((now, events)) = look(&daemon, last).await {
+        let looked = look(&daemon, last).await;
+        let again = looked.is_none();
+        if let Some((now, events)) = looked {
             match last {
                 Some(_) if events.is_empty() => {}
                 Some(_) => tell(&mut stories, &before, &now, &events),
@@ -44,6 +51,8 @@ pub(crate) async fn observe(daemon: Arc<Daemon>) {
         tokio::select! {
             () = daemon.changed.notified() => {}
             () = store.written() => {}
+            // What could not be read has not been told.
+            () = sleep(AGAIN), if again => {}
         }
     }
 }
@@ -78,7 +87,9 @@ impl Store {
     fn watched(daemon: &Daemon) -> Self {
         let watch = || -> io::Result<_> {
             let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-            inotify::add_watch(&watch, &daemon.engine.paths().state, WatchFlags::MODIFY)?;
+            // A change is written a moment before readers see it, and whoever made it closes the file after that.
+            let changes = WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
+            inotify::add_watch(&watch, &daemon.engine.paths().state, changes)?;
             registered(watch)
         };
         // Without it, what others do is seen when somebody asks.

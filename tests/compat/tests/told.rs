@@ -83,6 +83,33 @@ claims! {
         daemon.end();
     }
 
+    /// Whoever makes them, and whatever else is changed meanwhile.
+    fn each_change_is_told(host) {
+        let daemon = Daemon::start(host);
+        let mut ears = Talk::start(daemon.virsh_command(&["event", "--event", "lifecycle", "--loop"]));
+        until_heard(&daemon, &mut ears, host);
+        let by_svirt = |name: &str| {
+            host.run(&["create", "--name", name, "--memory", "32M"]).exits(0);
+            host.run(&["rm", name]).exits(0);
+        };
+        let by_virsh = |name: &str| {
+            let document = host.file(&format!("{name}.xml"), plain(name).as_bytes());
+            daemon.virsh(&["define", document.to_str().unwrap()]).exits(0);
+            daemon.virsh(&["undefine", name]).exits(0);
+        };
+        let makers: [&(dyn Fn(&str) + Sync); 3] = [&by_svirt, &by_virsh, &by_virsh];
+        thread::scope(|scope| {
+            for (number, make) in makers.into_iter().enumerate() {
+                let name = host.name(&format!("storm{number}"));
+                scope.spawn(move || (0..20).for_each(|_| make(&name)));
+            }
+        });
+        for _ in 0..makers.len() * 20 * 2 {
+            ears.wait_for("event 'lifecycle' for domain 'storm");
+        }
+        daemon.end();
+    }
+
     /// However fast it follows: all of it, in its order, to a daemon that could not look meanwhile.
     fn nothing_that_happened_is_left_out(host) {
         let daemon = Daemon::start(host);
